@@ -1,0 +1,1 @@
+//! Only the test binary `it` lives here.
