@@ -6,6 +6,7 @@
 -- p_entries: [{"op", "instance", "epoch", "path", "within", "turns", "decides", "ends", …}]
 --   run     records path with status, result, error, sqlstate, attempt, turn
 --   wait    begins a wait, or asks after one: signal, seconds or due, result (when the clock ends it)
+--   look    reads what is recorded at path
 --   settle  applies decides and ends of a construct that ends without a run of its own
 -- Returns a row per entry: outcome ('ok', 'exists', 'busy', 'waiting', DF001…), and what is recorded.
 create or replace function df.relay_record(p_incarnation uuid, p_entries json)
@@ -37,6 +38,10 @@ begin
         elsif e.op = 'wait' then
             outcome := df.record_wait(e.instance, e.epoch, p_incarnation, e.path, e.signal, e.seconds,
                 e.due, e.result, e.within, e.turns, e.decides, e.checkpoints, e.ends);
+        elsif e.op = 'look' then
+            outcome := case when exists (select from df.node_runs n
+                                          where n.instance_id = e.instance and n.run_path = e.path)
+                            then 'exists' else 'DF003' end;
         else
             outcome := df.record_settle(e.instance, e.epoch, p_incarnation, e.result, e.error,
                 e.sqlstate, e.path, e.within, e.turns, e.decides, e.ends);
