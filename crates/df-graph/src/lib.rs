@@ -8,9 +8,13 @@ mod config;
 mod cron;
 mod error;
 mod json;
+mod lexer;
 mod model;
 mod parse;
 mod paths;
+mod results;
+mod statement;
+mod substitute;
 
 pub use config::{HttpConfig, HttpMethod, MultipartConfig, Part, RetryPolicy, decode_base64};
 pub use cron::{Cron, CronError, next_match};
@@ -18,3 +22,12 @@ pub use error::GraphError;
 pub use model::{Condition, Graph, Kind, Node, NodeId};
 pub use parse::{MAX_DEPTH, MAX_NODES, is_identifier};
 pub use paths::static_path;
+pub use results::{
+    break_value, empty_row_set, has_rows, rows, schedule_result, signal_result,
+    signal_timeout_result, sleep_result, truth,
+};
+pub use statement::{Class, statement_count, transaction_class};
+pub use substitute::{
+    Bindings, MAX_EXPANDED_ROWS, MAX_SUBSTITUTED_BYTES, Place, SubstituteError, names_in,
+    substitute_json_text, substitute_plain, substitute_sql, whole_value,
+};
