@@ -117,6 +117,11 @@ fn build_client(settings: &Settings, lookup: Arc<dyn Lookup>) -> Result<Client, 
         .no_proxy()
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
+        // Off by default, but any crate of the build could switch the feature on for all.
+        .no_gzip()
+        .no_brotli()
+        .no_deflate()
+        .no_zstd()
         .dns_resolver(Arc::new(resolver))
         .pool_max_idle_per_host(0)
         .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
@@ -250,6 +255,8 @@ fn network(url: &CheckedUrl, why: reqwest::Error) -> HttpError {
     }
 }
 
+const MAX_CAUSE_CHARS: usize = 200;
+
 type Cause = dyn StdError + 'static;
 
 /// `why` and what caused it, outermost first.
@@ -257,13 +264,15 @@ fn causes(why: &Cause) -> impl Iterator<Item = &Cause> {
     std::iter::successors(Some(why), |cause: &&Cause| (*cause).source())
 }
 
-/// The innermost cause, which says what happened rather than who noticed. It is cut to a length that
-/// fits a message.
+/// The innermost cause, which says what happened rather than who noticed, fit for one line: cut to
+/// a length, and without control characters, as a certificate's names are the server's to choose.
 fn root_cause(why: &Cause) -> String {
-    let innermost = causes(why).last();
-    innermost
-        .map(|cause| cause.to_string().chars().take(200).collect())
-        .unwrap_or_default()
+    let innermost = causes(why)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let printable = innermost.chars().filter(|c| !c.is_control());
+    printable.take(MAX_CAUSE_CHARS).collect()
 }
 
 fn log(url: &CheckedUrl, outcome: &Result<String, HttpError>, started: Instant) {

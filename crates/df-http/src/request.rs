@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 
 use crate::error::{HttpError, TooLarge};
 use crate::multipart::{self, Part};
@@ -105,6 +107,10 @@ pub(crate) fn prepare(policy: &HttpPolicy, request: HttpRequest) -> Result<Prepa
         &request.idempotency_key,
         &mut headers,
     )?;
+    // Servers may insist on a length (411) where the method means a body; hyper leaves out a zero.
+    if body.as_ref().is_none_or(Vec::is_empty) && !matches!(method, Method::GET | Method::DELETE) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     let head_bytes = header_bytes(&headers) + url.url().as_str().len() as u64;
     if head_bytes > policy.max_header_bytes {
         return Err(too_large(
