@@ -42,8 +42,8 @@ const V4: &[([u8; 4], u32, &str)] = &[
     ([240, 0, 0, 0], 4, RESERVED),
 ];
 
-/// As `V4`. What no entry names is public inside 2000::/3, the only block IANA hands out, and reserved
-/// outside it.
+/// As `V4`. What no entry names is public inside 2000::/3, the only block IANA hands out, and
+/// reserved outside it.
 const V6: &[([u16; 8], u32, &str)] = &[
     ([0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254], 128, METADATA),
     ([0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254], 128, METADATA),

@@ -1,8 +1,8 @@
 //! Sends a checked request and reads the answer, within the policy's bytes and time.
 //!
 //! Connections are not reused. A reused one may have been authenticated by another role's request
-//! (some schemes bind to the connection), may lead to an address checked under older settings, and may
-//! be closed by the server just as a request that must not be repeated goes out.
+//! (some schemes bind to the connection), may lead to an address checked under older settings, and
+//! may be closed by the server just as a request that must not be repeated goes out.
 
 use std::error::Error as StdError;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! What can go wrong with a request, in words for whoever wrote the workflow.
 //!
-//! A message never holds a header value, a body, credentials or a query: a target is always shown as
-//! `scheme://host[:port]/path`. Header and part names appear only once they are known to be names.
+//! A message never holds a header value, a body, credentials or a query: a target is always shown
+//! as `scheme://host[:port]/path`. Header and part names appear only once they are known to be
+//! names.
 
 use std::error::Error as StdError;
 
@@ -74,8 +75,8 @@ impl std::fmt::Display for TooLarge {
 }
 
 impl HttpError {
-    /// Whether the same request may succeed later, so that a retry policy should spend an attempt on
-    /// it: 5xx, timeouts and network failures. What the policy forbids stays forbidden.
+    /// Whether the same request may succeed later, so that a retry policy should spend an attempt
+    /// on it: 5xx, timeouts and network failures. What the policy forbids stays forbidden.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Status { .. } | Self::TimedOut { .. } | Self::Network { .. } => true,

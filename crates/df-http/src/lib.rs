@@ -1,11 +1,11 @@
 //! Makes one HTTP request for a workflow and returns the node's result as JSON text.
 //!
-//! Whoever writes the workflow is an adversary here: they choose the URL, the headers, the body, the
-//! DNS names behind them and the server that answers. The operator's [`HttpPolicy`] decides what may
-//! be reached and how much of it may be read.
+//! Whoever writes the workflow is an adversary here: they choose the URL, the headers, the body,
+//! the DNS names behind them and the server that answers. The operator's [`HttpPolicy`] decides
+//! what may be reached and how much of it may be read.
 //!
-//! This crate must not know Postgres, graphs, grants or substitution; it retries nothing, follows no
-//! redirect, keeps no cookies and reads no proxy from the environment.
+//! This crate must not know Postgres, graphs, grants or substitution; it retries nothing, follows
+//! no redirect, keeps no cookies and reads no proxy from the environment.
 
 mod address;
 mod client;

@@ -1,7 +1,7 @@
 //! multipart/form-data bodies (RFC 7578, escaping as in the HTML standard) and their base64 input.
 //!
-//! The boundary is a hash of the parts and the idempotency key, not random: a repeated attempt sends
-//! the same bytes, and no part can hold the boundary without holding a hash of itself.
+//! The boundary is a hash of the parts and the idempotency key, not random: a repeated attempt
+//! sends the same bytes, and no part can hold the boundary without holding a hash of itself.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -110,8 +110,8 @@ impl HttpPolicy {
         Ok(CheckedUrl(url))
     }
 
-    /// Judges every address that `host` resolved to. One bad address refuses all of them: a name with
-    /// public and private answers is a mistake or an attack, and either way must not depend on
+    /// Judges every address that `host` resolved to. One bad address refuses all of them: a name
+    /// with public and private answers is a mistake or an attack, and either way must not depend on
     /// which address happens to connect.
     pub fn check_addresses(&self, host: &str, addresses: &[IpAddr]) -> Result<(), HttpError> {
         check_addresses(self.allow_private, host, addresses)

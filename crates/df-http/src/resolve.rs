@@ -54,7 +54,8 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// What reqwest asks. Its clients are kept apart by `allow_private`, so one resolver has one answer.
+/// What reqwest asks. Its clients are kept apart by `allow_private`, so one resolver has one
+/// answer.
 pub(crate) struct CheckedResolver {
     pub lookup: Arc<dyn Lookup>,
     pub allow_private: bool,

@@ -297,7 +297,8 @@ async fn network_failures_are_retryable_and_say_what_happened() {
 
 #[tokio::test]
 async fn a_name_is_resolved_once_and_the_connection_pinned_to_the_answer() {
-    let mut server = Server::answering("200 OK", b"").await;
+    // The server would gladly keep each connection for the next request.
+    let mut server = Server::start(Reply::ThenSilence(answer("200 OK", b""))).await;
     let table = Table::of(&[("api.test", &["127.0.0.1"])]);
     let client = HttpClient::with_lookup(table.clone());
     for asked in 1..=3 {
@@ -306,6 +307,7 @@ async fn a_name_is_resolved_once_and_the_connection_pinned_to_the_answer() {
             .send(&permissive(), get(url), CancellationToken::new())
             .await
             .unwrap();
+        server.connection_closed().await;
         // No connection is reused, so each request is checked anew.
         assert_eq!(table.questions.load(Ordering::Relaxed), asked);
         let seen = server.next_request().await;
@@ -385,8 +387,8 @@ async fn the_system_resolver_finds_localhost_when_the_operator_allows_it() {
 
 #[test]
 fn proxies_in_the_environment_are_ignored() {
-    // The environment of a running process is not changed safely, so another process tries it. Every
-    // proxy it is told of refuses connections.
+    // The environment of a running process is not changed safely, so another process tries it.
+    // Every proxy it is told of refuses connections.
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "exchange::a_redirect_is_not_followed"]);
     for name in [
