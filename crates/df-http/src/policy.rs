@@ -160,7 +160,8 @@ impl HttpPolicy {
         };
         if !self.lists(&host) {
             return refused(format!(
-                "the bare IP address {address} is not in the allowed hosts (setting http_allowed_hosts)"
+                "the bare IP address {address} is not in the allowed hosts \
+                 (setting http_allowed_hosts)"
             ));
         }
         if self.allow_private {

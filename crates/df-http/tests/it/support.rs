@@ -82,14 +82,14 @@ impl Server {
         Self::start(Reply::Bytes(answer(head, body))).await
     }
 
-    /// The next request; the test harness's own limit ends a wait that is in vain.
+    /// The next request.
     pub async fn next_request(&mut self) -> Seen {
-        self.requests.recv().await.unwrap()
+        soon(self.requests.recv()).await
     }
 
     /// Waits until a connection has ended on either side.
     pub async fn connection_closed(&mut self) {
-        self.closed.recv().await.unwrap();
+        soon(self.closed.recv()).await;
     }
 
     pub fn no_more_requests(&mut self) -> bool {
@@ -99,6 +99,14 @@ impl Server {
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
+}
+
+/// What arrives, or a failed test when nothing does: far less than a client keeps an idle connection.
+async fn soon<T>(arriving: impl Future<Output = Option<T>>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), arriving)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// `head` is the status and header lines, each with `\r\n` between; the length is added.
