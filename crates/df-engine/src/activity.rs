@@ -360,6 +360,7 @@ impl Activity<'_> {
         let within = &self.plan.scope.within;
         Entry {
             op,
+            incarnation: self.loaded.assignment.incarnation,
             instance: self.loaded.assignment.instance.clone(),
             epoch: self.loaded.assignment.epoch,
             path: self.run_path.to_owned(),

@@ -138,6 +138,7 @@ pub struct HttpPart {
 #[derive(Debug, Default, Serialize)]
 pub struct Entry {
     pub op: &'static str,
+    pub incarnation: Uuid,
     pub instance: String,
     pub epoch: i64,
     pub path: String,
