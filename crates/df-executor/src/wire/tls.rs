@@ -1,16 +1,18 @@
 //! Certificate checks as libpq's sslmode means them, and the channel binding of a TLS session.
 
 use super::{ConnectConfig, RootCertificates, SslMode};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use tokio_rustls::TlsConnector;
 
@@ -26,6 +28,10 @@ pub(super) fn connector(config: &ConnectConfig) -> io::Result<TlsConnector> {
         (SslMode::Require, roots @ RootCertificates::File(_)) => Some(roots),
         _ => None,
     };
+    let pinned = match chain {
+        Some(RootCertificates::File(path)) => certificates(path)?,
+        _ => Vec::new(),
+    };
     let chain = match chain {
         Some(roots) => Some(
             WebPkiServerVerifier::builder_with_provider(load(roots)?, provider.clone())
@@ -37,6 +43,7 @@ pub(super) fn connector(config: &ConnectConfig) -> io::Result<TlsConnector> {
     let names = config.ssl_mode == SslMode::VerifyFull;
     let verifier = Arc::new(Verifier {
         chain,
+        pinned,
         names,
         provider: provider.clone(),
     });
@@ -56,14 +63,17 @@ fn load(roots: &RootCertificates) -> io::Result<Arc<RootCertStore>> {
         RootCertificates::System => Ok(SYSTEM.get_or_init(|| Arc::new(system_roots())).clone()),
         RootCertificates::File(path) => {
             let mut store = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(io::Error::other)? {
-                store
-                    .add(certificate.map_err(io::Error::other)?)
-                    .map_err(io::Error::other)?;
+            for certificate in certificates(path)? {
+                store.add(certificate).map_err(io::Error::other)?;
             }
             Ok(Arc::new(store))
         }
     }
+}
+
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let read = CertificateDer::pem_file_iter(path).map_err(io::Error::other)?;
+    read.collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
 fn system_roots() -> RootCertStore {
@@ -79,6 +89,9 @@ fn system_roots() -> RootCertStore {
 struct Verifier {
     /// `None` accepts any certificate, as `prefer` and a bare `require` do.
     chain: Option<Arc<WebPkiServerVerifier>>,
+    /// The certificates of the root file. A self-signed server certificate is often named there itself;
+    /// webpki takes no authority for a server, so such a one is compared instead.
+    pinned: Vec<CertificateDer<'static>>,
     names: bool,
     provider: Arc<CryptoProvider>,
 }
@@ -95,6 +108,12 @@ impl ServerCertVerifier for Verifier {
         let Some(chain) = &self.chain else {
             return Ok(ServerCertVerified::assertion());
         };
+        if self.pinned.iter().any(|pinned| pinned == end_entity) {
+            if self.names {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
         let checked =
             chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match checked {

@@ -85,7 +85,7 @@ async fn copy_is_an_error_and_never_a_hang() {
         assert!(connection.is_reusable(), "{sql}");
         assert_eq!(scalar(&mut connection, "select 5").await, "5", "{sql}");
     }
-    let sql = "copy (select repeat('x', 1000) from generate_series(1,1000000000)) to stdout";
+    let sql = "copy (select repeat('x', 1000), generate_series(1,1000000000)) to stdout";
     let error = connection
         .pipeline(&[Statement::query(sql, LIMIT)])
         .await
@@ -127,7 +127,7 @@ async fn a_result_past_its_limit_is_dropped_and_an_endless_one_cancelled() {
         "{error}"
     );
 
-    let endless = "select repeat('x', 1000) from generate_series(1, 1000000000000)";
+    let endless = "select repeat('x', 1000), generate_series(1, 1000000000000)";
     let error = connection
         .pipeline(&[Statement::query(endless, 5_000)])
         .await

@@ -10,6 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+/// Stops the server and removes its folder when the test process closes its end of stdin, by dropping
+/// the cluster or by dying in whatever way. A background job ignores SIGINT and SIGQUIT only if the
+/// shell made it so, and the server sets its own handlers.
+const KEEPER: &str = r#"folder=$1; shift; "$@" </dev/null & server=$!
+cat >/dev/null; kill -QUIT $server; wait $server; rm -rf "$folder""#;
+
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Cluster {
@@ -61,10 +67,10 @@ impl Cluster {
             initdb.status().expect("initdb runs").success(),
             "initdb failed"
         );
-        let mut server = tool("postgres", &owner);
+        let mut server = tool("sh", &owner);
+        server.args(["-c", KEEPER, "keeper"]).arg(folder.path());
+        server.arg(binaries().join("postgres")).arg("-D").arg(&data);
         server
-            .arg("-D")
-            .arg(&data)
             .args(["-p", &port.to_string(), "-k"])
             .arg(folder.path());
         let fixed = [
@@ -72,15 +78,20 @@ impl Cluster {
             "fsync=off",
             "max_connections=200",
         ];
-        for setting in fixed.iter().chain(settings) {
+        // A runaway statement of a test must not fill the disk.
+        for setting in fixed
+            .iter()
+            .chain(&["temp_file_limit=64MB"])
+            .chain(settings)
+        {
             server.args(["-c", setting]);
         }
         let log = std::fs::File::create(folder.path().join("log")).expect("a log file");
-        let server = server
-            .stderr(log)
+        server
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .spawn()
-            .expect("postgres starts");
+            .stderr(log);
+        let server = server.spawn().expect("postgres starts");
         let cluster = Cluster {
             server,
             folder,
@@ -116,7 +127,13 @@ impl Cluster {
 
     /// Signals the postmaster.
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.server.id() as i32), signal).expect("the server runs");
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a pid file");
+        let pid = file
+            .lines()
+            .next()
+            .and_then(|line| line.parse().ok())
+            .expect("a pid");
+        kill(Pid::from_raw(pid), signal).expect("the server runs");
     }
 
     fn wait_until_ready(&self) {
@@ -143,7 +160,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.server.id() as i32), Signal::SIGQUIT);
+        drop(self.server.stdin.take());
         let _ = self.server.wait();
     }
 }
@@ -159,7 +176,11 @@ fn unprivileged() -> Option<User> {
 }
 
 fn tool(name: &str, owner: &Option<User>) -> Command {
-    let mut command = Command::new(binaries().join(name));
+    let program = match name {
+        "sh" => PathBuf::from(name),
+        _ => binaries().join(name),
+    };
+    let mut command = Command::new(program);
     if let Some(user) = owner {
         command
             .uid(user.uid.as_raw())

@@ -76,7 +76,10 @@ impl TypeCatalog for Catalog {
             type_oid: 1028,
             value: Some(&list),
         }];
-        let call = Statement::call(TYPE_QUERY, &params);
+        let call = Statement {
+            params: &params,
+            ..Statement::query(TYPE_QUERY, LIMIT)
+        };
         let replies = connection
             .pipeline(&[call])
             .await
