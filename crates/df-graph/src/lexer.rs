@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-/// After so many quotes without an end in dollar-quoted bodies the rest of the text is one opaque token, which keeps the
-/// searches for those ends from adding up.
+/// After so many quotes without an end in dollar-quoted bodies the rest of the text is one opaque
+/// token, which keeps the searches for those ends from adding up.
 const MAX_UNTERMINATED: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub(crate) enum TokenKind {
     /// An unquoted identifier or key word, `$` inside it included.
     Word,
     QuotedIdentifier,
-    /// A string constant; the content begins `open` bytes into the token and ends one before its end.
+    /// A string constant; its content begins `open` bytes into the token and ends one before the
+    /// token's end.
     Literal {
         style: Style,
         open: usize,
