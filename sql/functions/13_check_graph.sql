@@ -26,26 +26,17 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_known constant text[] := case p_node_type
-    when 'WAIT_SCHEDULE' then array['cron_expr']
-    when 'SIGNAL' then array['signal_name', 'timeout_seconds']
-    when 'BREAK' then array['break_value']
-    when 'HTTP' then array['url', 'method', 'body', 'headers', 'timeout_seconds']
-    when 'HTTP_MULTIPART' then array['url', 'method', 'parts', 'headers', 'timeout_seconds'] end;
   v_config jsonb;
 begin
-  query := p_query;
   if p_node_type = 'SQL' then
+    query := p_query;
     fault := case when p_query !~ '\S' then 'query in SQL must not be empty' end;
   elsif p_node_type = 'SLEEP' then
-    fault := df.sleep_fault(p_query);
+    select s.query, s.fault into query, fault from df.sleep_query(p_query) s;
   else
     v_config := p_query::jsonb;
     if jsonb_typeof(v_config) <> 'object' then
       fault := format('query in %s must be valid JSON config', p_node_type);
-    elsif v_config - c_known <> '{}' then
-      fault := format('query in %s has an unknown field %L', p_node_type,
-        (select min(k) from jsonb_object_keys(v_config - c_known) k));
     elsif p_node_type in ('HTTP', 'HTTP_MULTIPART') then
       select c.config, c.fault into query, fault from df.http_config(p_node_type, v_config) c;
     else
@@ -66,22 +57,15 @@ declare
 begin
   if jsonb_typeof(v_config) <> 'object' then
     fault := format('query in %s must be valid JSON config', p_node_type);
-  elsif v_config ? 'condition_node' or v_config ? 'condition' then
+  elsif v_config -> 'condition_node' <> 'null' then
     fault := format('condition_node in %s must be a first-class Durofut field', p_node_type);
-  elsif p_node_type = 'LOOP' or not v_config ? 'condition_type' then
-    if v_config <> '{}' then
-      fault := format('query in %s has an unknown field %L', p_node_type,
-        (select min(k) from jsonb_object_keys(v_config) k));
-    elsif p_node_type = 'IF' and p_condition is null then
-      fault := 'IF requires condition_node';
-    end if;
+  elsif p_node_type = 'LOOP' or v_config ->> 'condition_type' is null then
+    fault := case when p_node_type = 'IF' and p_condition is null then
+      'condition_node in IF is required' end;
   elsif p_condition is not null then
     fault := 'IF takes condition_node or condition_type, not both';
   elsif v_config -> 'condition_type' <> '"result_has_rows"' then
-    fault := format('unknown condition_type %s in IF', left(v_config ->> 'condition_type', 100));
-  elsif v_config - array['condition_type', 'result_name'] <> '{}'
-     or jsonb_typeof(v_config -> 'result_name') is distinct from 'string' then
-    fault := 'query in IF takes condition_type and the text result_name';
+    fault := format('Unknown condition_type %L in IF', left(v_config ->> 'condition_type', 100));
   else
     fault := df.name_fault(v_config ->> 'result_name');
     query := '{"condition_type":"result_has_rows","result_name":"'
@@ -109,22 +93,23 @@ begin
   is_leaf := v_fields = array['query'];
   if jsonb_typeof(p_node -> 'node_type') is distinct from 'string' then
     fault := case when p_node ? 'incomplete_if' then df.step_fault('{"incomplete_if":')
-                  else 'node_type must be text' end;
+                  when nullif(p_node -> 'node_type', 'null') is null then 'Missing node_type'
+                  else 'node_type must be a string' end;
   elsif v_fields is null then
     fault := format('Unknown node_type ''%s''', left(v_type, 100));
   elsif v_name is not null and jsonb_typeof(v_name) <> 'string' then
-    fault := 'result_name must be text';
+    fault := 'result_name must be a string';
   elsif v_name is not null and df.name_fault(v_name #>> '{}') is not null then
     fault := df.name_fault(v_name #>> '{}');
-  elsif v_fields[1] = 'query' and v_query is null and v_type not in ('IF', 'LOOP') then
-    fault := format('%s requires query', v_type);
-  elsif v_query is not null and jsonb_typeof(v_query) <> 'string' then
-    fault := format('query in %s must be text', v_type);
+  elsif v_query is null and v_type <> 'BREAK' and is_leaf then
+    fault := format('query in %s is required', v_type);
+  elsif jsonb_typeof(v_query) <> 'string' then
+    fault := format('query in %s must be a string', v_type);
   elsif v_type in ('IF', 'LOOP') then
     select q.query, q.fault into v_text, fault
     from df.choice_query(v_type, v_query #>> '{}', nullif(p_node -> 'condition_node', 'null')) q;
   elsif v_fields[1] = 'query' then
-    select q.query, q.fault into v_text, fault from df.leaf_query(v_type, v_query #>> '{}') q;
+    select q.query, q.fault into v_text, fault from df.leaf_query(v_type, coalesce(v_query #>> '{}', '{}')) q;
   end if;
   if fault is null and v_rest <> '{}' then
     select r.tail, r.fault into tail, fault from df.node_rest(v_type, v_rest) r;
@@ -144,13 +129,15 @@ as $$
 declare
   v_retry jsonb := nullif(p_rest -> 'retry', 'null');
   v_timeout jsonb := nullif(p_rest -> 'node_timeout_seconds', 'null');
-  v_unknown text := (
+  -- A field that no node has is let be; one that another type has is a mistake.
+  v_stray text := (
     select min(f.key) from jsonb_each(p_rest) f
-    where f.value <> 'null' and f.key not in ('retry', 'node_timeout_seconds'));
+    where f.key = any (array['condition_node', 'left_node', 'right_node', 'extra_nodes'])
+      and f.value not in ('null', '[]'));
 begin
   tail := '';
-  if v_unknown is not null then
-    fault := format('%s takes no field %L', p_node_type, v_unknown);
+  if v_stray is not null then
+    fault := format('%s is not allowed in %s', v_stray, p_node_type);
     return;
   end if;
   if v_retry is not null then
@@ -192,14 +179,14 @@ begin
       fault := format('%s in %s must be a Durofut JSON object', v_field, v_type);
       return;
     elsif v_field = 'left_node' or (v_field = 'right_node' and v_type <> 'LOOP') then
-      fault := format('%s requires %s', v_type, v_field);
+      fault := format('%s in %s is required', v_field, v_type);
       return;
     end if;
   end loop;
   if v_extra is null or v_extra = '[]' then
     return;
   elsif jsonb_typeof(v_extra) <> 'array' then
-    fault := 'extra_nodes in JOIN must be a JSON array';
+    fault := 'extra_nodes in JOIN must be an array';
   elsif exists (select from jsonb_array_elements(v_extra) e where jsonb_typeof(e) <> 'object') then
     fault := 'extra_nodes entries must be Durofut JSON objects';
   else

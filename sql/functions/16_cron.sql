@@ -1,4 +1,4 @@
--- Judging a cron expression: minute, hour, day of month, month, day of week, in UTC, Sunday = 0
+-- Judging a cron expression, as cron(8) reads it: minute, hour, day of month, month, day of week, in UTC, Sunday = 0
 -- (and 7). Only judging: the relay computes the next match when the node runs.
 
 -- The values that one field matches, ascending, or NULL when the field is malformed.
@@ -12,31 +12,29 @@ declare
   v_part text[];
   v_from int;
   v_to int;
-  v_step int;
   v_values int[] := '{}';
 begin
   foreach v_item in array string_to_array(lower(p_field), ',') loop
     v_part := regexp_match(v_item,
-      '^(?:(\*)|(\d{1,2}|[a-z]{3})(?:-(\d{1,2}|[a-z]{3}))?)(?:/(\d{1,4}))?$');
-    if v_part is null then
+      '^(?:(\*)|(\d{1,6}|[a-z]{3})(?:-(\d{1,6}|[a-z]{3}))?)(?:/(\d{1,6}))?$');
+    if v_part is null or v_part[4]::int < 1 then
       return null;
     end if;
-    -- A step needs something to step through: `5/10` is refused as cron itself refuses it.
-    v_step := coalesce(v_part[4]::int, 1);
-    if v_step < 1 or (v_part[4] is not null and v_part[1] is null and v_part[3] is null) then
-      return null;
-    end if;
+    -- `a/step` runs to the field's end; `sat-sun` ends on the Sunday that is 7.
     v_from := case when v_part[1] is not null then p_low
                    when v_part[2] ~ '\d' then v_part[2]::int
                    else array_position(p_names, v_part[2]) - 1 + p_low end;
     v_to := case when v_part[1] is not null then p_high
-                 when v_part[3] is null then v_from
+                 when v_part[3] = 'sun' and p_names[1] = 'sun' then 7
                  when v_part[3] ~ '\d' then v_part[3]::int
-                 else array_position(p_names, v_part[3]) - 1 + p_low end;
+                 when v_part[3] is not null then array_position(p_names, v_part[3]) - 1 + p_low
+                 when v_part[4] is not null then p_high
+                 else v_from end;
     if v_from is null or v_to is null or v_from < p_low or v_to > p_high or v_from > v_to then
       return null;
     end if;
-    v_values := v_values || array(select generate_series(v_from, v_to, v_step));
+    v_values := v_values
+      || array(select generate_series(v_from, v_to, coalesce(v_part[4]::int, 1)));
   end loop;
   return array(select distinct v from unnest(v_values) v order by v);
 end
@@ -73,9 +71,9 @@ begin
         c_fields[i], left(v_parts[i], 40), c_low[i], c_high[i]);
     elsif i = 3 then
       v_first_day := v_values[1];
-    elsif i = 4 and v_parts[5] = '*'
+    elsif i = 4 and (v_parts[3] ^@ '*' or v_parts[5] ^@ '*')
         and v_first_day > (select max(c_month_days[m]) from unnest(v_values) m) then
-      return format('invalid cron expression %L: no such day ever comes', left(p_cron, 100));
+      return format('invalid cron expression %L: it never matches any date', left(p_cron, 100));
     end if;
   end loop;
   return null;

@@ -1,16 +1,15 @@
 -- What the `query` of a leaf holds. One text of each rule, for the builders and for
 -- df.check_graph alike: given the query's JSON, the canonical text of it, or what is wrong.
 
--- Why a whole number of seconds is refused, or NULL. p_seconds is JSON; p_most bounds it.
+-- Why a number of seconds is refused, or NULL. p_seconds is JSON; p_most bounds it.
 create or replace function df.seconds_fault(p_field text, p_seconds jsonb, p_most bigint)
 returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if jsonb_typeof(p_seconds) is distinct from 'number'
-     or p_seconds::numeric <> trunc(p_seconds::numeric) then
-    return format('%s must be a whole number of seconds', p_field);
+  if jsonb_typeof(p_seconds) is distinct from 'number' then
+    return format('%s must be a number of seconds', p_field);
   elsif p_seconds::numeric <= 0 then
     return format('%s must be greater than zero', p_field);
   elsif p_seconds::numeric > p_most then
@@ -20,25 +19,28 @@ begin
 end
 $$;
 
--- Why a SLEEP's text is refused, or NULL. A fraction comes from df.sleep_interval. The longest
--- sleep, some three thousand years, keeps its end within what a timestamp can say.
-create or replace function df.sleep_fault(p_seconds text) returns text
+-- The canonical text of a SLEEP's seconds, or what is wrong with it. A fraction comes from
+-- df.sleep_interval. The longest sleep, some three thousand years, keeps its end within what a
+-- timestamp can say.
+create or replace function df.sleep_query(p_seconds text, out query text, out fault text)
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_most constant numeric := 100000000000;
+  v_seconds numeric;
 begin
   if p_seconds is null then
-    return 'the seconds to sleep are NULL';
-  elsif p_seconds ~ '^-\d+(\.\d+)?$' and p_seconds::numeric < 0 then
-    return 'the seconds to sleep must not be negative';
-  elsif p_seconds !~ '^\d{1,20}(\.\d{1,9})?$' then
-    return format('the seconds to sleep must be a number, not %L', left(p_seconds, 40));
-  elsif p_seconds::numeric > c_most then
-    return format('the seconds to sleep must be at most %s', c_most);
+    fault := 'the seconds to sleep are NULL';
+  elsif p_seconds !~ '^\s*[+-]?(\d{1,20}\.?|\d{0,20}\.\d{1,20})([eE][+-]?\d{1,2})?\s*$' then
+    fault := format('the seconds to sleep must be a number, not %L', left(p_seconds, 40));
+  else
+    v_seconds := trim_scale(round(p_seconds::numeric, 9));
+    query := v_seconds::text;
+    fault := case
+      when v_seconds < 0 then 'the seconds to sleep must not be negative'
+      when v_seconds > c_most then format('the seconds to sleep must be at most %s', c_most) end;
   end if;
-  return null;
 end
 $$;
 
@@ -56,8 +58,7 @@ declare
 begin
   v_field := case p_node_type when 'WAIT_SCHEDULE' then 'cron_expr'
                               when 'SIGNAL' then 'signal_name' else 'break_value' end;
-  if jsonb_typeof(p_config -> v_field) is distinct from 'string'
-     and (p_node_type <> 'BREAK' or nullif(p_config -> v_field, 'null') is not null) then
+  if p_node_type <> 'BREAK' and jsonb_typeof(p_config -> v_field) is distinct from 'string' then
     fault := format('%s must be text', v_field);
   elsif p_node_type = 'WAIT_SCHEDULE' then
     fault := df.cron_fault(p_config ->> v_field);
@@ -84,34 +85,30 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_reference constant text := '^(\$[A-Za-z_]\w*(\.[A-Za-z_]\w*)?\??|\{[A-Za-z_]\w*\})$';
   v_data text;
   v_field text;
 begin
   if jsonb_typeof(p_part) <> 'object' then
     return 'each part must be an object {name, data_b64, filename, content_type}';
-  end if;
-  select f.key into v_field from jsonb_each(p_part) f
-  where f.key <> all (array['name', 'data_b64', 'filename', 'content_type'])
-     or (jsonb_typeof(f.value) <> 'string'
-         and not (f.key in ('filename', 'content_type') and f.value = 'null'))
-     or (f.key <> 'data_b64' and f.value #>> '{}' ~ '[\r\n]')
-  order by f.key limit 1;
-  if found then
-    return format('part field %L is unknown, not text, or holds a line break', v_field);
   elsif coalesce(p_part ->> 'name', '') = '' then
     return 'a part needs a name';
-  elsif not p_part ? 'data_b64' then
-    return format('part %L needs data_b64', p_part ->> 'name');
+  elsif p_part ->> 'data_b64' is null then
+    return format('part %L needs data_b64', left(p_part ->> 'name', 100));
   end if;
-  v_data := regexp_replace(p_part ->> 'data_b64', '\s+', '', 'g');
-  if v_data ~ '[${]' then
-    if (p_part ->> 'data_b64') !~ c_reference then
-      return format('data_b64 of part %L takes base64 or one whole-value reference',
-        p_part ->> 'name');
+  foreach v_field in array array['name', 'data_b64', 'filename', 'content_type'] loop
+    if jsonb_typeof(p_part -> v_field) not in ('string', 'null') then
+      return format('%s of a part must be text', v_field);
+    elsif v_field <> 'data_b64' and p_part ->> v_field ~ '[\r\n]' then
+      return format('%s of a part must not hold a line break', v_field);
     end if;
-  elsif v_data !~ '^[A-Za-z0-9+/]*={0,2}$' or length(v_data) % 4 <> 0 then
-    return format('data_b64 of part %L is not valid base64', p_part ->> 'name');
+  end loop;
+  -- A reference to the data is judged when the node runs and knows what it refers to.
+  v_data := p_part ->> 'data_b64';
+  if v_data !~ '[${][A-Za-z_]' then
+    v_data := rtrim(regexp_replace(v_data, '\s+', '', 'g'), '=');
+    if v_data !~ '^[A-Za-z0-9+/]*$' or length(v_data) % 4 = 1 then
+      return format('data_b64 of part %L is not valid base64', left(p_part ->> 'name', 100));
+    end if;
   end if;
   return null;
 end
@@ -131,7 +128,7 @@ begin
     return 'headers must be a JSON object';
   end if;
   select h.key into v_name from jsonb_each(p_headers) h
-  where jsonb_typeof(h.value) not in ('string', 'number', 'boolean')
+  where jsonb_typeof(h.value) not in ('string', 'number', 'boolean', 'null')
      or h.key !~ '^[^\s:[:cntrl:]]+$'
      or h.value #>> '{}' ~ '[\r\n]'
   order by h.key limit 1;
@@ -153,7 +150,7 @@ declare
   c_most_seconds constant bigint := 2147483647;
   v_url text := p_config ->> 'url';
   v_method text := upper(coalesce(p_config ->> 'method', 'POST'));
-  v_headers jsonb := coalesce(nullif(p_config -> 'headers', 'null'), '{}');
+  v_headers jsonb := jsonb_strip_nulls(coalesce(nullif(p_config -> 'headers', 'null'), '{}'));
   v_timeout jsonb := coalesce(p_config -> 'timeout_seconds', '30');
   v_body jsonb := coalesce(p_config -> 'body', 'null');
   v_parts jsonb := p_config -> 'parts';
@@ -163,7 +160,7 @@ declare
 begin
   if jsonb_typeof(p_config -> 'url') is distinct from 'string' or v_url !~ '\S' then
     fault := 'url must be text that is not empty';
-  elsif v_url !~* '^https?://' and v_url !~ '(\$[A-Za-z_]|\{[A-Za-z_]\w*\})' then
+  elsif v_url !~* '^\s*https?://' and v_url !~ '[${][A-Za-z_]' then
     fault := format('unsupported URL scheme in %L: only http:// and https://', left(v_url, 100));
   elsif v_method <> all (v_methods) then
     fault := format('unsupported HTTP method %L: one of %s', left(v_method, 40),

@@ -5,9 +5,12 @@ create or replace function df.sleep(seconds bigint) returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_sleep record;
 begin
-  perform df.refuse('df.sleep', df.sleep_fault(seconds::text));
-  return '{"node_type":"SLEEP","query":"' || seconds::text || '"}';
+  select s.query, s.fault into v_sleep from df.sleep_query(seconds::text) s;
+  perform df.refuse('df.sleep', v_sleep.fault);
+  return '{"node_type":"SLEEP","query":"' || v_sleep.query || '"}';
 end
 $$;
 
@@ -17,10 +20,12 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_seconds text := trim_scale(extract(epoch from duration)::numeric)::text;
+  v_sleep record;
 begin
-  perform df.refuse('df.sleep_interval', df.sleep_fault(v_seconds));
-  return '{"node_type":"SLEEP","query":"' || v_seconds || '"}';
+  select s.query, s.fault into v_sleep
+  from df.sleep_query(extract(epoch from duration)::text) s;
+  perform df.refuse('df.sleep_interval', v_sleep.fault);
+  return '{"node_type":"SLEEP","query":"' || v_sleep.query || '"}';
 end
 $$;
 
@@ -93,40 +98,49 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_fields constant text[] := array['max_attempts', 'initial_seconds', 'factor', 'max_seconds'];
-  v_number numeric[];
+  c_most_seconds constant numeric := 100000000;
+  v_attempts numeric;
+  v_initial numeric;
+  v_factor numeric;
+  v_most numeric;
   v_states jsonb := nullif(p_retry -> 'on_sqlstate', 'null');
+  v_field text;
 begin
   if p_node_type <> all (array['SQL', 'HTTP', 'HTTP_MULTIPART']) then
     fault := format('a retry policy belongs on a SQL or HTTP node, not on %s: give one to each'
       ' of its steps', p_node_type);
     return;
-  elsif jsonb_typeof(p_retry) <> 'object'
-     or p_retry - (c_fields || 'on_sqlstate'::text) <> '{}'
-     or exists (select from unnest(c_fields) f
-                where jsonb_typeof(p_retry -> f) is distinct from 'number') then
-    fault := 'retry must have the numbers max_attempts, initial_seconds, factor, max_seconds';
+  elsif jsonb_typeof(p_retry) <> 'object' then
+    fault := 'retry must be a JSON object';
     return;
   end if;
-  v_number := array(select (p_retry ->> f)::numeric from unnest(c_fields) with ordinality u(f, n)
-                    order by n);
+  foreach v_field in array array['max_attempts', 'initial_seconds', 'factor', 'max_seconds'] loop
+    if jsonb_typeof(p_retry -> v_field) not in ('number', 'null') then
+      fault := format('%s in retry must be a number', v_field);
+      return;
+    end if;
+  end loop;
+  v_attempts := p_retry ->> 'max_attempts';
+  v_initial := coalesce((p_retry ->> 'initial_seconds')::numeric, 1);
+  v_factor := coalesce((p_retry ->> 'factor')::numeric, 2);
+  v_most := coalesce((p_retry ->> 'max_seconds')::numeric, 300);
   fault := case
-    when v_number[1] <> trunc(v_number[1]) or v_number[1] not between 1 and 1000000 then
-      'max_attempts must be a whole number from 1 to 1000000'
-    when v_number[2] < 0 or v_number[2] > 100000000 then
-      'initial_seconds must be from 0 to 100000000'
-    when v_number[3] < 1 or v_number[3] > 1000 then 'factor must be from 1 to 1000'
-    when v_number[4] < v_number[2] or v_number[4] > 100000000 then
-      'max_seconds must be from initial_seconds to 100000000'
-    when jsonb_typeof(v_states) <> 'array' or v_states = '[]'
+    when v_attempts is null or v_attempts <> trunc(v_attempts)
+      or v_attempts not between 1 and 1000000 then
+      'max_attempts in retry must be a whole number from 1 to 1000000'
+    when v_initial not between 0 and c_most_seconds then
+      format('initial_seconds in retry must be from 0 to %s', c_most_seconds)
+    when v_factor not between 1 and 1000 then 'factor in retry must be from 1 to 1000'
+    when v_most not between 0 and c_most_seconds then
+      format('max_seconds in retry must be from 0 to %s', c_most_seconds)
+    when jsonb_typeof(v_states) <> 'array'
       or exists (select from jsonb_array_elements(v_states) s
                  where jsonb_typeof(s) <> 'string' or s #>> '{}' !~ '^[0-9A-Z]{5}$') then
-      'on_sqlstate must be a list of five-character SQLSTATEs'
+      'on_sqlstate in retry must be an array of five-character SQLSTATEs'
   end;
   config := format('{"max_attempts":%s,"initial_seconds":%s,"factor":%s,"max_seconds":%s,'
-    '"on_sqlstate":%s}', trim_scale(v_number[1]), trim_scale(v_number[2]),
-    trim_scale(v_number[3]), trim_scale(v_number[4]),
-    coalesce(replace(v_states::text, ', ', ','), 'null'));
+    '"on_sqlstate":%s}', trim_scale(v_attempts), trim_scale(v_initial), trim_scale(v_factor),
+    trim_scale(v_most), coalesce(replace(v_states::text, ', ', ','), 'null'));
 end
 $$;
 

@@ -8,7 +8,7 @@ language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
   select case
-    when p_sqlstate = '54001' then 'maximum nesting depth of 256 exceeded'
+    when p_sqlstate = '54001' then 'graph exceeds the maximum nesting depth of 256'
     when p_sqlstate = '22P05' then
       format('text that Postgres cannot store: %s', coalesce(nullif(p_detail, ''), p_message))
     when p_node is null then
@@ -30,6 +30,10 @@ declare
   c_plain_node constant text := '^\{"node_type":"SQL","query":"[A-Za-z(]'
     '(?:[^"\\\x01-\x1f]|\\["\\bfnrt])*"'
     '(?:,"result_name":"[A-Za-z_][A-Za-z0-9_]*")?\}$';
+  c_plain_fields constant text[] := array['node_type', 'query'];
+  c_pair_fields constant text[] := array['node_type', 'left_node', 'right_node'];
+  c_pair_texts constant text[] := array[',"left_node":', ',"right_node":'];
+  c_pair_segments constant text[] := array['.left', '.right'];
   c_plain_limit constant int := 10000;
   -- A stack entry is a text to put out, then (unless NULL) a node still to judge.
   v_texts text[] := array[''];
@@ -44,6 +48,7 @@ declare
   v_path text := 'root';
   v_depth int;
   v_judged record;
+  v_type text;
   v_tail text;
   v_child_texts text[];
   v_children jsonb[];
@@ -73,26 +78,48 @@ begin
       continue when v_node is null;
       v_count := v_count + 1;
       if v_depth > c_most_depth then
-        v_fault := format('maximum nesting depth of %s exceeded', c_most_depth);
+        -- The path of such a node would be most of the message.
+        v_path := 'root';
+        v_fault := format('graph exceeds the maximum nesting depth of %s', c_most_depth);
         exit;
       elsif v_count > c_most_nodes then
-        v_fault := format('a graph has at most %s nodes', c_most_nodes);
+        v_path := 'root';
+        v_fault := format('graph exceeds the maximum of %s nodes', c_most_nodes);
         exit;
       end if;
-      select t.head, t.tail, t.is_leaf, t.fault into v_judged from df.node_text(v_node) t;
-      v_fault := v_judged.fault;
-      exit when v_fault is not null;
-      v_written := v_written + 1;
-      v_out[v_written] := v_judged.head;
-      v_tail := v_judged.tail;
-      if v_judged.is_leaf then
+      -- Plain statements and bare pairs are most nodes of most graphs: judged here, without a call.
+      v_type := v_node ->> 'node_type';
+      if v_type = 'SQL' and v_node - c_plain_fields = '{}'
+         and jsonb_typeof(v_node -> 'query') = 'string' and v_node ->> 'query' ~ '\S' then
         v_written := v_written + 1;
-        v_out[v_written] := v_tail;
+        v_out[v_written] := '{"node_type":"SQL","query":' || (v_node -> 'query')::text || '}';
         continue;
+      elsif v_type in ('THEN', 'JOIN', 'RACE') and v_node - c_pair_fields = '{}'
+         and jsonb_typeof(v_node -> 'left_node') = 'object'
+         and jsonb_typeof(v_node -> 'right_node') = 'object' then
+        v_written := v_written + 1;
+        v_out[v_written] := '{"node_type":"' || v_type || '"';
+        v_tail := '}';
+        v_child_texts := c_pair_texts;
+        v_children := array[v_node -> 'left_node', v_node -> 'right_node'];
+        v_segments := c_pair_segments;
+      else
+        select t.head, t.tail, t.is_leaf, t.fault into v_judged from df.node_text(v_node) t;
+        v_fault := v_judged.fault;
+        exit when v_fault is not null;
+        v_written := v_written + 1;
+        v_out[v_written] := v_judged.head;
+        v_tail := v_judged.tail;
+        if v_judged.is_leaf then
+          v_written := v_written + 1;
+          v_out[v_written] := v_tail;
+          continue;
+        end if;
+        select c.texts, c.nodes, c.segments, c.fault
+        into v_child_texts, v_children, v_segments, v_fault
+        from df.node_children(v_node) c;
+        exit when v_fault is not null;
       end if;
-      select c.texts, c.nodes, c.segments, c.fault into v_child_texts, v_children, v_segments, v_fault
-      from df.node_children(v_node) c;
-      exit when v_fault is not null;
       v_top := v_top + 1;
       v_texts[v_top] := case when v_node -> 'extra_nodes' -> 0 is null then v_tail
                              else ']' || v_tail end;
