@@ -84,7 +84,7 @@ $$;
 
 -- The step login of a role, its password, and its own settings as name=value, but for those that a
 -- non-superuser may not set or that would change who the session is. No row for a
--- role that was dropped or never granted.
+-- role that was dropped; no login for one that is not granted.
 create or replace function df.relay_login(p_role oid, p_database text)
     returns table (role_name name, login name, password text, settings text[], database_exists boolean)
     language sql stable security definer
@@ -105,8 +105,8 @@ create or replace function df.relay_login(p_role oid, p_database text)
                   order by s.setdatabase),
            p_database is null or exists (select from pg_database d
                                           where d.datname = p_database and d.datallowconn)
-      from df.granted_roles g join pg_roles r on r.oid = g.role_oid
-     where g.role_oid = p_role
+      from pg_roles r left join df.granted_roles g on g.role_oid = r.oid
+     where r.oid = p_role
 $$;
 
 -- Every setting as it holds now.

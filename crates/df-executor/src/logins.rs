@@ -67,11 +67,18 @@ impl LoginSource for Directory {
         if !row.get::<_, bool>("database_exists") {
             return Err(LoginError::DatabaseGone(database.unwrap_or(&self.database).to_owned()));
         }
+        let role_name: String = row.get("role_name");
+        let Some(user) = row.get("login") else {
+            return Err(LoginError::NotSetUp(format!(
+                "role {role_name} is not granted any more; an administrator runs: SELECT df.grant_usage({});",
+                df_postgres::quote_literal(&role_name)
+            )));
+        };
         let settings: Vec<String> = row.get("settings");
         Ok(Login {
-            user: row.get(1),
-            password: Some(row.get("password")),
-            role_name: row.get(0),
+            user,
+            password: row.get("password"),
+            role_name,
             database: database.unwrap_or(&self.database).to_owned(),
             settings: settings
                 .iter()
@@ -91,13 +98,13 @@ impl TypeCatalog for Directory {
             .await
             .map_err(|error| CatalogError(Box::new(error)))?;
         Ok(TypeInfo::from_rows(rows.iter().map(|row| TypeRow {
-            oid: row.get(0),
+            oid: row.get::<_, i64>(0) as u32,
             name: row.get(1),
             kind: row.get(2),
-            related: row.get(3),
+            related: row.get::<_, i64>(3) as u32,
             delimiter: row.get(4),
             field_name: row.get(5),
-            field_type: row.get(6),
+            field_type: row.get::<_, Option<i64>>(6).map(|oid| oid as u32),
         })))
     }
 }
