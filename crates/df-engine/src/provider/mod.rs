@@ -3,9 +3,9 @@
 //! It keeps nothing on disk and must never be taken for a record of anything: `df.*` is the truth, and
 //! an instance that is lost here is rebuilt from there. It knows no graphs, no SQL and no outbox.
 //!
-//! Beyond duroxide's contract it answers three questions the relay has: which instance trees have come
-//! to rest (`on_quiet`), which roots have ended (`on_terminal`), and how to drop a whole tree at once
-//! (`remove_tree`). A *tree* is every instance whose id has the same part before its first `/`.
+//! Beyond duroxide's contract it tells which instance trees have come to rest (`on_quiet`), which roots
+//! have ended (`on_terminal`) and which running activities are no longer wanted (`on_dropped`), and it
+//! drops a whole tree at once (`remove_tree`). A *tree* is every instance whose id has the same part before its first `/`.
 //!
 //! One mutex guards all state. Under it nothing awaits, nothing runs user code, and neither a whole
 //! history is cloned nor a removed tree freed; every operation costs O(log n) in what is stored, plus
@@ -26,6 +26,7 @@ mod trees;
 
 use std::time::Duration;
 
+use duroxide::providers::ScheduledActivityIdentifier;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -114,6 +115,13 @@ impl MemoryProvider {
     /// Sends one [`Terminal`] when a root orchestration completes or fails. Replaces an earlier sender.
     pub fn on_terminal(&self, sender: UnboundedSender<Terminal>) {
         self.state.lock().hooks.terminal = Some(sender);
+    }
+
+    /// Sends each activity that is dropped while a worker runs it: a race's loser, one left when its
+    /// execution ended, or one of a removed tree. Its result no longer counts. duroxide itself tells the
+    /// activity only when it next renews its lock. Replaces an earlier sender.
+    pub fn on_dropped(&self, sender: UnboundedSender<ScheduledActivityIdentifier>) {
+        self.state.lock().hooks.dropped = Some(sender);
     }
 
     /// Whether the tree of `root` is known and has no pending work, terminal or not.

@@ -4,6 +4,7 @@
 //! takes some away ends with `settle`, once, so that a turn which consumes one message and leaves
 //! another never looks like rest.
 
+use duroxide::providers::ScheduledActivityIdentifier;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::history::{COMPLETED, FAILED};
@@ -27,11 +28,12 @@ pub enum TerminalStatus {
     Failed,
 }
 
-/// Where to tell of rest and end. A sender whose receiver is gone is forgotten.
+/// Where to tell of rest, end and dropped activities. A sender whose receiver is gone is forgotten.
 #[derive(Default)]
 pub(super) struct Hooks {
     pub(super) quiet: Option<UnboundedSender<String>>,
     pub(super) terminal: Option<UnboundedSender<Terminal>>,
+    pub(super) dropped: Option<UnboundedSender<ScheduledActivityIdentifier>>,
 }
 
 /// What `clear` took from an instance.
