@@ -10,7 +10,7 @@ use duroxide::runtime::Runtime;
 use duroxide::runtime::registry::{ActivityRegistry, ActivityRegistryBuilder};
 use duroxide::{
     ActivityContext, Client, Either2, OrchestrationContext, OrchestrationRegistry,
-    OrchestrationRegistryBuilder,
+    OrchestrationRegistryBuilder, OrchestrationStatus,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -178,6 +178,51 @@ async fn a_child_that_lost_a_race_is_cancelled_with_its_activity() {
     println!("the activity noticed after {:?}", began.elapsed());
     engine.wake("a@1").await;
     assert_eq!(engine.next_end().await.status, TerminalStatus::Completed);
+    engine.stop().await;
+}
+
+/// The events after the end (here the cancellation of a forgotten activity) must not hide it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_client_sees_an_end_that_left_an_activity_running() {
+    let activities = ActivityRegistry::builder().register(
+        "slow",
+        |ctx: ActivityContext, _: String| async move {
+            ctx.cancelled().await;
+            Ok(String::new())
+        },
+    );
+    let orchestrations = OrchestrationRegistry::builder().register(
+        "forget",
+        |ctx: OrchestrationContext, _: String| async move {
+            let slow = ctx.schedule_activity("slow", "");
+            match ctx.select2(ctx.dequeue_event("wake"), slow).await {
+                Either2::First(_) => Ok("woken".to_owned()),
+                Either2::Second(_) => Err("the activity won".to_owned()),
+            }
+        },
+    );
+    let mut engine = Engine::start(activities, orchestrations).await;
+    engine.begin("a@1", "forget").await;
+    while engine.provider.get_instance_info("a@1").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    engine.wake("a@1").await;
+    assert_eq!(engine.next_end().await.output, "woken");
+    let status = engine
+        .client
+        .get_orchestration_status("a@1")
+        .await
+        .expect("reading works");
+    assert!(
+        matches!(status, OrchestrationStatus::Completed { .. }),
+        "{status:?}"
+    );
+    let events = engine
+        .provider
+        .read_history("a@1")
+        .await
+        .expect("reading works");
+    assert!(events.len() > 3, "the management read is whole: {events:?}");
     engine.stop().await;
 }
 

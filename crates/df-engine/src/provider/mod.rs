@@ -45,8 +45,9 @@ pub struct ProviderConfig {
     /// endless loop takes bounded memory.
     pub kept_executions: usize,
     /// Whether `Provider::read` returns the whole history. duroxide reads it once per activity, only
-    /// to learn the orchestration's name; with `false` it gets the first and the last event, which is
-    /// also all that `Client::get_orchestration_status` looks at but for a custom status.
+    /// to learn the orchestration's name; with `false` it gets the events that begin and end the
+    /// execution, which are all that `Client::get_orchestration_status` looks at too. The
+    /// execution-wise reads return everything either way.
     pub whole_reads: bool,
 }
 
