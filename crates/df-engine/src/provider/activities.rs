@@ -322,7 +322,8 @@ impl State {
         self.settle(instance, ids.len());
     }
 
-    /// Drops every item of an instance and answers how many there were; the caller settles the count.
+    /// Drops every item of an instance and answers how many there were; the caller settles the
+    /// count.
     pub(super) fn remove_work_of(&mut self, instance: Key) -> usize {
         let range = (instance, 0, 0, 0)..=(instance, u64::MAX, u64::MAX, WorkId::MAX);
         let ids: Vec<WorkId> = self
