@@ -180,7 +180,8 @@ begin
       order by p.position limit 1;
     end if;
     config := '{"url":' || to_json(v_url)::text || ',"method":"' || v_method || '"'
-      || case p_node_type when 'HTTP' then ',"body":' || coalesce(to_json(v_body #>> '{}')::text, 'null')
+      || case p_node_type
+         when 'HTTP' then ',"body":' || coalesce(to_json(v_body #>> '{}')::text, 'null')
          else ',"parts":' || v_parts::text end
       || ',"headers":' || v_headers::text || ',"timeout_seconds":' || v_timeout::text || '}';
   end if;
