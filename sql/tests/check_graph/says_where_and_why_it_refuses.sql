@@ -4,6 +4,7 @@ select pg_temp.check_bad_graph(c.graph, c.path, c.why) from (values
   ('OK', 'root', '''OK'' is the result of a helper'),
   ('[]', 'root', 'a JSON value'),
   ('{}', 'root', 'a JSON object without node_type'),
+  ('{}"node_type":"SQL"', 'root', 'a JSON object without node_type'),
   ('{"query":"a"}', 'root', 'a JSON object without node_type'),
   ('{"node_type":"SQL","query":"a"', 'root', 'not valid JSON'),
   ('{"node_type":"SQL","query":"a"} x', 'root', 'not valid JSON'),

@@ -14,6 +14,8 @@ from (values
   ('[{"name": "f"}]', 'data_b64'), ('[{"name": "f", "data_b64": 1}]', 'data_b64'),
   ('[{"name": "f", "data_b64": "a?"}]', 'not valid base64'),
   ('[{"name": "f", "data_b64": "abcde"}]', 'not valid base64'),
+  ('[{"name": "f", "data_b64": "YR=="}]', 'not valid base64'),
+  ('[{"name": "f", "data_b64": "YWI=="}]', 'not valid base64'),
   ('[{"name": "f\r\n", "data_b64": ""}]', 'line break')
 ) as c(parts, why);
 select pg_temp.check_refused(
