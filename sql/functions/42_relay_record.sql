@@ -3,12 +3,13 @@
 -- LOCKED in the given order; a busy one is reported and sent again. A retry of the same entry sees
 -- the first one's row and answers with it.
 --
--- p_entries: [{"op", "instance", "epoch", "path", "within", "turns", "decides", "ends", …}]
+-- p_entries: [{"op", "incarnation", "instance", "epoch", "path", "within", "turns", "decides", "ends", …}]
 --   run     records path with status, result, error, sqlstate, attempt, turn
 --   wait    begins a wait, or asks after one: signal, seconds or due, result (when the clock ends it)
+--   look    reads what is recorded at path
 --   settle  applies decides and ends of a construct that ends without a run of its own
 -- Returns a row per entry: outcome ('ok', 'exists', 'busy', 'waiting', DF001…), and what is recorded.
-create or replace function df.relay_record(p_incarnation uuid, p_entries json)
+create or replace function df.relay_record(p_entries json)
     returns table (idx integer, outcome text, status text, turn integer, remaining_seconds double precision,
                    result text, error text, sqlstate text)
     language plpgsql volatile security definer
@@ -22,7 +23,7 @@ begin
     for e in
         select x.ordinality::integer - 1 as idx, y.*
           from json_array_elements(p_entries) with ordinality as x(entry, ordinality),
-               json_to_record(x.entry) as y(op text, instance text, epoch bigint, path text,
+               json_to_record(x.entry) as y(op text, incarnation uuid, instance text, epoch bigint, path text,
                    status text, result json, error text, sqlstate text, attempt integer, turn integer,
                    within text[], turns integer[], decides text[], checkpoints json, ends text,
                    signal text, seconds double precision, due timestamptz)
@@ -31,14 +32,18 @@ begin
         status := null; turn := null; remaining_seconds := null;
         result := null; error := null; sqlstate := null;
         if e.op = 'run' then
-            outcome := df.record_run(e.instance, e.epoch, p_incarnation, e.path, e.status, e.result,
+            outcome := df.record_run(e.instance, e.epoch, e.incarnation, e.path, e.status, e.result,
                 e.error, e.sqlstate, e.attempt, e.turn, e.within, e.turns, e.decides,
                 e.checkpoints, e.ends, true);
         elsif e.op = 'wait' then
-            outcome := df.record_wait(e.instance, e.epoch, p_incarnation, e.path, e.signal, e.seconds,
+            outcome := df.record_wait(e.instance, e.epoch, e.incarnation, e.path, e.signal, e.seconds,
                 e.due, e.result, e.within, e.turns, e.decides, e.checkpoints, e.ends);
+        elsif e.op = 'look' then
+            outcome := case when exists (select from df.node_runs n
+                                          where n.instance_id = e.instance and n.run_path = e.path)
+                            then 'exists' else 'DF003' end;
         else
-            outcome := df.record_settle(e.instance, e.epoch, p_incarnation, e.result, e.error,
+            outcome := df.record_settle(e.instance, e.epoch, e.incarnation, e.result, e.error,
                 e.sqlstate, e.path, e.within, e.turns, e.decides, e.ends);
         end if;
         if outcome in ('exists', 'waiting') or (outcome = 'ok' and e.op = 'wait') then

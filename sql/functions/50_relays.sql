@@ -12,9 +12,11 @@ create or replace function df.relay_register(
             p_poll_interval_ms)
 $$;
 
--- Renews the lease. False when the lease was taken: the relay then takes a new incarnation.
+-- Renews the lease. alive is false when the lease was taken: the relay then takes a new
+-- incarnation. The rest tells one run of the server from another: after a restart or a failover what
+-- the relay holds may be ahead of the database.
 create or replace function df.relay_heartbeat(p_incarnation uuid, p_lease_seconds double precision)
-    returns boolean
+    returns table (alive boolean, server_started text, timeline bigint, wal_position bigint)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
@@ -22,8 +24,11 @@ begin
     update df.relays r
        set heartbeat_at = clock_timestamp(),
            lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
-     where r.incarnation = p_incarnation;
-    return found;
+     where r.incarnation = p_incarnation and r.lease_until > clock_timestamp();
+    return query
+        select found, pg_postmaster_start_time()::text,
+               ('x' || lpad(left(pg_walfile_name(pg_current_wal_lsn()), 8), 16, '0'))::bit(64)::bigint,
+               (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint;
 end
 $$;
 
@@ -94,6 +99,38 @@ create or replace function df.relay_login(p_role oid, p_database name)
                   order by s.setdatabase)
       from df.granted_roles g join pg_roles r on r.oid = g.role_oid
      where g.role_oid = p_role and r.rolcanlogin
+$$;
+
+-- Every setting as it holds now.
+create or replace function df.relay_settings() returns table (name text, value text)
+    language sql stable security definer
+    set search_path = pg_catalog, pg_temp
+    as $$ select s.name, coalesce(s.value, s.default_value) from df.setting_values s $$;
+
+-- Whether a role may make HTTP requests, judged when the node runs.
+create or replace function df.relay_may_http(p_role oid, p_multipart boolean) returns boolean
+    language sql stable security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select coalesce(has_function_privilege(p_role,
+        case when p_multipart then 'df.http_multipart(text,text,jsonb,jsonb,integer)'
+             else 'df.http(text,text,text,jsonb,integer)' end, 'execute'), false)
+$$;
+
+-- What the executor asks of types that it does not know: what their values are made of.
+create or replace function df.relay_types(p_oids oid[])
+    returns table (oid oid, name text, namespace text, kind "char", element oid, base oid,
+                   delimiter "char", relation oid, field_names text[], field_types oid[])
+    language sql stable security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select t.oid, t.typname, n.nspname, t.typtype, t.typelem, t.typbasetype, t.typdelim, t.typrelid,
+           array(select a.attname::text from pg_attribute a
+                  where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped order by a.attnum),
+           array(select a.atttypid from pg_attribute a
+                  where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped order by a.attnum)
+      from pg_type t join pg_namespace n on n.oid = t.typnamespace
+     where t.oid = any (p_oids)
 $$;
 
 -- Marks that a relay sleeps (true) or works (false); callers notify only while one sleeps.

@@ -1,0 +1,97 @@
+//! What can go wrong between here and Postgres, in words that say what to do. Never a password.
+
+use std::path::PathBuf;
+
+use crate::class::{ErrorClass, class, describe};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("connection string: {0}")]
+    Options(String),
+
+    #[error("cannot use the certificate file {}: {why}", path.display())]
+    Certificate { path: PathBuf, why: String },
+
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+
+    #[error("cannot connect to {target}: {}", describe(source))]
+    Connect {
+        target: String,
+        source: tokio_postgres::Error,
+    },
+
+    #[error("{doing}: {}", describe(source))]
+    Database {
+        doing: String,
+        source: tokio_postgres::Error,
+    },
+
+    #[error("{place}: {}", describe(source))]
+    SchemaFile {
+        place: String,
+        source: tokio_postgres::Error,
+    },
+
+    #[error("the schema files are wrong: {0}")]
+    SchemaFiles(String),
+
+    #[error(
+        "database \"{database}\" already holds a schema `df` that is not df-relay's ({whose}); \
+         nothing was changed. Install into another database, or, once nobody needs that schema, \
+         remove it first"
+    )]
+    ForeignSchema { database: String, whose: String },
+
+    #[error("database \"{0}\" holds no df-relay schema; install it with `df-relay install`")]
+    MissingSchema(String),
+
+    #[error(
+        "the schema is at version {found} and was installed by df-relay {installed_by}; this is \
+         df-relay {} and knows version {known}. Use df-relay {installed_by} or newer",
+        env!("CARGO_PKG_VERSION")
+    )]
+    NewerSchema {
+        found: u32,
+        known: u32,
+        installed_by: String,
+    },
+
+    #[error(
+        "the operators are installed in schema \"{installed}\", not \"{asked}\"; to move them, \
+         uninstall first, or leave the option out"
+    )]
+    OperatorSchemaDiffers { installed: String, asked: String },
+
+    #[error("{why}; an administrator must run:\n{}", statements.join("\n"))]
+    NeedsAdministrator {
+        why: String,
+        statements: Vec<String>,
+    },
+
+    #[error("stopped while waiting for Postgres")]
+    Cancelled,
+}
+
+impl Error {
+    /// Whether the same call may succeed later without anybody's help.
+    pub fn is_retryable(&self) -> bool {
+        self.class().is_some_and(ErrorClass::is_retryable)
+    }
+
+    /// The class of the Postgres error inside, if there is one.
+    pub fn class(&self) -> Option<ErrorClass> {
+        match self {
+            Error::Connect { source, .. }
+            | Error::Database { source, .. }
+            | Error::SchemaFile { source, .. } => Some(class(source)),
+            _ => None,
+        }
+    }
+
+    /// For `map_err`: a database error with what was being done.
+    pub(crate) fn doing(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Error {
+        let doing = doing.into();
+        move |source| Error::Database { doing, source }
+    }
+}
