@@ -1,0 +1,36 @@
+create temp sequence df_test_sequence;
+create table df_test_written (i int);
+create function df_test_write() returns text language plpgsql as $$
+begin
+  insert into df_test_written values (1);
+  return 'select 1';
+end
+$$;
+create function df_test_unlock() returns text language plpgsql as $$
+begin
+  perform set_config('transaction_read_only', 'off', true);
+  insert into df_test_written values (1);
+  return 'select 1';
+end
+$$;
+do $$
+declare
+  v_input text;
+begin
+  foreach v_input in array array['df_test_write()', 'df_test_unlock()', '''a''); delete from x; (''b''',
+    '(with w as (insert into df_test_written values (1) returning i) select i::text from w)',
+    'df.sql((select df_test_write()))', 'df_test_write() ~> (select set_config(''a.b'', ''c'', false))']
+  loop
+    assert df.explain(v_input) like 'Invalid durable function graph: %' or df.explain(v_input) like 'SQL: (with%',
+      df.explain(v_input);
+  end loop;
+  perform df.explain('format(''%s'', set_config(''df_test.x'', ''written'', false))');
+  assert coalesce(current_setting('df_test.x', true), '') = '';
+  assert not exists (select from df_test_written);
+  assert current_setting('transaction_read_only') = 'off';
+  insert into df_test_written values (2);
+end
+$$;
+drop function df_test_write();
+drop function df_test_unlock();
+drop table df_test_written;
