@@ -4,4 +4,5 @@
 //! became of it.
 
 pub mod render;
+pub mod sql_step;
 pub mod wire;
