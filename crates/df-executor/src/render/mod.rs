@@ -10,7 +10,7 @@ mod shape;
 mod time;
 mod value;
 
-pub use catalog::{CatalogError, TYPE_QUERY, TypeCache, TypeCatalog, TypeInfo, TypeKind};
+pub use catalog::{CatalogError, TYPE_QUERY, TypeCache, TypeCatalog, TypeInfo, TypeKind, TypeRow};
 pub use rows::render;
 
 /// Why a result has no JSON form. All but `Catalog` are the statement's own failure.

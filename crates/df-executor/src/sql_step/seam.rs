@@ -2,6 +2,7 @@
 
 use super::{Login, StepFailure};
 use crate::wire::{Param, Statement, oid};
+use df_engine::Effect;
 use std::borrow::Cow;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -12,14 +13,12 @@ use uuid::Uuid;
 pub struct Fence {
     /// Enclosing races with the step's own branch, enclosing loops with its own iteration.
     pub within: Vec<(String, i32)>,
-    /// Run paths of the races that this step's end decides.
-    pub decides: Vec<String>,
+    /// What the step's completion implies besides itself.
+    pub on_completed: Effect,
+    /// What its failure implies.
+    pub on_failed: Effect,
     /// JSON text of the loop checkpoints that travel along.
     pub checkpoints: Option<String>,
-    /// Completing, this step completes the instance.
-    pub ends_completed: bool,
-    /// Failing, this step fails the instance.
-    pub ends_failed: bool,
 }
 
 /// Which failures the caller will try again, so that they are not recorded.
@@ -83,7 +82,8 @@ pub(super) struct Texts {
     attempt: String,
     within: String,
     turns: String,
-    decides: String,
+    decides_completed: String,
+    decides_failed: String,
     timeout: Option<String>,
 }
 
@@ -110,7 +110,8 @@ impl Texts {
             attempt: step.attempt.to_string(),
             within: text_array(within.iter().map(|(path, _)| path.as_str())),
             turns: text_array(within.iter().map(|(_, turn)| turn.to_string())),
-            decides: text_array(step.fence.decides.iter().map(String::as_str)),
+            decides_completed: text_array(step.fence.on_completed.decides.iter()),
+            decides_failed: text_array(step.fence.on_failed.decides.iter()),
             timeout: millis,
         }
     }
@@ -178,19 +179,15 @@ impl Texts {
         record: &Record<'a>,
     ) -> Vec<Param<'a>> {
         let fence = step.fence;
-        let (status, result, failure, ends) = match *record {
-            Record::Completed { result } => (
-                "completed",
-                Some(result),
-                None,
-                fence.ends_completed.then_some("completed"),
-            ),
-            Record::Failed(failure) => (
-                "failed",
-                None,
-                Some(failure),
-                fence.ends_failed.then_some("failed"),
-            ),
+        let (status, result, failure, effect, decides) = match *record {
+            Record::Completed { result } => {
+                let decides = &self.decides_completed;
+                ("completed", Some(result), None, &fence.on_completed, decides)
+            }
+            Record::Failed(failure) => {
+                let decides = &self.decides_failed;
+                ("failed", None, Some(failure), &fence.on_failed, decides)
+            }
         };
         let text = |value| Param {
             type_oid: oid::TEXT,
@@ -218,10 +215,10 @@ impl Texts {
             },
             Param {
                 type_oid: oid::TEXT_ARRAY,
-                value: Some(&self.decides),
+                value: Some(decides),
             },
             text(fence.checkpoints.as_deref()),
-            text(ends),
+            text(effect.ends.then_some(status)),
         ]);
         params
     }

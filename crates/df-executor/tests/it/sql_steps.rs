@@ -1,6 +1,7 @@
 //! Steps that go their way: what is sent, recorded, refused and left behind.
 
 use crate::support::steps::{Bench, any_failure_again};
+use df_engine::Effect;
 use df_executor::sql_step::{ExecutorError, Fence, Fenced, OutsideOutcome, StepOutcome};
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ async fn a_step_is_two_round_trips_on_a_connection_that_is_kept() {
     let mut bench = Bench::start().await;
     bench.fence = Fence {
         within: vec![("root.\"a\\".into(), 1), ("root.b".into(), 7)],
-        decides: vec!["root.left".into()],
+        on_completed: Effect {
+            decides: vec!["root.left".into()],
+            ends: true,
+        },
         checkpoints: Some("{\"root\":3}".into()),
-        ends_completed: true,
-        ends_failed: true,
+        ..Fence::default()
     };
     let sql = "insert into effects (note) values ('x') returning note";
     for n in 1..=5 {
