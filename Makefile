@@ -1,7 +1,6 @@
 # What people and CI do with this repository. `make` alone explains itself.
 
 CARGO ?= cargo
-DEV_DATA ?= .dev
 
 .DEFAULT_GOAL := help
 
