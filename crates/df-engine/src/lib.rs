@@ -1,1 +1,24 @@
-//! The engine.
+//! The engine: walks workflow graphs on duroxide, over a provider of our own that keeps nothing.
+//!
+//! In goes an instance with its graph and what is recorded of it ([`Engine::load`]); out come calls
+//! to a [`Backend`], which acts and records, and [`Event`]s. It must not know the outbox, leases or
+//! SQL functions, and it must not keep anything that `df.*` does not have.
+
+mod activity;
+mod backend;
+mod bindings;
+mod engine;
+mod loaded;
+mod outcome;
+pub mod provider;
+mod request;
+mod scope;
+mod walk;
+
+pub use backend::{
+    Assignment, Backend, Checkpoint, Effect, Entry, Failure, Fence, HttpBody, HttpLeaf, HttpPart,
+    LeafEnd, Recorded, Refused, SqlLeaf,
+};
+pub use engine::{Engine, EngineConfig, Error, Event};
+pub use loaded::{Run, Runs};
+pub use outcome::ResultRef;

@@ -10,11 +10,13 @@ pub mod install;
 mod options;
 pub mod retry;
 pub mod schema;
+mod session;
 mod tls;
 
 pub use class::{ErrorClass, class, describe};
 pub use connect::{Notifications, connect_when_up};
 pub use error::Error;
+pub use session::Session;
 pub use options::{ConnectOptions, TlsMode};
 
 /// The role that owns every object of the schema; it cannot log in.

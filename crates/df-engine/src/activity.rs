@@ -1,0 +1,404 @@
+//! The activities: what one leaf does, from its plan to its recorded end.
+//!
+//! An activity substitutes names, asks the [`Backend`] to act and record, notes the record in the
+//! loaded instance, and answers the walk with a [`LeafReply`]. It never returns an engine error: a
+//! workflow's failure is the node's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use df_graph::{Condition, Kind};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{
+    Backend, Effect, Entry, Failure, HttpLeaf, LeafEnd, Recorded, Refused, SqlLeaf,
+};
+use crate::bindings::Bound;
+use crate::loaded::{Loaded, PendingWait, Plan, Run};
+use crate::outcome::{End, LeafReply, ResultRef};
+use crate::request;
+use crate::walk;
+
+/// The longest wait that the database's clock arithmetic takes, in seconds: some three centuries.
+const MAX_WAIT_SECONDS: f64 = 1e10;
+
+/// One activity call.
+pub struct Activity<'a> {
+    pub backend: &'a dyn Backend,
+    pub loaded: &'a Arc<Loaded>,
+    /// The orchestration that scheduled it.
+    pub orchestration: &'a str,
+    pub run_path: &'a str,
+    pub plan: &'a Plan,
+    pub cancel: &'a CancellationToken,
+}
+
+impl Activity<'_> {
+    /// Runs the leaf of the plan.
+    pub async fn leaf(&self) -> LeafReply {
+        if let Some(reply) = self.already() {
+            return reply;
+        }
+        let node = &self.loaded.graph.nodes[self.plan.node];
+        match &node.kind {
+            Kind::Sql { query } => self.sql(query, node.timeout_seconds).await,
+            Kind::Sleep { seconds } => {
+                let result = df_graph::sleep_result(*seconds).to_string();
+                self.wait(None, Some(*seconds), None, result).await
+            }
+            Kind::WaitSchedule { cron } => {
+                match df_graph::next_match(cron, Utc::now()) {
+                    Ok(at) => {
+                        let due = at.map(|at| at.to_rfc3339());
+                        self.wait(None, None, due, df_graph::schedule_result().to_string()).await
+                    }
+                    Err(error) => self.failed(error.to_string(), Some("22023")).await,
+                }
+            }
+            Kind::Signal { name, timeout_seconds } => {
+                let result = df_graph::signal_timeout_result(name).to_string();
+                self.wait(Some(name), *timeout_seconds, None, result).await
+            }
+            Kind::Break { value } => self.break_value(value.as_deref()).await,
+            Kind::If { condition: Condition::HasRows { result_name }, .. } => {
+                self.has_rows(result_name).await
+            }
+            Kind::Http(config) => match self.bound(&request::texts_of(config)).await {
+                Some(bound) => self.http(request::build(config, &bound)).await,
+                None => LeafReply::Stopped,
+            },
+            Kind::HttpMultipart(config) => {
+                match self.bound(&request::texts_of_multipart(config)).await {
+                    Some(bound) => self.http(request::build_multipart(config, &bound)).await,
+                    None => LeafReply::Stopped,
+                }
+            }
+            _ => LeafReply::Stopped,
+        }
+    }
+
+    /// Applies what the planned end of a construct implies.
+    pub async fn settle(&self) -> LeafReply {
+        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+        let mut entry = self.entry("settle", &effect);
+        match &self.plan.end {
+            Some(End::Done(result) | End::Break(result)) => {
+                entry.ends = effect.ends.then_some("completed");
+                if effect.ends {
+                    let Some(text) = self.result_text(result).await else {
+                        return LeafReply::Stopped;
+                    };
+                    entry.result = raw(text);
+                }
+            }
+            Some(End::Failed(failure)) => {
+                entry.ends = effect.ends.then_some("failed");
+                entry.error = Some(failure.message.clone());
+                entry.sqlstate = failure.sqlstate.clone();
+                entry.path = failure.path.clone();
+            }
+            _ => return LeafReply::Stopped,
+        }
+        match self.record(entry).await {
+            Ok(_) => LeafReply::Completed { truth: None },
+            Err(reply) => reply,
+        }
+    }
+
+    /// What this very process has recorded since the walk's snapshot was frozen.
+    fn already(&self) -> Option<LeafReply> {
+        match self.loaded.recorded(self.run_path)? {
+            Run::Failed(failure) => Some(LeafReply::Failed(failure)),
+            _ => None,
+        }
+    }
+
+    async fn sql(&self, query: &str, timeout_seconds: Option<f64>) -> LeafReply {
+        let Some(bound) = self.bound(&[query]).await else { return LeafReply::Stopped };
+        let sql = match df_graph::substitute_sql(query, &bound) {
+            Ok(sql) => sql,
+            Err(error) => return self.failed(error.to_string(), Some("22023")).await,
+        };
+        let timeout = timeout_seconds.map(Duration::from_secs_f64);
+        let outside = df_graph::transaction_class(&sql) == df_graph::Class::OutsideTransaction;
+        if outside || self.loaded.assignment.database.is_some() {
+            return self
+                .at_least_once(|attempt| {
+                    self.backend.run_outside(&self.loaded.assignment, &sql, timeout, attempt, self.cancel)
+                })
+                .await;
+        }
+        let fence = self.plan.scope.fence();
+        let leaf = SqlLeaf {
+            run_path: self.run_path,
+            sql: &sql,
+            attempt: 1,
+            fence: &fence,
+            timeout,
+            may_retry: &|_| false,
+        };
+        match self.backend.run_sql(&self.loaded.assignment, leaf, self.cancel).await {
+            LeafEnd::Completed(result) => self.completed(&result),
+            LeafEnd::Failed(failure) | LeafEnd::Unrecorded(failure) => {
+                self.noted_failure(Failure { path: self.run_path.to_owned(), ..failure })
+            }
+            LeafEnd::AlreadyRecorded => self.adopt().await,
+            LeafEnd::Refused(refused) => refusal(refused),
+        }
+    }
+
+    /// The run path was recorded by an attempt whose answer was lost: take what it recorded.
+    async fn adopt(&self) -> LeafReply {
+        match self.record(self.entry("look", &Effect::default())).await {
+            Ok(recorded) => self.take(recorded),
+            Err(reply) => reply,
+        }
+    }
+
+    /// Takes what the database says is recorded at this run path.
+    fn take(&self, recorded: Recorded) -> LeafReply {
+        match recorded.status.as_deref() {
+            Some("completed") => self.completed(recorded.result.as_deref().unwrap_or("null")),
+            Some("failed") => self.noted_failure(Failure {
+                message: recorded.error.unwrap_or_default(),
+                sqlstate: recorded.sqlstate,
+                path: self.run_path.to_owned(),
+            }),
+            Some("decided") => LeafReply::Completed { truth: recorded.turn.map(|turn| turn != 0) },
+            _ => LeafReply::Stopped,
+        }
+    }
+
+    async fn wait(
+        &self,
+        signal: Option<&str>,
+        seconds: Option<f64>,
+        due: Option<String>,
+        result: String,
+    ) -> LeafReply {
+        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+        let entry = Entry {
+            ends: effect.ends.then_some("completed"),
+            signal: signal.map(str::to_owned),
+            seconds: seconds.map(|seconds| seconds.clamp(0.0, MAX_WAIT_SECONDS)),
+            due,
+            result: raw(result),
+            ..self.entry("wait", &effect)
+        };
+        // Registered before it is asked, so that a nudge that overtakes the answer finds it.
+        let pending = PendingWait { orchestration: self.orchestration.to_owned(), due: None };
+        self.loaded.begin_wait(self.run_path, pending.clone());
+        match self.record(entry).await {
+            Ok(recorded) if recorded.outcome == "waiting" => {
+                let left = recorded.remaining_seconds.map(|left| left.clamp(0.0, MAX_WAIT_SECONDS));
+                let due = left.and_then(|left| {
+                    tokio::time::Instant::now().checked_add(Duration::from_secs_f64(left))
+                });
+                self.note_checkpoints();
+                self.loaded.record(self.run_path, Run::Begun { attempt: 1 });
+                self.loaded.time_wait(self.run_path, due);
+                LeafReply::Waiting
+            }
+            Ok(recorded) => {
+                self.loaded.take_wait(self.run_path);
+                self.take(recorded)
+            }
+            Err(reply) => {
+                self.loaded.take_wait(self.run_path);
+                reply
+            }
+        }
+    }
+
+    async fn break_value(&self, value: Option<&str>) -> LeafReply {
+        if !self.plan.scope.in_loop {
+            let failure = walk::break_outside_loop(self.run_path);
+            return self.failed(failure.message, failure.sqlstate.as_deref()).await;
+        }
+        let text = value.unwrap_or_default();
+        let Some(bound) = self.bound(&[text]).await else { return LeafReply::Stopped };
+        match value.map(|text| df_graph::substitute_json_text(text, &bound)).transpose() {
+            Ok(value) => {
+                let result = df_graph::break_value(value.as_deref()).to_string();
+                self.record_completed(result, None).await
+            }
+            Err(error) => self.failed(error.to_string(), Some("22023")).await,
+        }
+    }
+
+    async fn has_rows(&self, name: &str) -> LeafReply {
+        let Some(result) = self.plan.names.get(name) else {
+            let message = format!("no result is named {name} where the IF asks for its rows");
+            return self.failed(message, Some("22023")).await;
+        };
+        let Some(text) = self.result_text(result).await else { return LeafReply::Stopped };
+        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let has_rows = df_graph::has_rows(&value);
+        self.record_completed("null".to_owned(), Some(i32::from(has_rows))).await
+    }
+
+    async fn http(&self, request: Result<HttpLeaf, String>) -> LeafReply {
+        match request {
+            Ok(request) => {
+                self.at_least_once(|_| {
+                    let on = &self.loaded.assignment;
+                    self.backend.send_http(on, self.run_path, request.clone(), self.cancel)
+                })
+                .await
+            }
+            Err(message) => self.failed(message, Some("22023")).await,
+        }
+    }
+
+    /// What cannot share a transaction with its record: an intent row first, then the act, then its
+    /// fenced result. A crash in between acts again, under the same run path.
+    async fn at_least_once<F>(&self, act: impl Fn(i32) -> F) -> LeafReply
+    where
+        F: Future<Output = Result<String, Failure>>,
+    {
+        let intent = Entry {
+            status: Some("intent"),
+            attempt: Some(1),
+            ..self.entry("run", &Effect::default())
+        };
+        match self.record(intent).await {
+            Ok(recorded) if recorded.outcome == "exists" => return self.take(recorded),
+            Ok(_) => {}
+            Err(reply) => return reply,
+        }
+        let acted = act(1).await;
+        if self.cancel.is_cancelled() {
+            return LeafReply::Stopped;
+        }
+        match acted {
+            Ok(result) => self.record_completed(result, None).await,
+            Err(failure) => self.failed(failure.message, failure.sqlstate.as_deref()).await,
+        }
+    }
+
+    async fn record_completed(&self, result: String, turn: Option<i32>) -> LeafReply {
+        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+        let entry = Entry {
+            status: Some(if turn.is_some() { "decided" } else { "completed" }),
+            result: raw(result.clone()),
+            turn,
+            attempt: Some(1),
+            ends: effect.ends.then_some("completed"),
+            checkpoints: self.checkpoints(),
+            ..self.entry("run", &effect)
+        };
+        match self.record(entry).await {
+            Ok(recorded) if recorded.outcome == "exists" => self.take(recorded),
+            Ok(_) => match turn {
+                Some(turn) => {
+                    self.note_checkpoints();
+                    self.loaded.record(self.run_path, Run::Decided(turn));
+                    LeafReply::Completed { truth: Some(turn != 0) }
+                }
+                None => self.completed(&result),
+            },
+            Err(reply) => reply,
+        }
+    }
+
+    /// Records that the leaf failed before or without a statement of the user's.
+    async fn failed(&self, message: String, sqlstate: Option<&str>) -> LeafReply {
+        let effect = self.plan.scope.on_failed.as_deref().cloned().unwrap_or_default();
+        let failure = Failure {
+            message,
+            sqlstate: sqlstate.map(str::to_owned),
+            path: self.run_path.to_owned(),
+        };
+        let entry = Entry {
+            status: Some("failed"),
+            error: Some(failure.message.clone()),
+            sqlstate: failure.sqlstate.clone(),
+            attempt: Some(1),
+            ends: effect.ends.then_some("failed"),
+            checkpoints: self.checkpoints(),
+            ..self.entry("run", &effect)
+        };
+        match self.record(entry).await {
+            Ok(recorded) if recorded.outcome == "exists" => self.take(recorded),
+            Ok(_) => self.noted_failure(failure),
+            Err(reply) => reply,
+        }
+    }
+
+    fn completed(&self, result: &str) -> LeafReply {
+        let truth = self.run_path.contains("condition_node").then(|| {
+            serde_json::from_str(result).map(|value: Value| df_graph::truth(&value)).unwrap_or(false)
+        });
+        self.note_checkpoints();
+        self.loaded.keep_result(self.run_path, result);
+        self.loaded.record(self.run_path, Run::Completed { truth });
+        LeafReply::Completed { truth }
+    }
+
+    fn noted_failure(&self, failure: Failure) -> LeafReply {
+        self.note_checkpoints();
+        self.loaded.record(self.run_path, Run::Failed(failure.clone()));
+        LeafReply::Failed(failure)
+    }
+
+    fn note_checkpoints(&self) {
+        for checkpoint in self.plan.scope.checkpoints.iter() {
+            let names = serde_json::from_value(checkpoint.names.clone()).unwrap_or_default();
+            self.loaded.pass_checkpoint(&checkpoint.path, checkpoint.turn, names, &checkpoint.keep);
+        }
+    }
+
+    fn checkpoints(&self) -> Option<Vec<crate::backend::Checkpoint>> {
+        let checkpoints = &self.plan.scope.checkpoints;
+        (!checkpoints.is_empty()).then(|| (**checkpoints).clone())
+    }
+
+    fn entry(&self, op: &'static str, effect: &Effect) -> Entry {
+        let within = &self.plan.scope.within;
+        Entry {
+            op,
+            incarnation: self.loaded.assignment.incarnation,
+            instance: self.loaded.assignment.instance.clone(),
+            epoch: self.loaded.assignment.epoch,
+            path: self.run_path.to_owned(),
+            within: within.iter().map(|(path, _)| path.clone()).collect(),
+            turns: within.iter().map(|(_, turn)| *turn).collect(),
+            decides: effect.decides.clone(),
+            checkpoints: if op == "wait" { self.checkpoints() } else { None },
+            ..Entry::default()
+        }
+    }
+
+    async fn record(&self, entry: Entry) -> Result<Recorded, LeafReply> {
+        match self.backend.record(entry, self.cancel).await {
+            None => Err(LeafReply::Stopped),
+            Some(recorded) => match recorded.refused() {
+                Some(refused) => Err(refusal(refused)),
+                None => Ok(recorded),
+            },
+        }
+    }
+
+    /// The bindings that these texts need, their results loaded. `None` once cancelled.
+    async fn bound(&self, texts: &[&str]) -> Option<Bound> {
+        Bound::load(self.backend, self.loaded, &self.plan.names, texts, self.cancel).await
+    }
+
+    async fn result_text(&self, result: &ResultRef) -> Option<String> {
+        Bound::text(self.backend, self.loaded, result, self.cancel).await
+    }
+}
+
+fn refusal(refused: Refused) -> LeafReply {
+    match refused {
+        Refused::Stopped => LeafReply::Stopped,
+        Refused::DecidedAgainst => LeafReply::Lost,
+    }
+}
+
+fn raw(text: String) -> Option<Box<RawValue>> {
+    RawValue::from_string(text).ok()
+}

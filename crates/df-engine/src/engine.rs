@@ -1,0 +1,426 @@
+//! The engine: instances go in with what is recorded of them, and events come out.
+//!
+//! It hosts one orchestration per instance, `<instance>@<epoch>`, on the in-process provider, and
+//! keeps nothing that `df.*` does not. It knows no outbox, no lease and no SQL.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use df_graph::Graph;
+use duroxide::runtime::Runtime;
+use duroxide::runtime::registry::ActivityRegistry;
+use duroxide::{ActivityContext, Client, OrchestrationContext, OrchestrationRegistry};
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::activity::Activity;
+use crate::backend::{Assignment, Backend};
+use crate::loaded::{Loaded, Runs};
+use crate::outcome::{End, LeafReply, Outcome};
+use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
+use crate::scope::Scope;
+use crate::walk::{self, Walk};
+
+/// How the engine is sized.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Threads that walk graphs at a time.
+    pub walkers: usize,
+    /// Leaves that run at a time; a parked slot costs nothing.
+    pub concurrent_leaves: usize,
+    /// How long an instance that only waits stays in memory, in case its wait is short.
+    pub linger: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        EngineConfig { walkers: 2, concurrent_leaves: 256, linger: Duration::from_secs(1) }
+    }
+}
+
+/// What the engine tells its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The walk is over: the instance has ended, or may no longer be walked here.
+    Ended { instance: String, epoch: i64, stopped: bool },
+    /// The instance only waits and has left memory; these waits are pending.
+    Idle { instance: String, epoch: i64, waits: Vec<String> },
+    /// The engine lost its way (not the workflow's failure): rebuild the instance from what is
+    /// recorded.
+    Broken { instance: String, epoch: i64, why: String },
+}
+
+/// Why the engine refused a call.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the engine did not start: {0}")]
+    Start(String),
+    #[error("the engine refused {instance}: {why}")]
+    Refused { instance: String, why: String },
+}
+
+impl Error {
+    /// An engine that refuses is rebuilt, never asked again.
+    pub fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+struct Shared {
+    backend: Arc<dyn Backend>,
+    provider: Arc<MemoryProvider>,
+    client: Client,
+    loaded: Mutex<HashMap<String, Arc<Loaded>>>,
+    events: UnboundedSender<Event>,
+    linger: Duration,
+    timers: TaskTracker,
+    closed: CancellationToken,
+}
+
+/// A running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    runtime: Arc<Runtime>,
+}
+
+impl Engine {
+    /// Starts an engine; its events come out of the receiver until it is shut down.
+    pub async fn start(
+        config: EngineConfig,
+        backend: Arc<dyn Backend>,
+    ) -> Result<(Engine, UnboundedReceiver<Event>), Error> {
+        let provider = Arc::new(MemoryProvider::new());
+        let (events, out) = unbounded_channel();
+        let (quiet, quiets) = unbounded_channel();
+        let (terminal, terminals) = unbounded_channel();
+        provider.on_quiet(quiet);
+        provider.on_terminal(terminal);
+        let shared = Arc::new(Shared {
+            backend,
+            client: Client::new(provider.clone()),
+            provider: provider.clone(),
+            loaded: Mutex::default(),
+            events,
+            linger: config.linger,
+            timers: TaskTracker::new(),
+            closed: CancellationToken::new(),
+        });
+        let runtime = Runtime::start_with_options(
+            provider,
+            activities(&shared),
+            orchestrations(&shared),
+            runtime_options(config.walkers, config.concurrent_leaves),
+        )
+        .await;
+        tokio::spawn(watch_quiet(shared.clone(), quiets));
+        tokio::spawn(watch_terminal(shared.clone(), terminals));
+        Ok((Engine { shared, runtime }, out))
+    }
+
+    /// Loads an instance with what is recorded of it, and walks it from there. Loading one that is
+    /// loaded already under the same epoch changes nothing.
+    pub async fn load(
+        &self,
+        assignment: Assignment,
+        graph: Arc<Graph>,
+        runs: Runs,
+    ) -> Result<(), Error> {
+        let root = root_id(&assignment.instance, assignment.epoch);
+        let instance = assignment.instance.clone();
+        let cancel = self.shared.closed.child_token();
+        let loaded = Arc::new(Loaded::new(assignment, graph, runs, cancel));
+        {
+            let mut all = self.shared.loaded.lock();
+            if all.contains_key(&root) {
+                return Ok(());
+            }
+            all.insert(root.clone(), loaded);
+        }
+        self.shared
+            .client
+            .start_orchestration(&root, WORKFLOW, "")
+            .await
+            .map_err(|error| Error::Refused { instance, why: error.to_string() })
+    }
+
+    /// Nudges waits of an instance that may be over. Harmless twice, late or early.
+    pub async fn nudge(&self, instance: &str, epoch: i64, run_paths: &[String]) {
+        if let Some(loaded) = self.shared.get(&root_id(instance, epoch)) {
+            for path in run_paths {
+                self.shared.nudge(&loaded, path).await;
+            }
+        }
+    }
+
+    /// Drops an instance at once, ending its statements in flight: it was cancelled or taken over.
+    pub async fn stop(&self, instance: &str, epoch: i64) {
+        let root = root_id(instance, epoch);
+        if let Some(loaded) = self.shared.get(&root) {
+            self.shared.unload(&root, &loaded).await;
+        }
+    }
+
+    /// Whether an instance is in memory under this epoch.
+    pub fn holds(&self, instance: &str, epoch: i64) -> bool {
+        self.shared.loaded.lock().contains_key(&root_id(instance, epoch))
+    }
+
+    /// How many instances are in memory.
+    pub fn loaded_count(&self) -> usize {
+        self.shared.loaded.lock().len()
+    }
+
+    /// The instances in memory, with their epochs.
+    pub fn loaded(&self) -> Vec<(String, i64)> {
+        let all = self.shared.loaded.lock();
+        all.values().map(|l| (l.assignment.instance.clone(), l.assignment.epoch)).collect()
+    }
+
+    /// Drops every instance, as losing the engine would.
+    pub async fn stop_all(&self) {
+        let all: Vec<_> = self.shared.loaded.lock().drain().collect();
+        for (root, loaded) in all {
+            self.shared.unload(&root, &loaded).await;
+        }
+    }
+
+    /// Stops starting leaves, waits up to `grace` for those in flight, and ends.
+    pub async fn shutdown(self, grace: Duration) {
+        let millis = grace.as_millis().min(u128::from(u64::MAX)) as u64;
+        self.runtime.clone().shutdown(Some(millis)).await;
+        self.shared.closed.cancel();
+        self.shared.timers.close();
+        self.shared.timers.wait().await;
+    }
+}
+
+const WORKFLOW: &str = "workflow";
+
+fn root_id(instance: &str, epoch: i64) -> String {
+    format!("{instance}@{epoch}")
+}
+
+fn root_of(orchestration: &str) -> &str {
+    orchestration.split('/').next().unwrap_or(orchestration)
+}
+
+impl Shared {
+    fn get(&self, root: &str) -> Option<Arc<Loaded>> {
+        self.loaded.lock().get(root).cloned()
+    }
+
+    async fn nudge(&self, loaded: &Loaded, path: &str) {
+        let unloaded = loaded.unloaded.read().await;
+        if *unloaded {
+            return;
+        }
+        if let Some(wait) = loaded.take_wait(path) {
+            let queue = walk::wake_queue(path);
+            if let Err(error) = self.client.enqueue_event(&wait.orchestration, &queue, "").await {
+                tracing::warn!(instance = %loaded.assignment.instance, %error, "nudge was refused");
+            }
+        }
+    }
+
+    async fn unload(&self, root: &str, loaded: &Loaded) {
+        loaded.cancel.cancel();
+        let mut unloaded = loaded.unloaded.write().await;
+        *unloaded = true;
+        self.provider.remove_tree(root);
+        self.loaded.lock().remove(root);
+    }
+
+    fn send(&self, event: Event) {
+        // The receiver is gone only while shutting down.
+        let _ = self.events.send(event);
+    }
+
+    /// Nudges a wait when the clock says so, for as long as its instance is in memory.
+    fn time(self: &Arc<Self>, loaded: &Arc<Loaded>, path: &str) {
+        let Some(due) = loaded.wait_due(path) else { return };
+        let (shared, loaded, path) = (self.clone(), loaded.clone(), path.to_owned());
+        self.timers.spawn(async move {
+            tokio::select! {
+                _ = tokio::time::sleep_until(due) => shared.nudge(&loaded, &path).await,
+                _ = loaded.cancel.cancelled() => {}
+            }
+        });
+    }
+}
+
+fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
+    let (for_leaf, for_settle) = (shared.clone(), shared.clone());
+    ActivityRegistry::builder()
+        .register(walk::LEAF, move |ctx: ActivityContext, run_path: String| {
+            run_activity(for_leaf.clone(), ctx, run_path, walk::LEAF)
+        })
+        .register(walk::SETTLE, move |ctx: ActivityContext, run_path: String| {
+            run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
+        })
+        .build()
+}
+
+async fn run_activity(
+    shared: Arc<Shared>,
+    ctx: ActivityContext,
+    run_path: String,
+    name: &'static str,
+) -> Result<String, String> {
+    let orchestration = ctx.instance_id().to_owned();
+    let Some(loaded) = shared.get(root_of(&orchestration)) else {
+        return Ok(LeafReply::Stopped.encode());
+    };
+    let Some(plan) = loaded.planned(&orchestration, &walk::plan_key(name, &run_path)) else {
+        return Ok(LeafReply::Stopped.encode());
+    };
+    let cancel = loaded.cancel.child_token();
+    let activity = Activity {
+        backend: &*shared.backend,
+        loaded: &loaded,
+        orchestration: &orchestration,
+        run_path: &run_path,
+        plan: &plan,
+        cancel: &cancel,
+    };
+    let work = async {
+        if name == walk::LEAF { activity.leaf().await } else { activity.settle().await }
+    };
+    tokio::pin!(work);
+    // A race's loser is cancelled by the engine: its statement should end soon, too.
+    let reply = tokio::select! {
+        reply = &mut work => reply,
+        _ = ctx.cancelled() => {
+            cancel.cancel();
+            work.await
+        }
+    };
+    if reply == LeafReply::Waiting {
+        shared.time(&loaded, &run_path);
+    }
+    Ok(reply.encode())
+}
+
+fn orchestrations(shared: &Arc<Shared>) -> OrchestrationRegistry {
+    let (for_root, for_branch) = (shared.clone(), shared.clone());
+    OrchestrationRegistry::builder()
+        .register(WORKFLOW, move |ctx: OrchestrationContext, _input: String| {
+            let shared = for_root.clone();
+            async move {
+                let Some(loaded) = shared.get(root_of(&ctx.instance_id())) else {
+                    return Ok("stopped".to_owned());
+                };
+                let walk = Walk::new(ctx.clone(), loaded);
+                let names = Arc::default();
+                let outcome = walk.node(0, "root".to_owned(), names, Scope::root()).await;
+                match outcome.end {
+                    End::Continue => ctx.continue_as_new("").await,
+                    End::Stopped | End::Lost => Ok("stopped".to_owned()),
+                    End::Done(_) | End::Failed(_) | End::Break(_) => Ok("ended".to_owned()),
+                }
+            }
+        })
+        .register(walk::BRANCH, move |ctx: OrchestrationContext, _input: String| {
+            let shared = for_branch.clone();
+            async move {
+                let id = ctx.instance_id();
+                let Some(loaded) = shared.get(root_of(&id)) else {
+                    return Err("stopped".to_owned());
+                };
+                let Some(branch) = loaded.branch(&id) else {
+                    return Err("stopped".to_owned());
+                };
+                let walk = Walk::new(ctx.clone(), loaded.clone());
+                let walks = branch.branches.iter().map(|(node, at, scope)| {
+                    walk.node(*node, at.clone(), branch.names.clone(), scope.clone())
+                });
+                let outcomes: Vec<Outcome> = ctx.join(walks.collect()).await;
+                if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
+                    return ctx.continue_as_new("").await;
+                }
+                serde_json::to_string(&outcomes).map_err(|error| error.to_string())
+            }
+        })
+        .build()
+}
+
+/// Unloads instances that have only waited for a while.
+async fn watch_quiet(shared: Arc<Shared>, mut quiets: UnboundedReceiver<String>) {
+    let mut later: std::collections::BTreeMap<(Instant, String), ()> = Default::default();
+    loop {
+        let next = later.keys().next().map(|(at, _)| *at);
+        tokio::select! {
+            _ = shared.closed.cancelled() => return,
+            root = quiets.recv() => match root {
+                Some(root) => { later.insert((Instant::now() + shared.linger, root), ()); }
+                None => return,
+            },
+            _ = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                while let Some(entry) = later.first_entry() {
+                    if entry.key().0 > Instant::now() {
+                        break;
+                    }
+                    let ((_, root), ()) = entry.remove_entry();
+                    if let Some(again) = unload_if_idle(&shared, &root).await {
+                        later.insert((again, root), ());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Unloads an instance that only waits; answers when to look again, if its wait is short.
+async fn unload_if_idle(shared: &Arc<Shared>, root: &str) -> Option<Instant> {
+    let loaded = shared.get(root)?;
+    let mut unloaded = loaded.unloaded.write().await;
+    if *unloaded || !shared.provider.is_quiet(root) {
+        return None;
+    }
+    let (waits, due) = loaded.pending_waits();
+    if let Some(due) = due
+        && due < Instant::now() + shared.linger
+    {
+        return Some(due + shared.linger);
+    }
+    if !shared.provider.remove_tree_if_quiet(root) {
+        return None;
+    }
+    *unloaded = true;
+    loaded.cancel.cancel();
+    shared.loaded.lock().remove(root);
+    let Assignment { instance, epoch, .. } = loaded.assignment.clone();
+    shared.send(if waits.is_empty() {
+        let why = "it came to rest without waiting for anything".to_owned();
+        Event::Broken { instance, epoch, why }
+    } else {
+        Event::Idle { instance, epoch, waits }
+    });
+    None
+}
+
+/// Reports walks that are over, and drops them.
+async fn watch_terminal(shared: Arc<Shared>, mut terminals: UnboundedReceiver<Terminal>) {
+    loop {
+        let terminal = tokio::select! {
+            _ = shared.closed.cancelled() => return,
+            terminal = terminals.recv() => match terminal {
+                Some(terminal) => terminal,
+                None => return,
+            },
+        };
+        let Some(loaded) = shared.get(&terminal.root) else { continue };
+        shared.unload(&terminal.root, &loaded).await;
+        let Assignment { instance, epoch, .. } = loaded.assignment.clone();
+        shared.send(match terminal.status {
+            TerminalStatus::Completed => {
+                Event::Ended { instance, epoch, stopped: terminal.output == "stopped" }
+            }
+            TerminalStatus::Failed => Event::Broken { instance, epoch, why: terminal.output },
+        });
+    }
+}

@@ -1,0 +1,92 @@
+//! What walking a node yields: its end, the names it bound, and where results are to be found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Failure;
+
+/// Where a node's result is: never the result itself, since every turn clones the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultRef {
+    /// JSON null.
+    Null,
+    /// The recorded result of this run path.
+    Run(Arc<str>),
+    /// A JSON array: a JOIN's results in branch order.
+    All(Vec<ResultRef>),
+}
+
+impl ResultRef {
+    /// Calls `visit` with every run path the reference stands on.
+    pub fn each_run(&self, visit: &mut impl FnMut(&Arc<str>)) {
+        match self {
+            ResultRef::Null => {}
+            ResultRef::Run(path) => visit(path),
+            ResultRef::All(all) => all.iter().for_each(|one| one.each_run(visit)),
+        }
+    }
+}
+
+/// Names in scope, and what they point at.
+pub type Names = BTreeMap<Arc<str>, ResultRef>;
+
+/// How a node ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    Done(ResultRef),
+    Failed(Failure),
+    /// A BREAK is unwinding to the nearest LOOP with this value.
+    Break(ResultRef),
+    /// Ownership is gone or the instance has ended: nothing more may be done.
+    Stopped,
+    /// This branch lost: its walk ends without a trace.
+    Lost,
+    /// The history is long enough: continue as new, here.
+    Continue,
+}
+
+/// How a node ended, and the names bound on the way, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub end: End,
+    pub bound: Vec<(Arc<str>, ResultRef)>,
+}
+
+impl Outcome {
+    pub fn of(end: End) -> Self {
+        Outcome { end, bound: Vec::new() }
+    }
+
+    pub fn run(path: &str) -> Self {
+        Outcome::of(End::Done(ResultRef::Run(path.into())))
+    }
+}
+
+/// What an activity answers to the walk: small, since it stays in the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeafReply {
+    /// The leaf is recorded; `truth` for a leaf inside a condition.
+    Completed { truth: Option<bool> },
+    Failed(Failure),
+    /// The wait has begun and is not over.
+    Waiting,
+    Stopped,
+    Lost,
+}
+
+impl LeafReply {
+    /// Encodes for the engine's history.
+    pub fn encode(&self) -> String {
+        serde_json::to_string(self).expect("a reply is always JSON")
+    }
+
+    /// Decodes what [`LeafReply::encode`] wrote; anything else stops the walk.
+    pub fn decode(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or(LeafReply::Stopped)
+    }
+}

@@ -1,0 +1,424 @@
+//! The worker queue: activities, their locks, tags and sessions.
+//!
+//! Items without tag and session, which is all the relay schedules, are taken in O(log n). A fetch
+//! looks through the ready items that have one until one fits.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use duroxide::providers::{
+    ProviderError, ScheduledActivityIdentifier, SessionFetchConfig, TagFilter, WorkItem,
+};
+
+use super::clock::{Tick, ticks};
+use super::instance::Key;
+use super::state::{Due, Lease, State};
+use super::tokens::{self, Lock};
+
+pub(super) type WorkId = u64;
+
+pub(super) struct Work {
+    item: WorkItem,
+    instance: Key,
+    attempts: u32,
+    lock: Option<Lock>,
+    /// Its place in `State::due` while it is invisible after a delayed abandon.
+    delayed: Option<(Tick, u64)>,
+}
+
+/// Worker affinity of activities that name a session.
+struct Session {
+    owner: String,
+    locked_until: Tick,
+    last_activity: Tick,
+}
+
+#[derive(Default)]
+pub(super) struct WorkQueue {
+    items: HashMap<WorkId, Work>,
+    /// Ready items without tag and session, in order of arrival.
+    plain: BTreeSet<WorkId>,
+    /// Ready items with either.
+    special: BTreeSet<WorkId>,
+    /// Every item by instance, execution and activity.
+    by_activity: BTreeSet<(Key, u64, u64, WorkId)>,
+    sessions: HashMap<String, Session>,
+    /// How many items, ready or not, name a session.
+    session_items: HashMap<String, usize>,
+    /// Set once a fetcher refused plain items: waking one fetcher is then not enough.
+    choosy: bool,
+}
+
+impl WorkQueue {
+    pub(super) fn concerns(&self, instance: Key) -> bool {
+        self.by_activity
+            .range((instance, 0, 0, 0)..)
+            .next()
+            .is_some_and(|first| first.0 == instance)
+    }
+
+    /// How many items no worker holds.
+    pub(super) fn unlocked(&self) -> usize {
+        self.items
+            .values()
+            .filter(|work| work.lock.is_none())
+            .count()
+    }
+
+    /// The first ready item that a fetcher may take.
+    fn pick(
+        &self,
+        now: Tick,
+        session: Option<&SessionFetchConfig>,
+        tags: &TagFilter,
+    ) -> Option<WorkId> {
+        let plain = self.plain.first().copied().filter(|_| tags.matches(None));
+        let fits = |id: &&WorkId| {
+            let (owned, tag) = routing(&self.items[*id].item);
+            tags.matches(tag) && owned.is_none_or(|name| self.may_claim(now, name, session))
+        };
+        let special = self.special.iter().find(fits).copied();
+        [plain, special].into_iter().flatten().min()
+    }
+
+    fn may_claim(&self, now: Tick, name: &str, claimant: Option<&SessionFetchConfig>) -> bool {
+        claimant.is_some_and(|claimant| {
+            self.sessions.get(name).is_none_or(|session| {
+                session.locked_until <= now || session.owner == claimant.owner_id
+            })
+        })
+    }
+
+    fn touch_session(&mut self, now: Tick, name: Option<&str>) {
+        if let Some(session) = name.and_then(|name| self.sessions.get_mut(name))
+            && session.locked_until > now
+        {
+            session.last_activity = now;
+        }
+    }
+
+    fn count_session(&mut self, name: &str, joins: bool) {
+        let count = self.session_items.entry(name.to_owned()).or_default();
+        *count = if joins { *count + 1 } else { *count - 1 };
+        if *count == 0 {
+            self.session_items.remove(name);
+        }
+    }
+}
+
+/// Session and tag of a worker item.
+fn routing(item: &WorkItem) -> (Option<&str>, Option<&str>) {
+    match item {
+        WorkItem::ActivityExecute {
+            session_id, tag, ..
+        } => (session_id.as_deref(), tag.as_deref()),
+        _ => (None, None),
+    }
+}
+
+impl State {
+    /// Queues an activity.
+    pub(super) fn enqueue_work(&mut self, item: WorkItem) -> Result<(), ProviderError> {
+        let WorkItem::ActivityExecute {
+            instance,
+            execution_id,
+            id,
+            ..
+        } = &item
+        else {
+            return Err(ProviderError::permanent(
+                "enqueue_for_worker",
+                "not an activity",
+            ));
+        };
+        let (execution_id, activity_id) = (*execution_id, *id);
+        let instance = self.intern(instance);
+        self.add_pending(instance);
+        let id = self.serial();
+        if let (Some(session), _) = routing(&item) {
+            self.work.count_session(session, true);
+        }
+        self.work
+            .by_activity
+            .insert((instance, execution_id, activity_id, id));
+        let work = Work {
+            item,
+            instance,
+            attempts: 0,
+            lock: None,
+            delayed: None,
+        };
+        self.work.items.insert(id, work);
+        self.show_work(id);
+        Ok(())
+    }
+
+    /// Makes an item available again: it has no lock and no delay any more.
+    pub(super) fn show_work(&mut self, id: WorkId) {
+        let work = self
+            .work
+            .items
+            .get_mut(&id)
+            .expect("the clock refers to items it holds");
+        work.lock = None;
+        work.delayed = None;
+        if routing(&work.item) == (None, None) {
+            self.work.plain.insert(id);
+            self.wakes.work += 1;
+            self.wakes.all_work |= self.work.choosy;
+        } else {
+            self.work.special.insert(id);
+            self.wakes.all_work = true;
+        }
+    }
+
+    /// Locks the next item that fits the fetcher: the item, its token, its delivery attempt.
+    pub(super) fn fetch_work(
+        &mut self,
+        now: Tick,
+        lock_for: Duration,
+        session: Option<&SessionFetchConfig>,
+        tags: &TagFilter,
+    ) -> Option<(WorkItem, String, u32)> {
+        if !tags.matches(None) && !self.work.choosy {
+            self.work.choosy = true;
+            self.wakes.all_work = true;
+        }
+        let id = self.work.pick(now, session, tags)?;
+        self.work.plain.remove(&id);
+        self.work.special.remove(&id);
+        let lock = Lock {
+            serial: self.serial(),
+            until: now + ticks(lock_for),
+        };
+        self.leases.insert((lock.until, Lease::Work(id)));
+        let work = self.work.items.get_mut(&id).expect("ready items are held");
+        work.attempts += 1;
+        work.lock = Some(lock);
+        let fetched = (
+            work.item.clone(),
+            tokens::format(id, lock.serial),
+            work.attempts,
+        );
+        if let (Some(name), Some(claimant)) = (routing(&fetched.0).0, session) {
+            let session = Session {
+                owner: claimant.owner_id.clone(),
+                locked_until: now + ticks(claimant.lock_timeout),
+                last_activity: now,
+            };
+            self.work.sessions.insert(name.to_owned(), session);
+        }
+        Some(fetched)
+    }
+
+    /// The item behind a token that is still good.
+    fn locked_work(&self, operation: &str, token: &str) -> Result<WorkId, ProviderError> {
+        tokens::parse(token)
+            .filter(|(id, serial)| {
+                let lock = self.work.items.get(id).and_then(|work| work.lock);
+                lock.is_some_and(|lock| lock.serial == *serial)
+            })
+            .map(|(id, _)| id)
+            .ok_or_else(|| {
+                let message =
+                    "invalid lock token: the activity was cancelled or removed, or its lock lapsed";
+                ProviderError::permanent(operation, message)
+            })
+    }
+
+    pub(super) fn ack_work(
+        &mut self,
+        now: Tick,
+        token: &str,
+        completion: Option<WorkItem>,
+    ) -> Result<(), ProviderError> {
+        let id = self.locked_work("ack_work_item", token)?;
+        let is_completion = |item: &WorkItem| {
+            matches!(
+                item,
+                WorkItem::ActivityCompleted { .. } | WorkItem::ActivityFailed { .. }
+            )
+        };
+        if completion.as_ref().is_some_and(|item| !is_completion(item)) {
+            return Err(ProviderError::permanent(
+                "ack_work_item",
+                "not a completion of an activity",
+            ));
+        }
+        let work = self.take_work(id);
+        self.work.touch_session(now, routing(&work.item).0);
+        if let Some(completion) = completion {
+            self.enqueue(now, completion, None)?;
+        }
+        self.settle(work.instance, 1);
+        Ok(())
+    }
+
+    pub(super) fn renew_work(
+        &mut self,
+        now: Tick,
+        token: &str,
+        extend_for: Duration,
+    ) -> Result<(), ProviderError> {
+        let id = self.locked_work("renew_work_item_lock", token)?;
+        let work = self
+            .work
+            .items
+            .get_mut(&id)
+            .expect("its token was found good");
+        let lock = work.lock.as_mut().expect("its token was found good");
+        self.leases.remove(&(lock.until, Lease::Work(id)));
+        lock.until = now + ticks(extend_for);
+        self.leases.insert((lock.until, Lease::Work(id)));
+        let session = routing(&work.item).0.map(str::to_owned);
+        self.work.touch_session(now, session.as_deref());
+        Ok(())
+    }
+
+    pub(super) fn abandon_work(
+        &mut self,
+        now: Tick,
+        token: &str,
+        delay: Option<Duration>,
+        ignore_attempt: bool,
+    ) -> Result<(), ProviderError> {
+        let id = self.locked_work("abandon_work_item", token)?;
+        let work = self
+            .work
+            .items
+            .get_mut(&id)
+            .expect("its token was found good");
+        let lock = work.lock.take().expect("its token was found good");
+        if ignore_attempt {
+            work.attempts = work.attempts.saturating_sub(1);
+        }
+        self.leases.remove(&(lock.until, Lease::Work(id)));
+        match delay.filter(|delay| !delay.is_zero()) {
+            Some(delay) => {
+                let place = self.schedule(now + ticks(delay), Due::Work(id));
+                let work = self.work.items.get_mut(&id).expect("it was just abandoned");
+                work.delayed = Some(place);
+            }
+            None => self.show_work(id),
+        }
+        Ok(())
+    }
+
+    /// Drops an activity that a turn no longer wants; its worker's next ack or renewal fails.
+    pub(super) fn cancel_work(&mut self, activity: &ScheduledActivityIdentifier) {
+        let Some(&instance) = self.names.get(activity.instance.as_str()) else {
+            return;
+        };
+        let range = (instance, activity.execution_id, activity.activity_id);
+        let ids: Vec<WorkId> = self
+            .work
+            .by_activity
+            .range((range.0, range.1, range.2, 0)..=(range.0, range.1, range.2, WorkId::MAX))
+            .map(|entry| entry.3)
+            .collect();
+        for id in &ids {
+            self.drop_work(*id);
+        }
+        self.settle(instance, ids.len());
+    }
+
+    /// Drops every item of an instance and answers how many there were; the caller settles the
+    /// count.
+    pub(super) fn remove_work_of(&mut self, instance: Key) -> usize {
+        let range = (instance, 0, 0, 0)..=(instance, u64::MAX, u64::MAX, WorkId::MAX);
+        let ids: Vec<WorkId> = self
+            .work
+            .by_activity
+            .range(range)
+            .map(|entry| entry.3)
+            .collect();
+        for id in &ids {
+            self.drop_work(*id);
+        }
+        ids.len()
+    }
+
+    /// Drops an item nobody wants any more, and tells if a worker runs it.
+    fn drop_work(&mut self, id: WorkId) {
+        let work = self.take_work(id);
+        if let (Some(hook), Some(_)) = (&self.hooks.dropped, work.lock)
+            && let WorkItem::ActivityExecute {
+                instance,
+                execution_id,
+                id,
+                ..
+            } = &work.item
+        {
+            let activity = ScheduledActivityIdentifier {
+                instance: instance.clone(),
+                execution_id: *execution_id,
+                activity_id: *id,
+            };
+            if hook.send(activity).is_err() {
+                self.hooks.dropped = None;
+            }
+        }
+        self.removed.work.push(work);
+    }
+
+    /// Takes an item out of the queue and all indexes.
+    fn take_work(&mut self, id: WorkId) -> Work {
+        let work = self
+            .work
+            .items
+            .remove(&id)
+            .expect("callers name items that are held");
+        self.work.plain.remove(&id);
+        self.work.special.remove(&id);
+        if let Some(lock) = work.lock {
+            self.leases.remove(&(lock.until, Lease::Work(id)));
+        }
+        if let Some(place) = work.delayed {
+            self.due.remove(&place);
+        }
+        if let WorkItem::ActivityExecute {
+            execution_id,
+            id: activity_id,
+            session_id,
+            ..
+        } = &work.item
+        {
+            self.work
+                .by_activity
+                .remove(&(work.instance, *execution_id, *activity_id, id));
+            if let Some(session) = session_id {
+                self.work.count_session(session, false);
+            }
+        }
+        work
+    }
+
+    /// Extends the locks of sessions that `owners` hold and use; answers how many.
+    pub(super) fn renew_sessions(
+        &mut self,
+        now: Tick,
+        owners: &[&str],
+        extend_for: Duration,
+        idle: Duration,
+    ) -> usize {
+        let until = now + ticks(extend_for);
+        let in_use = |session: &&mut Session| {
+            session.locked_until > now
+                && session.last_activity + ticks(idle) > now
+                && owners.contains(&session.owner.as_str())
+        };
+        let renewed = self.work.sessions.values_mut().filter(in_use);
+        renewed.map(|session| session.locked_until = until).count()
+    }
+
+    /// Drops sessions that nobody holds and no item names; answers how many.
+    pub(super) fn drop_sessions(&mut self, now: Tick) -> usize {
+        let before = self.work.sessions.len();
+        let items = &self.work.session_items;
+        let kept = |name: &String, session: &mut Session| {
+            session.locked_until >= now || items.contains_key(name)
+        };
+        self.work.sessions.retain(kept);
+        before - self.work.sessions.len()
+    }
+}

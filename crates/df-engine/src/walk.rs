@@ -1,0 +1,447 @@
+//! The walk: one deterministic pass over a graph, replayed by duroxide at every turn.
+//!
+//! It decides what runs next and nothing else: every effect is an activity, every branch on the
+//! outside world is a reply in the history or a row of the frozen snapshot. It reads no clock and no
+//! shared state but the snapshot.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use df_graph::{Condition, Kind, NodeId};
+use duroxide::{Either2, OrchestrationContext};
+use parking_lot::Mutex;
+
+use crate::backend::{Checkpoint, Failure};
+use crate::loaded::{BranchPlan, Loaded, Plan, Run, Runs};
+use crate::outcome::{End, LeafReply, Names, Outcome, ResultRef};
+use crate::scope::Scope;
+
+/// Activities after which an execution continues as new: each turn replays the whole history.
+const ACTIVITIES_PER_EXECUTION: usize = 64;
+/// Iterations of a loop between two checkpoints.
+const ITERATIONS_PER_CHECKPOINT: i32 = 32;
+/// Leaves that a JOIN or RACE may hold and still be walked in its parent's orchestration.
+const INLINE_LEAVES: usize = 50;
+
+/// The name branches are registered under.
+pub const BRANCH: &str = "branch";
+/// The activity that runs one leaf; its input is the run path.
+pub const LEAF: &str = "leaf";
+/// The activity that applies what a construct's end implies; its input is the run path.
+pub const SETTLE: &str = "settle";
+
+type Walking<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// One execution of one orchestration over one loaded instance.
+pub struct Walk {
+    ctx: OrchestrationContext,
+    loaded: Arc<Loaded>,
+    snapshot: Arc<Runs>,
+    /// Activities scheduled by this execution so far.
+    spent: AtomicUsize,
+    /// Truth of the runs inside conditions, as replies told it.
+    truths: Mutex<HashMap<Arc<str>, bool>>,
+}
+
+impl Walk {
+    pub fn new(ctx: OrchestrationContext, loaded: Arc<Loaded>) -> Self {
+        let snapshot = loaded.snapshot(&ctx.instance_id(), ctx.execution_id());
+        Walk { ctx, loaded, snapshot, spent: AtomicUsize::new(0), truths: Mutex::default() }
+    }
+
+    /// Walks the node at run path `at` with `names` in scope.
+    pub fn node<'a>(&'a self, id: NodeId, at: String, names: Arc<Names>, scope: Scope) -> Walking<'a> {
+        Box::pin(async move {
+            let node = &self.loaded.graph.nodes[id];
+            let mut outcome = match &node.kind {
+                Kind::Then { left, right } => self.then(*left, *right, &at, names, scope).await,
+                Kind::Join { branches } => self.join(id, branches, &at, names, scope).await,
+                Kind::Race { branches } => self.race(*branches, &at, names, scope).await,
+                Kind::If { condition, then_branch, else_branch } => {
+                    let arms = (*then_branch, *else_branch);
+                    self.branch_on(id, condition, arms, &at, names, scope).await
+                }
+                Kind::Loop { body, condition } => {
+                    self.repeat(id, *body, *condition, &at, names, scope).await
+                }
+                Kind::Break { .. } => self.break_loop(id, &at, names, scope).await,
+                _ => self.leaf(id, &at, &names, &scope).await,
+            };
+            if let (End::Done(result), Some(name)) = (&outcome.end, &node.result_name) {
+                outcome.bound.push((name.as_str().into(), result.clone()));
+            }
+            outcome
+        })
+    }
+
+    async fn then(&self, left: NodeId, right: NodeId, at: &str, names: Arc<Names>, scope: Scope) -> Outcome {
+        let first = self.node(left, self.below(at, left), names.clone(), scope.first()).await;
+        if !matches!(first.end, End::Done(_)) {
+            return first;
+        }
+        if self.is_long(&scope) {
+            return Outcome::of(End::Continue);
+        }
+        let names = with(names, &first.bound);
+        let second = self.node(right, self.below(at, right), names, scope.then()).await;
+        let mut bound = first.bound;
+        bound.extend(second.bound);
+        Outcome { end: second.end, bound }
+    }
+
+    async fn branch_on(
+        &self,
+        id: NodeId,
+        condition: &Condition,
+        arms: (NodeId, NodeId),
+        at: &str,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Outcome {
+        let (truth, mut bound) = match condition {
+            Condition::HasRows { .. } => match self.leaf_reply(id, at, &names, &scope.first()).await {
+                LeafReply::Completed { truth } => (truth.unwrap_or(false), Vec::new()),
+                other => return self.refusal(other),
+            },
+            Condition::Node(node) => {
+                let asked =
+                    self.node(*node, self.below(at, *node), names.clone(), scope.first()).await;
+                match &asked.end {
+                    End::Done(result) => (self.truth(result), asked.bound),
+                    _ => return asked,
+                }
+            }
+        };
+        let arm = if truth { arms.0 } else { arms.1 };
+        let names = with(names, &bound);
+        let taken = self.node(arm, self.below(at, arm), names, scope.then()).await;
+        bound.extend(taken.bound);
+        Outcome { end: taken.end, bound }
+    }
+
+    async fn repeat(
+        &self,
+        id: NodeId,
+        body: NodeId,
+        condition: Option<NodeId>,
+        at: &str,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Outcome {
+        let (first, mut bound) = match self.snapshot.get(at) {
+            Some(Run::Checkpoint { turn, names }) => (*turn, names.clone()),
+            _ => (0, Vec::new()),
+        };
+        let mut turn = first;
+        let mut outer = scope.clone();
+        loop {
+            if turn > first && self.is_long(&scope) {
+                return Outcome::of(End::Continue);
+            }
+            let due = turn > first && (turn - first) % ITERATIONS_PER_CHECKPOINT == 0;
+            let checkpoints = due.then(|| checkpoint(at, turn, &bound)).into_iter().collect();
+            let inside = outer.iteration(at, turn, checkpoints);
+            let in_scope = with(names.clone(), &bound);
+            let path = format!("{at}.body[{turn}]");
+            let round = self.node(body, path, in_scope, inside).await;
+            rebind(&mut bound, round.bound);
+            let last = match round.end {
+                End::Done(result) => result,
+                End::Break(value) => return Outcome { end: End::Done(value), bound },
+                end => return Outcome { end, bound },
+            };
+            outer = scope.then();
+            if let Some(condition) = condition {
+                let path = format!("{at}.condition_node[{turn}]");
+                let inside = outer.iteration(at, turn, Vec::new());
+                let asked = self.node(condition, path, with(names.clone(), &bound), inside).await;
+                rebind(&mut bound, asked.bound);
+                match asked.end {
+                    End::Done(result) if self.truth(&result) => {}
+                    End::Done(_) => {
+                        let outcome = Outcome { end: End::Done(last), bound };
+                        return self.settle(id, at, outcome, &scope).await;
+                    }
+                    End::Break(value) => return Outcome { end: End::Done(value), bound },
+                    end => return Outcome { end, bound },
+                }
+            }
+            turn += 1;
+        }
+    }
+
+    async fn break_loop(&self, id: NodeId, at: &str, names: Arc<Names>, scope: Scope) -> Outcome {
+        if !scope.in_loop {
+            return self.leaf(id, at, &names, &scope).await;
+        }
+        let scope = Scope { on_done: scope.on_break.clone(), ..scope };
+        let mut outcome = self.leaf(id, at, &names, &scope).await;
+        if let End::Done(value) = outcome.end {
+            outcome.end = End::Break(value);
+        }
+        outcome
+    }
+
+    async fn join(&self, id: NodeId, branches: &[NodeId], at: &str, names: Arc<Names>, scope: Scope) -> Outcome {
+        let all: Vec<(NodeId, String, Scope)> = branches
+            .iter()
+            .enumerate()
+            .map(|(index, branch)| (*branch, self.below(at, *branch), scope.join_branch(index)))
+            .collect();
+        let graph = &self.loaded.graph;
+        let inline = graph.nodes[id].leaves <= INLINE_LEAVES && !graph.nodes[id].has_loop;
+        let outcomes = if inline {
+            let walks = all.into_iter().map(|(node, path, scope)| self.node(node, path, names.clone(), scope));
+            self.ctx.join(walks.collect()).await
+        } else {
+            let groups = group(all, |node| (graph.nodes[node].leaves, graph.nodes[node].has_loop));
+            let walks = groups.into_iter().map(|group| self.own_orchestration(group, names.clone()));
+            self.ctx.join(walks.collect()).await.concat()
+        };
+        let mut bound = Vec::new();
+        let mut results = Vec::new();
+        let mut verdict = None;
+        for outcome in outcomes {
+            match outcome.end {
+                End::Stopped | End::Lost | End::Continue => return Outcome::of(outcome.end),
+                End::Done(result) => results.push(result),
+                end => verdict = verdict.or(Some(end)),
+            }
+            bound.extend(outcome.bound);
+        }
+        let end = verdict.unwrap_or(End::Done(ResultRef::All(results)));
+        self.settle(id, at, Outcome { end, bound }, &scope).await
+    }
+
+    async fn race(&self, branches: [NodeId; 2], at: &str, names: Arc<Names>, scope: Scope) -> Outcome {
+        let one = |index: usize| {
+            let branch = branches[index];
+            let scope = scope.race_branch(at, index);
+            self.contender(branch, self.below(at, branch), names.clone(), scope)
+        };
+        if let Some(Run::Decided(winner)) = self.snapshot.get(at) {
+            return one(usize::from(*winner != 0)).await;
+        }
+        match self.ctx.select2(one(0), one(1)).await {
+            Either2::First(outcome) | Either2::Second(outcome) => outcome,
+        }
+    }
+
+    /// A race's branch. One that finds itself decided against never ends: the other one will.
+    async fn contender(&self, id: NodeId, at: String, names: Arc<Names>, scope: Scope) -> Outcome {
+        let node = &self.loaded.graph.nodes[id];
+        let outcome = if node.has_loop || node.leaves > INLINE_LEAVES {
+            let group = vec![(id, at, scope)];
+            self.own_orchestration(group, names).await.pop().unwrap_or(Outcome::of(End::Stopped))
+        } else {
+            self.node(id, at, names, scope).await
+        };
+        match outcome.end {
+            End::Lost => std::future::pending().await,
+            _ => outcome,
+        }
+    }
+
+    /// Walks branches in an orchestration of their own, which may continue as new by itself.
+    async fn own_orchestration(&self, group: Vec<(NodeId, String, Scope)>, names: Arc<Names>) -> Vec<Outcome> {
+        let expected = group.len();
+        let parent = self.ctx.instance_id();
+        let id = format!("{parent}/{}.{}", self.ctx.execution_id(), group[0].1);
+        self.loaded.plan_branch(&parent, &id, || BranchPlan {
+            branches: group
+                .into_iter()
+                .map(|(node, path, scope)| {
+                    let scope = if expected == 1 { scope.own_orchestration() } else { scope };
+                    (node, path, scope)
+                })
+                .collect(),
+            names,
+        });
+        let reply = self.ctx.schedule_sub_orchestration_with_id(BRANCH, id, "").await;
+        let outcomes: Vec<Outcome> = reply
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        if outcomes.len() == expected { outcomes } else { vec![Outcome::of(End::Stopped); expected] }
+    }
+
+    /// Applies what the end of a JOIN, or of a LOOP by its condition, implies for what surrounds it.
+    async fn settle(&self, id: NodeId, at: &str, outcome: Outcome, scope: &Scope) -> Outcome {
+        let effect = match &outcome.end {
+            End::Done(_) => &scope.on_done,
+            End::Failed(_) => &scope.on_failed,
+            End::Break(_) => &scope.on_break,
+            _ => &None,
+        };
+        let Some(effect) = effect else { return outcome };
+        let scope = Scope { on_done: Some(effect.clone()), ..scope.clone() };
+        let end = Some(outcome.end.clone());
+        match self.activity(SETTLE, id, at, &Arc::default(), &scope, end).await {
+            LeafReply::Completed { .. } => outcome,
+            other => self.refusal(other),
+        }
+    }
+
+    async fn leaf(&self, id: NodeId, at: &str, names: &Arc<Names>, scope: &Scope) -> Outcome {
+        match self.leaf_reply(id, at, names, scope).await {
+            LeafReply::Completed { truth } => {
+                if let Some(truth) = truth {
+                    self.truths.lock().insert(at.into(), truth);
+                }
+                Outcome::run(at)
+            }
+            other => self.refusal(other),
+        }
+    }
+
+    /// A recorded leaf answers from the snapshot; any other is an activity. A wait that a signal
+    /// ended is asked once more where its end implies something: the signal's delivery could not
+    /// know all of it.
+    async fn leaf_reply(&self, id: NodeId, at: &str, names: &Arc<Names>, scope: &Scope) -> LeafReply {
+        let is_wait = matches!(self.loaded.graph.nodes[id].kind, Kind::Signal { .. });
+        match self.snapshot.get(at) {
+            Some(Run::Completed { truth }) if !(is_wait && scope.on_done.is_some()) => {
+                return LeafReply::Completed { truth: *truth };
+            }
+            Some(Run::Failed(failure)) => return LeafReply::Failed(failure.clone()),
+            Some(Run::Decided(turn)) => return LeafReply::Completed { truth: Some(*turn != 0) },
+            _ => {}
+        }
+        loop {
+            match self.activity(LEAF, id, at, names, scope, None).await {
+                LeafReply::Waiting => {
+                    self.ctx.dequeue_event(wake_queue(at)).await;
+                }
+                reply => return reply,
+            }
+        }
+    }
+
+    async fn activity(
+        &self,
+        name: &str,
+        id: NodeId,
+        at: &str,
+        names: &Arc<Names>,
+        scope: &Scope,
+        end: Option<End>,
+    ) -> LeafReply {
+        self.spent.fetch_add(1, Ordering::Relaxed);
+        self.loaded.plan(&self.ctx.instance_id(), &plan_key(name, at), || Plan {
+            node: id,
+            scope: scope.clone(),
+            names: names.clone(),
+            end,
+        });
+        match self.ctx.schedule_activity(name, at).await {
+            Ok(text) => LeafReply::decode(&text),
+            Err(_) => LeafReply::Stopped,
+        }
+    }
+
+    fn refusal(&self, reply: LeafReply) -> Outcome {
+        Outcome::of(match reply {
+            LeafReply::Failed(failure) => End::Failed(failure),
+            LeafReply::Lost => End::Lost,
+            _ => End::Stopped,
+        })
+    }
+
+    fn truth(&self, result: &ResultRef) -> bool {
+        match result {
+            ResultRef::Null => false,
+            ResultRef::All(all) => !all.is_empty(),
+            ResultRef::Run(path) => {
+                let told = self.truths.lock().get(path).copied();
+                told.or_else(|| match self.snapshot.get(&**path) {
+                    Some(Run::Completed { truth }) => *truth,
+                    _ => None,
+                })
+                .unwrap_or(false)
+            }
+        }
+    }
+
+    fn is_long(&self, scope: &Scope) -> bool {
+        !scope.inline && self.spent.load(Ordering::Relaxed) >= ACTIVITIES_PER_EXECUTION
+    }
+
+    /// The run path of a child that is no loop's: its last static segment below `at`.
+    fn below(&self, at: &str, child: NodeId) -> String {
+        let path = &self.loaded.graph.nodes[child].path;
+        let segment = path.rsplit('.').next().unwrap_or(path);
+        format!("{at}.{segment}")
+    }
+}
+
+/// The queue on which a wait is nudged.
+pub fn wake_queue(run_path: &str) -> String {
+    format!("wake:{run_path}")
+}
+
+/// The key of a plan: a JOIN's settle shares its run path with nothing else of the same name.
+pub fn plan_key(activity: &str, run_path: &str) -> String {
+    format!("{activity}:{run_path}")
+}
+
+/// The failure of a BREAK that no LOOP encloses.
+pub fn break_outside_loop(run_path: &str) -> Failure {
+    Failure {
+        message: "BREAK outside of a LOOP".to_owned(),
+        sqlstate: Some("22023".to_owned()),
+        path: run_path.to_owned(),
+    }
+}
+
+fn with(names: Arc<Names>, bound: &[(Arc<str>, ResultRef)]) -> Arc<Names> {
+    if bound.is_empty() {
+        return names;
+    }
+    let mut all = (*names).clone();
+    all.extend(bound.iter().cloned());
+    Arc::new(all)
+}
+
+/// Adds names, the later binding of a name replacing the earlier, so that a loop's stay bounded.
+fn rebind(bound: &mut Vec<(Arc<str>, ResultRef)>, new: Vec<(Arc<str>, ResultRef)>) {
+    for (name, result) in new {
+        bound.retain(|(earlier, _)| *earlier != name);
+        bound.push((name, result));
+    }
+}
+
+fn checkpoint(at: &str, turn: i32, bound: &[(Arc<str>, ResultRef)]) -> Checkpoint {
+    let mut keep = Vec::new();
+    for (_, result) in bound {
+        result.each_run(&mut |path| keep.push(path.to_string()));
+    }
+    Checkpoint {
+        path: at.to_owned(),
+        turn,
+        names: serde_json::to_value(bound).expect("names are always JSON"),
+        keep,
+    }
+}
+
+/// Groups neighbouring branches so that each group is small enough for one orchestration; one that
+/// holds a loop stands alone.
+fn group(
+    branches: Vec<(NodeId, String, Scope)>,
+    size: impl Fn(NodeId) -> (usize, bool),
+) -> Vec<Vec<(NodeId, String, Scope)>> {
+    let mut groups: Vec<Vec<(NodeId, String, Scope)>> = Vec::new();
+    let mut room = 0;
+    for branch in branches {
+        let (leaves, has_loop) = size(branch.0);
+        if has_loop || leaves > room || groups.is_empty() {
+            groups.push(Vec::new());
+            room = INLINE_LEAVES;
+        }
+        room = if has_loop { 0 } else { room.saturating_sub(leaves) };
+        groups.last_mut().expect("one was pushed").push(branch);
+    }
+    groups
+}

@@ -1,0 +1,113 @@
+//! The shapes of results (contract §2) and what they are worth as a condition (§3).
+
+use serde_json::{Map, Value, json};
+
+/// The rows of a result that is a row set, that is, `{"rows":[{…}],"row_count":n}`.
+pub fn rows(result: &Value) -> Option<&[Value]> {
+    let map = result.as_object()?;
+    let rows = map.get("rows")?.as_array()?;
+    let counted = map.get("row_count").is_some_and(Value::is_number);
+    let objects = rows.first().is_none_or(Value::is_object);
+    (counted && objects).then_some(rows.as_slice())
+}
+
+/// Whether a named result has rows, for `df.if_rows`: of an array its items are the rows.
+pub fn has_rows(result: &Value) -> bool {
+    match (rows(result), result) {
+        (Some(rows), _) => !rows.is_empty(),
+        (None, Value::Array(items)) => !items.is_empty(),
+        _ => false,
+    }
+}
+
+/// The truth of a condition's result: that of the first column of its first row, or of the value
+/// itself where it is no row set.
+pub fn truth(result: &Value) -> bool {
+    match rows(result) {
+        None => is_true(result),
+        Some(rows) => rows
+            .first()
+            .and_then(Value::as_object)
+            .and_then(|row| row.values().next())
+            .is_some_and(is_true),
+    }
+}
+
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => !is_zero(&number.to_string()),
+        Value::String(text) => {
+            let text = text.trim();
+            let is_word = |word: &str| text.eq_ignore_ascii_case(word);
+            !(text.is_empty() || ["f", "false", "no"].into_iter().any(is_word) || is_zero(text))
+        }
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+    }
+}
+
+/// Whether the text is a number equal to zero. Its digits decide: as a float, 1e-400 would be zero.
+fn is_zero(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let exponent_fits = exponent.is_none_or(|exponent| {
+        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let zeros = |digits: &str| digits.bytes().all(|byte| byte == b'0');
+    exponent_fits && !(whole.is_empty() && fraction.is_empty()) && zeros(whole) && zeros(fraction)
+}
+
+/// The result of a loop that a BREAK left: JSON stays JSON, other text is a string, none is null.
+pub fn break_value(text: Option<&str>) -> Value {
+    match text {
+        None => Value::Null,
+        Some(text) => json_or_string(text),
+    }
+}
+
+/// `{"slept":true,"seconds":n}`; whole seconds are written without a fraction.
+pub fn sleep_result(seconds: f64) -> Value {
+    // Below 2^53 a whole float is exactly its integer.
+    let whole = seconds.fract() == 0.0 && seconds.abs() < 9_007_199_254_740_992.0;
+    let seconds = if whole {
+        json!(seconds as i64)
+    } else {
+        json!(seconds)
+    };
+    json!({"slept": true, "seconds": seconds})
+}
+
+/// `{"scheduled":true}`.
+pub fn schedule_result() -> Value {
+    json!({"scheduled": true})
+}
+
+/// The result of a wait that was served; the data is parsed when it is JSON.
+pub fn signal_result(signal_name: &str, data: Option<&str>) -> Value {
+    let data = data.map_or(Value::Null, json_or_string);
+    json!({"signal_name": signal_name, "timed_out": false, "data": data})
+}
+
+/// The result of a wait that timed out.
+pub fn signal_timeout_result(signal_name: &str) -> Value {
+    json!({"signal_name": signal_name, "timed_out": true, "data": null})
+}
+
+/// A row set of no rows, with the number of rows that the statement affected.
+pub fn empty_row_set(row_count: u64) -> Value {
+    let mut map = Map::new();
+    map.insert("rows".into(), Value::Array(Vec::new()));
+    map.insert("row_count".into(), Value::from(row_count));
+    Value::Object(map)
+}
+
+fn json_or_string(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+}

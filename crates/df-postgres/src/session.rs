@@ -1,0 +1,136 @@
+//! A control connection that comes back: calls wait out outages, and statements are prepared once
+//! per connection. For the relay's own functions only; a step never runs here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+use tokio_util::sync::CancellationToken;
+
+use crate::retry::{Delays, RetryPolicy};
+use crate::{ConnectOptions, Error, class, connect_when_up, describe};
+
+/// One connection at a time, opened when first needed and again whenever it broke.
+pub struct Session {
+    options: ConnectOptions,
+    policy: RetryPolicy,
+    shutdown: CancellationToken,
+    current: Mutex<Option<Arc<Connected>>>,
+}
+
+struct Connected {
+    client: Client,
+    statements: parking_lot::Mutex<HashMap<&'static str, Statement>>,
+}
+
+impl Session {
+    /// A session that is not connected yet. `shutdown` ends every wait.
+    pub fn new(options: ConnectOptions, shutdown: CancellationToken) -> Self {
+        Session {
+            options,
+            policy: RetryPolicy::default(),
+            shutdown,
+            current: Mutex::new(None),
+        }
+    }
+
+    /// Runs one statement until it succeeds: outages are waited out, with growing pauses.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] once shut down; what the server says when it refuses for good.
+    pub async fn query(
+        &self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let mut delays = self.policy.delays();
+        loop {
+            let connected = self.connected().await?;
+            let error = match connected.query(sql, parameters).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => error,
+            };
+            let broken = connected.client.is_closed() || error.as_db_error().is_none();
+            if broken {
+                self.forget(&connected).await;
+            } else if !class(&error).is_retryable() {
+                return Err(Error::Database { doing: sql.to_owned(), source: error });
+            }
+            tracing::warn!(error = %describe(&error), "a call to df failed; trying again");
+            self.pause(&mut delays).await?;
+        }
+    }
+
+    /// Like [`Session::query`], waiting out refusals as well: for loops that must go on.
+    pub async fn insist(
+        &self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let mut delays = self.policy.delays();
+        loop {
+            match self.query(sql, parameters).await {
+                Err(Error::Database { source, .. }) => {
+                    tracing::error!(error = %describe(&source), "postgres refuses a call to df");
+                    self.pause(&mut delays).await?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn pause(&self, delays: &mut Delays) -> Result<(), Error> {
+        let pause = delays.next_delay().unwrap_or(Duration::from_secs(5));
+        self.shutdown
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .ok_or(Error::Cancelled)
+    }
+
+    async fn connected(&self) -> Result<Arc<Connected>, Error> {
+        let mut current = self.current.lock().await;
+        if let Some(connected) = &*current
+            && !connected.client.is_closed()
+        {
+            return Ok(connected.clone());
+        }
+        let client = connect_when_up(&self.options, &self.policy, &self.shutdown).await?;
+        let connected = Arc::new(Connected { client, statements: Default::default() });
+        *current = Some(connected.clone());
+        Ok(connected)
+    }
+
+    async fn forget(&self, broken: &Arc<Connected>) {
+        let mut current = self.current.lock().await;
+        if current.as_ref().is_some_and(|connected| Arc::ptr_eq(connected, broken)) {
+            *current = None;
+        }
+    }
+}
+
+impl Connected {
+    async fn query(
+        &self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let prepared = self.statements.lock().get(sql).cloned();
+        let statement = match prepared {
+            Some(statement) => statement,
+            None => {
+                let statement = self.client.prepare(sql).await?;
+                self.statements.lock().insert(sql, statement.clone());
+                statement
+            }
+        };
+        let answer = self.client.query(&statement, parameters).await;
+        if answer.is_err() {
+            // An upgrade may have changed the function; it is prepared afresh next time.
+            self.statements.lock().remove(sql);
+        }
+        answer
+    }
+}

@@ -1,0 +1,63 @@
+//! What a relay asks of an engine, and what it is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use df_graph::Graph;
+use uuid::Uuid;
+
+/// An instance that this relay has just come to own.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub instance: String,
+    pub epoch: i64,
+    pub incarnation: Uuid,
+    /// OID of the submitting role.
+    pub role: u32,
+    pub database: Option<String>,
+    pub label: Option<String>,
+    pub vars: BTreeMap<String, String>,
+    pub graph: Arc<Graph>,
+}
+
+/// One row of what is recorded of an instance; see `df.relay_load`.
+#[derive(Debug, Clone)]
+pub struct RecordedRun {
+    pub run_path: String,
+    pub status: String,
+    pub turn: Option<i32>,
+    pub attempt: i32,
+    pub truth: Option<bool>,
+    pub error: Option<String>,
+    pub sqlstate: Option<String>,
+    /// A checkpoint's names, as JSON.
+    pub detail: Option<String>,
+}
+
+/// What the engine tells the relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The walk is over; `stopped` when it was refused rather than ended.
+    Ended { instance: String, epoch: i64, stopped: bool },
+    /// The instance only waits, for these run paths, and has left memory.
+    Idle { instance: String, epoch: i64, waits: Vec<String> },
+    /// The engine lost its way: rebuild the instance.
+    Broken { instance: String, epoch: i64, why: String },
+}
+
+/// An engine, as a relay sees it.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Loads an instance with what is recorded of it and walks it from there.
+    async fn load(&self, claim: Claim, recorded: Vec<RecordedRun>) -> Result<(), String>;
+    /// Asks some waits of an instance whether they are over.
+    async fn nudge(&self, instance: &str, run_paths: &[String]);
+    /// Drops an instance, ending its statements in flight.
+    async fn stop(&self, instance: &str);
+    /// Drops every instance.
+    async fn stop_all(&self);
+    /// The instances in memory, with their epochs.
+    fn loaded(&self) -> Vec<(String, i64)>;
+    fn loaded_count(&self) -> usize;
+}

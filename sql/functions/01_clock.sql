@@ -1,0 +1,35 @@
+-- The one clock. Tests move it through df.clock_override; a session setting could be set by any role.
+create or replace function df.clock() returns timestamptz
+    language sql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select clock_timestamp() + coalesce((select shift from df.clock_override), interval '0')
+$$;
+
+-- Whether this session is a step of a workflow: its session_user is a step login.
+create or replace function df.inside_workflow() returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $$ select session_user ~ '^df_step_[0-9]+_[0-9]+$' $$;
+
+-- The name of the step login of a role in this database.
+create or replace function df.step_login_name(p_role oid) returns name
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select ('df_step_' || (select d.oid from pg_database d where d.datname = current_database())
+            || '_' || p_role)::name
+$$;
+
+-- Text as JSON: itself where it is JSON that Postgres can hold, else a JSON string.
+create or replace function df.text_as_json(p_text text) returns json
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return p_text::json;
+exception when invalid_text_representation or untranslatable_character
+            or program_limit_exceeded or statement_too_complex then
+    return to_json(p_text);
+end
+$$;

@@ -1,0 +1,62 @@
+-- Variables: text, one namespace per role, captured at df.start. Each runs as its caller under
+-- row-level security, and is refused inside a workflow, where it could not be replayed.
+create or replace function df.refuse_inside_workflow(p_function text) returns void
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if session_user ~ '^df_step_[0-9]+_[0-9]+$' then
+        raise exception '% cannot be called inside a workflow', p_function using errcode = '55000';
+    end if;
+end
+$$;
+
+create or replace function df.setvar(name text, value text) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    perform df.refuse_inside_workflow('df.setvar');
+    if setvar.name is null or setvar.name = '' then
+        raise exception 'a variable needs a name' using errcode = '22023';
+    end if;
+    if setvar.value is null then
+        delete from df.vars v where v.name = setvar.name and v.owner = quote_ident(current_user)::regrole;
+        return 'OK';
+    end if;
+    insert into df.vars as v (name, value) values (setvar.name, setvar.value)
+        on conflict on constraint vars_pkey do update set value = excluded.value;
+    return 'OK';
+end
+$$;
+
+create or replace function df.getvar(name text) returns text
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select v.value from df.vars v
+     where v.name = getvar.name and v.owner = quote_ident(current_user)::regrole
+$$;
+
+create or replace function df.unsetvar(name text) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    perform df.refuse_inside_workflow('df.unsetvar');
+    delete from df.vars v
+     where v.name = unsetvar.name and v.owner = quote_ident(current_user)::regrole;
+    return 'OK';
+end
+$$;
+
+create or replace function df.clearvars() returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    perform df.refuse_inside_workflow('df.clearvars');
+    delete from df.vars v where v.owner = quote_ident(current_user)::regrole;
+    return 'OK';
+end
+$$;

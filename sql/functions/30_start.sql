@@ -1,0 +1,178 @@
+-- Finds or stores the caller's graph. Reuses a row this transaction can see that is not doomed;
+-- never waits for another transaction. Returns the graph's id.
+create or replace function df.store_graph(p_fut text) returns bigint
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_owner regrole := quote_ident(current_user)::regrole;
+    v_hash  bytea := sha256(convert_to(p_fut, 'UTF8'));
+    v_graph text;
+    v_id    bigint;
+begin
+    select g.id into v_id from df.graphs g
+     where g.owner = v_owner and g.hash = v_hash and g.doomed_xid is null limit 1;
+    if found then
+        return v_id;
+    end if;
+    v_graph := df.check_graph(p_fut);
+    if v_graph is distinct from p_fut then
+        v_hash := sha256(convert_to(v_graph, 'UTF8'));
+        select g.id into v_id from df.graphs g
+         where g.owner = v_owner and g.hash = v_hash and g.doomed_xid is null limit 1;
+        if found then
+            return v_id;
+        end if;
+    end if;
+    if octet_length(v_graph) > df.setting('max_graph_bytes')::bigint then
+        raise exception 'the graph has % bytes, more than the max_graph_bytes setting of %',
+            octet_length(v_graph), df.setting('max_graph_bytes') using errcode = '54000';
+    end if;
+    insert into df.graphs (hash, graph) values (v_hash, v_graph) returning id into v_id;
+    return v_id;
+end
+$$;
+
+-- Refuses what could never run: a submitter without LOGIN or step login, a superuser who is not
+-- allowed, a database that is not there. Reads the catalogs only.
+create or replace function df.check_submitter(p_database text) returns void
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_role pg_roles%rowtype;
+begin
+    select * into v_role from pg_roles r where r.rolname = current_user;
+    if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
+        raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'
+            using errcode = '42501',
+                  hint = 'Start it as another role, or SELECT df.configure(''allow_superuser_instances'', ''true'').';
+    end if;
+    if not v_role.rolcanlogin then
+        raise exception 'role % has no LOGIN, so no step could run as it', quote_ident(current_user)
+            using errcode = '42501', hint = format('ALTER ROLE %I LOGIN;', current_user);
+    end if;
+    if not exists (select from pg_roles r where r.rolname = df.step_login_name(v_role.oid)) then
+        raise exception 'role % has no step login', quote_ident(current_user)
+            using errcode = '42501',
+                  hint = format('An administrator runs: SELECT df.grant_usage(%L);', current_user);
+    end if;
+    if p_database is not null
+       and not exists (select from pg_database d where d.datname = p_database and d.datallowconn) then
+        raise exception 'database % does not exist', quote_ident(p_database) using errcode = '3D000';
+    end if;
+end
+$$;
+
+-- Writes one instance row and its start event in the caller's transaction. Returns the id.
+create or replace function df.insert_instance(
+    p_graph_id bigint, p_label text, p_database text, p_once_key text) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_id   text;
+    v_vars json;
+begin
+    select json_object_agg(v.name, v.value order by v.name) into v_vars
+      from df.vars v where v.owner = quote_ident(current_user)::regrole;
+    for i in 1..20 loop
+        insert into df.instances (label, database, graph_id, vars, once_key)
+        values (p_label, p_database, p_graph_id, v_vars, p_once_key)
+        on conflict (id) do nothing
+        returning id into v_id;
+        exit when v_id is not null;
+    end loop;
+    insert into df.outbox (instance_id, kind) values (v_id, 'start');
+    return v_id;
+end
+$$;
+
+-- Starts a workflow in the caller's transaction and returns its instance id (8 characters).
+-- Errors: 22023 for a bad graph or mode, 42501 for a submitter that may not, 3D000 for a database.
+create or replace function df.start(
+    fut text, label text default null, database text default null,
+    transaction_mode text default 'caller') returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if transaction_mode is distinct from 'caller' then
+        return df.start_elsewhere(fut, label, database, transaction_mode);
+    end if;
+    perform df.check_submitter(database);
+    return df.insert_instance(df.store_graph(fut), label, database, null);
+end
+$$;
+
+-- transaction_mode 'new': plain SQL has no second session, so it needs dblink and a connection that
+-- the operator configured as the foreign server df_new_transaction.
+create or replace function df.start_elsewhere(
+    p_fut text, p_label text, p_database text, p_mode text) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_schema name;
+    v_id     text;
+begin
+    if p_mode is distinct from 'new' then
+        raise exception 'invalid transaction_mode %: it is ''caller'' or ''new''',
+            coalesce(quote_literal(p_mode), 'NULL') using errcode = '22023';
+    end if;
+    perform df.refuse_inside_workflow('df.start with transaction_mode ''new''');
+    perform df.check_submitter(p_database);
+    select n.nspname into v_schema from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+     where e.extname = 'dblink';
+    if v_schema is null then
+        raise exception 'transaction_mode ''new'' needs the contrib module dblink'
+            using errcode = '0A000', hint = 'CREATE EXTENSION dblink;';
+    end if;
+    if not exists (select from pg_foreign_server s where s.srvname = 'df_new_transaction') then
+        raise exception 'transaction_mode ''new'' needs the foreign server df_new_transaction'
+            using errcode = '0A000',
+                  hint = 'CREATE SERVER df_new_transaction FOREIGN DATA WRAPPER dblink_fdw OPTIONS (…), a user mapping and GRANT USAGE for each role.';
+    end if;
+    execute format('select id from %I.dblink(%L, %L) as t(id text)', v_schema, 'df_new_transaction',
+        format('select df.start(%L, %L, %L)', p_fut, p_label, p_database)) into v_id;
+    return v_id;
+end
+$$;
+
+-- The same key, role and graph return the first instance's id, whatever the label; the same key
+-- with another graph is DF005. A concurrent call with the same key waits for the first to end.
+create or replace function df.start_once(
+    key text, fut text, label text default null, database text default null) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_owner regrole := quote_ident(current_user)::regrole;
+    v_graph bigint;
+    v_first record;
+begin
+    if key is null or key = '' or octet_length(key) > 1024 then
+        raise exception 'df.start_once needs a key of 1 to 1024 bytes' using errcode = '22023';
+    end if;
+    perform df.check_submitter(database);
+    v_graph := df.store_graph(fut);
+    for i in 1..20 loop
+        select n.id, g.hash into v_first from df.instances n join df.graphs g on g.id = n.graph_id
+         where n.submitted_by = v_owner and n.once_key = start_once.key;
+        if found then
+            if v_first.hash is distinct from (select g.hash from df.graphs g where g.id = v_graph) then
+                raise exception 'key % already started another graph as instance %',
+                    quote_literal(key), v_first.id using errcode = 'DF005';
+            end if;
+            return v_first.id;
+        end if;
+        begin
+            return df.insert_instance(v_graph, label, database, key);
+        exception when unique_violation then
+            null;  -- Another transaction committed the key first: read its row.
+        end;
+    end loop;
+    raise exception 'key % is taken by a transaction this one cannot see', quote_literal(key)
+        using errcode = '40001';
+end
+$$;

@@ -1,0 +1,174 @@
+-- The fence and the record: how anything enters df.node_runs. Internal: callable by df_owner's own
+-- functions only (df.step_record for a step, df.relay_record for everything else).
+
+-- Locks the instance row and says whether (epoch, owner) may still write to it:
+-- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended). A cancel made by this very
+-- transaction commits with it, so that reads as 'own-cancel'.
+create or replace function df.fence(
+    p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean)
+    returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_inst record;
+begin
+    -- The lock mode is chosen once: upgrading it later would deadlock two branches.
+    if p_skip_locked then
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+          from df.instances i where i.id = p_instance for no key update skip locked;
+        if not found then
+            return case when exists (select from df.instances i where i.id = p_instance)
+                        then 'busy' else 'DF001' end;
+        end if;
+    elsif p_exclusive then
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+          from df.instances i where i.id = p_instance for no key update;
+    else
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+          from df.instances i where i.id = p_instance for share;
+    end if;
+    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from p_incarnation then
+        return 'DF001';
+    end if;
+    if v_inst.ended_at is not null then
+        if v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id() then
+            return 'own-cancel';
+        end if;
+        return 'DF002';
+    end if;
+    return 'ok';
+end
+$$;
+
+-- Whether a run inside these races and loops has been decided against: another branch won, or the
+-- loop's checkpoint has passed the iteration. Call it only in a statement after df.fence.
+create or replace function df.decided_against(p_instance text, p_within text[], p_turns integer[])
+    returns boolean
+    language sql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select exists (
+        select from unnest(p_within, p_turns) as w(path, turn)
+          join df.node_runs r on r.instance_id = p_instance and r.run_path = w.path
+         where (r.status = 'decided' and r.turn <> w.turn)
+            or (r.status = 'checkpoint' and r.turn > w.turn))
+$$;
+
+-- Records that the given races are won by the branch the run stands in. `p_within`/`p_turns` hold
+-- every race and loop around the run; `p_decides` names the races that this run's end decides.
+create or replace function df.decide(
+    p_instance text, p_epoch bigint, p_within text[], p_turns integer[], p_decides text[])
+    returns void
+    language sql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+    insert into df.node_runs (instance_id, run_path, status, turn, epoch, ended_at)
+    select p_instance, w.path, 'decided', w.turn, p_epoch, clock_timestamp()
+      from unnest(p_within, p_turns) as w(path, turn)
+     where w.path = any (p_decides)
+    on conflict (instance_id, run_path) do nothing
+$$;
+
+-- Ends an instance that the caller has locked exclusively.
+create or replace function df.end_instance(
+    p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text)
+    returns void
+    language sql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+    update df.instances i
+       set status = p_status,
+           result = case when p_status = 'completed' then p_result end,
+           error = case when p_status = 'failed' then p_error end,
+           error_sqlstate = case when p_status = 'failed' then p_sqlstate end,
+           error_path = case when p_status = 'failed' then p_path end,
+           completed_at = case when p_status = 'completed' then clock_timestamp() end,
+           ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
+           ending_xid = pg_current_xact_id()
+     where i.id = p_instance and i.ended_at is null
+$$;
+
+-- Moves loops' checkpoints forward and deletes what they have passed, but for the rows that names
+-- still point at. p_checkpoints: [{"path", "turn", "names": {…}, "keep": [run path, …]}].
+create or replace function df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json)
+    returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    c record;
+begin
+    for c in select * from json_to_recordset(p_checkpoints)
+                  as x(path text, turn integer, names json, keep text[]) loop
+        insert into df.node_runs as r (instance_id, run_path, status, turn, epoch, detail)
+        values (p_instance, c.path, 'checkpoint', c.turn, p_epoch, c.names)
+        on conflict (instance_id, run_path) do update
+            set turn = excluded.turn, detail = excluded.detail, epoch = excluded.epoch;
+        delete from df.node_runs r
+         where r.instance_id = p_instance
+           and ((r.run_path >= c.path || '.body[' and r.run_path < c.path || '.body\'
+                 and split_part(substr(r.run_path, length(c.path) + 7), ']', 1)::integer < c.turn)
+             or (r.run_path >= c.path || '.condition_node[' and r.run_path < c.path || '.condition_node\'
+                 and split_part(substr(r.run_path, length(c.path) + 17), ']', 1)::integer < c.turn))
+           and r.run_path <> all (coalesce(c.keep, '{}'));
+    end loop;
+    delete from df.outbox o
+     where o.instance_id = p_instance and o.kind = 'signal' and o.key like 'n/%'
+       and o.delivered_at is not null
+       and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
+                      and s.consumed_at is not null);
+    delete from df.signals s
+     where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
+    update df.instances i set executions = i.executions + 1 where i.id = p_instance;
+end
+$$;
+
+-- The one way a run is recorded. Returns 'ok', 'exists' (the run path is recorded already),
+-- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against).
+--   p_within/p_turns  every race (own branch) and loop (own iteration) around the run
+--   p_decides         races that this run's end decides
+--   p_checkpoints     loops whose checkpoint travels with this run, or null
+--   p_ends            'completed' or 'failed' when the run ends the instance
+create or replace function df.record_run(
+    p_instance text, p_epoch bigint, p_incarnation uuid, p_run_path text, p_status text,
+    p_result json, p_error text, p_sqlstate text, p_attempt integer, p_turn integer,
+    p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text,
+    p_skip_locked boolean) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_fence text := df.fence(p_instance, p_epoch, p_incarnation,
+        p_ends is not null or p_checkpoints is not null or p_decides <> '{}', p_skip_locked);
+begin
+    if v_fence not in ('ok', 'own-cancel') then
+        return v_fence;
+    end if;
+    if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
+        return 'DF003';
+    end if;
+    insert into df.node_runs as r (instance_id, run_path, status, result, error, sqlstate, attempt,
+                                   turn, epoch, ended_at)
+    values (p_instance, p_run_path, p_status, p_result, p_error, p_sqlstate, p_attempt, p_turn,
+            p_epoch, case when p_status <> 'intent' then clock_timestamp() end)
+    on conflict (instance_id, run_path) do update
+        set status = excluded.status, result = excluded.result, error = excluded.error,
+            sqlstate = excluded.sqlstate, attempt = excluded.attempt, epoch = excluded.epoch,
+            turn = excluded.turn, ended_at = excluded.ended_at
+        where r.status = 'intent';
+    if not found then
+        return 'exists';
+    end if;
+    if p_decides <> '{}' then
+        perform df.decide(p_instance, p_epoch, p_within, p_turns, p_decides);
+    end if;
+    if p_checkpoints is not null then
+        perform df.checkpoint(p_instance, p_epoch, p_checkpoints);
+    end if;
+    if p_ends is not null and v_fence = 'ok' then
+        perform df.end_instance(p_instance, p_ends, p_result, p_error, p_sqlstate, p_run_path);
+    end if;
+    return 'ok';
+end
+$$;

@@ -1,0 +1,91 @@
+-- What a step connection calls, as the submitting role, before and after the user's statement.
+
+-- Checks who this session is and pins the settings that recording relies on, for this transaction.
+-- Returns the transaction's id, which df.step_record compares: a COMMIT in user SQL shows there.
+-- Errors: DF006 when the session is not the step login of its current role.
+create or replace function df.step_begin(p_instance text, p_epoch bigint, p_incarnation uuid)
+    returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if session_user <> df.step_login_name(quote_ident(current_user)::regrole::oid) then
+        raise exception 'session user % is not the step login of role %', session_user, current_user
+            using errcode = 'DF006';
+    end if;
+    if current_setting('transaction_read_only') <> 'off'
+       or current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'a step runs READ COMMITTED and READ WRITE' using errcode = 'DF006';
+    end if;
+    if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    perform set_config('standard_conforming_strings', 'on', true),
+            set_config('DateStyle', 'ISO, YMD', true),
+            set_config('IntervalStyle', 'postgres', true),
+            set_config('bytea_output', 'hex', true),
+            set_config('extra_float_digits', '1', true),
+            set_config('xmlbinary', 'base64', true);
+    return pg_current_xact_id()::text;
+end
+$$;
+
+-- Records a step in the step's own transaction, behind the fence. Errors: DF001 to DF004 as the
+-- fence says, 23505 when the run path is recorded already, DF006 for a session that is no step of
+-- this instance's role. Maps session_user, never current_user.
+create or replace function df.step_record(
+    p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text,
+    p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[],
+    p_turns integer[], p_decides text[], p_checkpoints text, p_ends text) returns void
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_outcome text;
+begin
+    if pg_current_xact_id()::text is distinct from p_xid then
+        raise exception 'transaction control in a step: the statement ended its transaction'
+            using errcode = 'DF004';
+    end if;
+    if not exists (select from df.instances i
+                    where i.id = p_instance and session_user = df.step_login_name(i.submitted_by::oid)) then
+        raise exception 'session user % may not record a step of instance %', session_user, p_instance
+            using errcode = 'DF006';
+    end if;
+    if p_status not in ('completed', 'failed') or p_run_path is null then
+        raise exception 'a step is recorded as completed or failed' using errcode = '22023';
+    end if;
+    v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
+        p_result::json, p_error, p_sqlstate, p_attempt, null, p_within, p_turns, p_decides,
+        p_checkpoints::json, p_ends, false);
+    if v_outcome <> 'ok' then
+        perform df.raise_refusal(v_outcome, p_instance, p_run_path);
+    end if;
+end
+$$;
+
+-- The refusals of df.record_run as errors.
+create or replace function df.raise_refusal(p_outcome text, p_instance text, p_run_path text)
+    returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    case p_outcome
+        when 'exists' then
+            raise exception 'run % of instance % is recorded already', p_run_path, p_instance
+                using errcode = '23505';
+        when 'DF001' then
+            raise exception 'instance % is not owned by this relay and epoch', p_instance
+                using errcode = 'DF001';
+        when 'DF002' then
+            raise exception 'instance % has ended', p_instance using errcode = 'DF002';
+        when 'DF003' then
+            raise exception 'run % of instance % was decided against', p_run_path, p_instance
+                using errcode = 'DF003';
+        else
+            raise exception 'run % of instance %: %', p_run_path, p_instance, p_outcome
+                using errcode = 'XX000';
+    end case;
+end
+$$;

@@ -1,0 +1,257 @@
+-- Claiming and delivering: how instances and events reach a relay, and leave it again. By state,
+-- never by a sequence cursor: commit order is not sequence order.
+
+-- Claims instances that nobody owns and whose time has come. Claiming is owning: owner, epoch,
+-- status and the start's delivery commit together, before any engine call.
+create or replace function df.relay_claim(p_incarnation uuid, p_limit integer)
+    returns table (instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text,
+                   label text, vars text, fresh boolean)
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+#variable_conflict use_column
+declare
+    v_ids text[];
+begin
+    -- A relay whose lease ran out must not own anything new.
+    if not exists (select from df.relays r
+                    where r.incarnation = p_incarnation and r.lease_until > clock_timestamp()) then
+        return;
+    end if;
+    v_ids := array(
+        select i.id from df.instances i
+         where i.owner is null and i.ended_at is null and i.wake_at <= df.clock()
+           and i.min_version <= 1
+         order by i.wake_at limit p_limit for update skip locked);
+    if v_ids = '{}' then
+        return;
+    end if;
+    update df.outbox o set delivered_at = clock_timestamp()
+     where o.event_id in (select id || '/start' from unnest(v_ids) as id) and o.delivered_at is null;
+    return query
+        update df.instances i
+           set owner = p_incarnation, epoch = i.epoch + 1, status = 'running',
+               updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
+         where i.id = any (v_ids)
+        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label, i.vars::text,
+                  i.epoch = 1;
+end
+$$;
+
+-- Until when a relay may sleep without missing what is due: seconds until the next wake_at, null
+-- when nothing waits for the clock.
+create or replace function df.relay_next_wake() returns double precision
+    language sql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select extract(epoch from i.wake_at - df.clock())
+      from df.instances i
+     where i.owner is null and i.ended_at is null and i.wake_at < 'infinity'
+     order by i.wake_at limit 1
+$$;
+
+-- Delivers the events of instances that this relay owns or that nobody owns; an instance that has
+-- been cancelled is let go of.
+-- Returns what the engine should be told: kind 'cancel' (stop it), 'signal' (look at these waits).
+create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer)
+    returns table (kind text, instance_id text, woken text[])
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+#variable_conflict use_column
+declare
+    v_inst  record;
+    v_event record;
+begin
+    for v_inst in
+        select i.id, i.owner, i.ended_at from df.instances i
+         where i.id in (select o.instance_id from df.outbox o
+                         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                           and (o.retry_at is null or o.retry_at <= clock_timestamp()))
+           and (i.owner = p_incarnation or i.owner is null)
+         order by i.id limit p_limit for no key update skip locked
+    loop
+        instance_id := v_inst.id;
+        for v_event in
+            select o.event_id, o.kind, o.key from df.outbox o
+             where o.instance_id = v_inst.id and o.delivered_at is null and o.kind <> 'start'
+               and o.parked_at is null
+             order by o.created_at, o.event_id
+        loop
+            begin
+                kind := v_event.kind;
+                woken := null;
+                if v_inst.ended_at is null and v_event.kind = 'signal' then
+                    woken := df.hand_signal(v_inst.id, v_event.key);
+                    if v_inst.owner is null then
+                        update df.instances i set wake_at = df.clock()
+                         where i.id = v_inst.id and i.wake_at > df.clock();
+                    end if;
+                end if;
+                update df.outbox o set delivered_at = clock_timestamp() where o.event_id = v_event.event_id;
+                if v_event.kind = 'cancel' or woken <> '{}' then
+                    return next;
+                end if;
+            exception when others then
+                perform df.postpone_event(v_event.event_id, sqlerrm);
+            end;
+        end loop;
+        if v_inst.ended_at is not null and v_inst.owner is not null then
+            update df.instances i set owner = null where i.id = v_inst.id;
+        end if;
+    end loop;
+end
+$$;
+
+-- Hands one signal to every wait of its name that is pending and not decided against. With none
+-- pending it stays in the inbox for the first wait to come. Returns the run paths woken. The caller
+-- holds the instance's lock.
+create or replace function df.hand_signal(p_instance text, p_key text) returns text[]
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_signal df.signals%rowtype;
+    v_wait   df.node_runs%rowtype;
+    v_within text[];
+    v_turns  integer[];
+    v_woken  text[] := '{}';
+begin
+    select * into v_signal from df.signals s
+     where s.instance_id = p_instance and s.key = p_key and s.consumed_at is null;
+    if not found then
+        return v_woken;
+    end if;
+    for v_wait in
+        select * from df.node_runs r
+         where r.instance_id = p_instance and r.status = 'waiting' and r.signal_name = v_signal.name
+         order by r.run_path
+    loop
+        v_within := array(select json_array_elements_text(v_wait.detail -> 'within'));
+        v_turns := array(select json_array_elements_text(v_wait.detail -> 'turns')::integer);
+        continue when df.decided_against(p_instance, v_within, v_turns);
+        perform df.end_wait(p_instance, v_wait.run_path, df.signal_result(v_signal.name, v_signal.data));
+        perform df.decide(p_instance, v_wait.epoch, v_within, v_turns,
+                          array(select json_array_elements_text(v_wait.detail -> 'decides')));
+        v_woken := v_woken || v_wait.run_path;
+    end loop;
+    if v_woken <> '{}' then
+        update df.signals s set consumed_at = clock_timestamp(), consumed_by = v_woken[1]
+         where s.instance_id = p_instance and s.key = p_key;
+    end if;
+    return v_woken;
+end
+$$;
+
+-- An event that could not be delivered is tried again after 1, 2, 4 … seconds, then parked where
+-- df.parked_events shows it. It never blocks another.
+create or replace function df.postpone_event(p_event_id text, p_error text) returns void
+    language sql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+    update df.outbox o
+       set attempts = o.attempts + 1, last_error = left(p_error, 10000),
+           retry_at = clock_timestamp() + make_interval(secs => least(power(2, o.attempts), 3600)),
+           parked_at = case when o.attempts + 1 >= df.setting('delivery_attempts')::integer
+                            then clock_timestamp() end
+     where o.event_id = p_event_id
+$$;
+
+-- What is recorded of an instance, without results: a replay needs paths, decisions and the truth
+-- of conditions. One row per run.
+create or replace function df.relay_load(p_incarnation uuid, p_instances text[])
+    returns table (instance_id text, run_path text, status text, turn integer, attempt integer,
+                   truth boolean, error text, sqlstate text, detail text)
+    language sql stable security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select r.instance_id, r.run_path, r.status, r.turn, r.attempt,
+           case when r.status = 'completed' and r.run_path like '%condition_node%' then df.truth(r.result) end,
+           r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
+      from df.node_runs r
+     where r.instance_id = any (p_instances)
+$$;
+
+-- The results of some runs, as JSON text.
+create or replace function df.relay_results(p_instance text, p_paths text[])
+    returns table (run_path text, result text)
+    language sql stable security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select r.run_path, r.result::text from df.node_runs r
+     where r.instance_id = p_instance and r.run_path = any (p_paths)
+$$;
+
+-- A graph, for the instance's own submitter: a forged graph_id of another role's graph is no row.
+create or replace function df.relay_graph(p_graph_id bigint, p_owner oid)
+    returns table (graph text, hash bytea)
+    language sql stable security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select g.graph, g.hash from df.graphs g where g.id = p_graph_id and g.owner::oid = p_owner
+$$;
+
+-- Gives back instances that only wait: owner null, wake_at when the first of their waits is due.
+-- One that was woken meanwhile becomes claimable at once. One that somebody has locked is left as
+-- it is. p_entries: [{"instance","epoch","waits":[run path, …]}]. Returns the instances given back.
+create or replace function df.relay_park(p_incarnation uuid, p_entries json)
+    returns table (instance_id text)
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+#variable_conflict use_column
+declare
+    v_ids text[] := array(
+        select i.id from df.instances i
+         where i.id in (select x.instance from json_to_recordset(p_entries) as x(instance text))
+         order by i.id for no key update skip locked);
+begin
+    return query
+        update df.instances i
+           set owner = null,
+               wake_at = case when w.pending = w.expected then coalesce(w.due, 'infinity')
+                              else df.clock() end
+          from (select x.instance, x.epoch, cardinality(x.waits) as expected,
+                       count(r.run_path) as pending, min(r.due_at) as due
+                  from json_to_recordset(p_entries) as x(instance text, epoch bigint, waits text[])
+                  left join df.node_runs r
+                    on r.instance_id = x.instance and r.run_path = any (x.waits)
+                   and r.status = 'waiting'
+                 group by x.instance, x.epoch, x.waits) as w
+         where i.id = w.instance and i.id = any (v_ids) and i.epoch = w.epoch
+           and i.owner = p_incarnation and i.ended_at is null
+        returning i.id;
+end
+$$;
+
+-- What a relay owns, for its periodic comparison with the engine.
+create or replace function df.relay_owned(p_incarnation uuid)
+    returns table (instance_id text, epoch bigint)
+    language sql stable security definer
+    set search_path = pg_catalog, pg_temp
+    as $$ select i.id, i.epoch from df.instances i where i.owner = p_incarnation $$;
+
+-- Frees one instance of this relay so that it is claimed and rebuilt from what is recorded.
+create or replace function df.relay_rebuild(p_incarnation uuid, p_instance text, p_epoch bigint)
+    returns void
+    language sql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    update df.instances i set owner = null, wake_at = df.clock()
+     where i.id = p_instance and i.owner = p_incarnation and i.epoch = p_epoch and i.ended_at is null
+$$;
+
+-- Fails an instance that can never run: its graph is gone, damaged or not its submitter's.
+create or replace function df.relay_fail(
+    p_incarnation uuid, p_instance text, p_epoch bigint, p_error text, p_sqlstate text) returns boolean
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if df.fence(p_instance, p_epoch, p_incarnation, true, false) <> 'ok' then
+        return false;
+    end if;
+    perform df.end_instance(p_instance, 'failed', null, p_error, p_sqlstate, 'root');
+    return true;
+end
+$$;

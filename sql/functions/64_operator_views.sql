@@ -1,0 +1,44 @@
+-- What an operator watches. Each view belongs to df_owner and says itself whose rows it shows: a
+-- role its own, df_admin's members and superusers all.
+
+-- The operator's settings; admins only. Change one with df.configure(name, value).
+create or replace view df.settings with (security_barrier) as
+    select s.name, coalesce(s.value, s.default_value) as value, s.default_value, s.kind, s.meaning
+      from df.setting_values s
+     where (select df.is_admin(quote_ident(current_user)::regrole));
+
+-- Events that could not be delivered: parked ones, which stay until somebody releases them, and
+-- those that are tried again at retry_at.
+create or replace view df.parked_events with (security_barrier) as
+    with undelivered as (
+        select 'parked' as state, o.* from df.outbox o where o.parked_at is not null
+        union all
+        select 'retrying', o.* from df.outbox o
+         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null and o.attempts > 0)
+    select u.event_id, u.instance_id, u.kind, u.state, u.attempts, u.last_error, u.created_at,
+           u.parked_at, case u.state when 'retrying' then u.retry_at end as retry_at,
+           format('SELECT df.release(%L);', u.event_id) as release_by, u.submitted_by
+      from undelivered u
+     where u.submitted_by = (select quote_ident(current_user)::regrole)
+        or (select df.is_admin(quote_ident(current_user)::regrole));
+
+-- What no relay has taken yet, by role: starts whose instance is pending, signals, cancels and the
+-- rest. Parked events are counted apart, since no relay will take them.
+create or replace view df.outbox_lag with (security_barrier) as
+    with waiting as (
+        select i.submitted_by, i.created_at, false as parked from df.instances i
+         where i.owner is null and i.ended_at is null and i.wake_at <= now() and i.status = 'pending'
+        union all
+        select o.submitted_by, o.created_at, false from df.outbox o
+         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+        union all
+        select o.submitted_by, o.created_at, true from df.outbox o where o.parked_at is not null)
+    select w.submitted_by,
+           count(*) filter (where not w.parked) as undelivered,
+           min(w.created_at) filter (where not w.parked) as oldest_created_at,
+           clock_timestamp() - min(w.created_at) filter (where not w.parked) as oldest_age,
+           count(*) filter (where w.parked) as parked
+      from waiting w
+     where w.submitted_by = (select quote_ident(current_user)::regrole)
+        or (select df.is_admin(quote_ident(current_user)::regrole))
+     group by w.submitted_by;

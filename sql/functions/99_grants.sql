@@ -1,0 +1,29 @@
+-- Nothing is granted to PUBLIC. The relay's login executes the relay's functions and nothing else;
+-- df_admin's members configure and reconcile.
+revoke all on all functions in schema df from public;
+revoke all on all tables in schema df from public;
+revoke all on all sequences in schema df from public;
+
+grant usage on schema df to @relay_role@, df_admin;
+grant select on df.meta to @relay_role@;
+drop policy if exists relay_meta on df.meta;
+create policy relay_meta on df.meta for select to @relay_role@ using (true);
+grant execute on function df.setting(text) to @relay_role@, df_admin;
+grant execute on function df.configure(text, text) to df_admin;
+
+do $$
+declare
+    v_function regprocedure;
+    v_role     record;
+begin
+    for v_function in select p.oid::regprocedure from pg_proc p
+                       where p.pronamespace = 'df'::regnamespace and p.proname like 'relay\_%' loop
+        execute format('grant execute on function %s to @relay_role@', v_function);
+    end loop;
+    -- What an upgrade has added reaches the roles that were granted before.
+    for v_role in select r.rolname, g.include_http, g.with_grant
+                    from df.granted_roles g join pg_roles r on r.oid = g.role_oid loop
+        perform df.regrant(v_role.rolname, v_role.include_http, v_role.with_grant);
+    end loop;
+end
+$$;

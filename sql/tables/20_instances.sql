@@ -1,0 +1,52 @@
+-- Instance ids: eight characters, never a ':'. The caller's insert retries on the rare collision.
+create function df.new_instance_id() returns text
+    language sql volatile parallel safe
+    as $$ select left(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', 'kQ'), 8) $$;
+
+-- One started workflow.
+--   Callers insert (label, database, graph_id, vars, once_key); everything else is a default.
+--   Relays own it (owner, epoch) from claim to its end or until it only waits.
+--   An instance that nobody owns and that has not ended is claimed once wake_at has come: that one
+--   rule is start, restart, takeover, timer and signal alike.
+create table df.instances (
+    id           text collate "C" primary key default df.new_instance_id(),
+    label        text,
+    root_node    text collate "C" generated always as (id || ':root') stored,
+    submitted_by regrole not null default quote_ident(current_user)::regrole,
+    status       text not null default 'pending',
+    database     text,
+    created_at   timestamptz not null default now(),
+    updated_at   timestamptz not null default now(),
+    completed_at timestamptz,
+    graph_id     bigint not null,
+    vars         json,
+    once_key     text,
+    epoch        bigint not null default 0,
+    owner        uuid,
+    wake_at      timestamptz not null default now(),
+    paused_at    timestamptz,
+    ended_at     timestamptz,
+    ending_xid   xid8,
+    result       json,
+    error        text,
+    error_sqlstate text,
+    error_path   text,
+    executions   bigint not null default 1,
+    min_version  integer not null default 1,
+    constraint instances_id_shape check (id ~ '^[A-Za-z0-9]{8}$'),
+    constraint instances_status_known
+        check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
+    constraint instances_ended_iff_terminal
+        check ((ended_at is not null) = (status in ('completed', 'failed', 'cancelled'))),
+    constraint instances_completed_at_on_success
+        check ((completed_at is not null) = (status = 'completed')),
+    constraint instances_label_size check (octet_length(label) <= 4096),
+    constraint instances_vars_size check (octet_length(vars::text) <= 4194304)
+) with (fillfactor = 80);
+
+create index instances_claimable on df.instances (wake_at) where owner is null and ended_at is null;
+create index instances_owned on df.instances (owner) where owner is not null;
+create index instances_by_role on df.instances (submitted_by, created_at desc, id);
+create index instances_ended on df.instances (ended_at) where ended_at is not null;
+create unique index instances_once on df.instances (submitted_by, once_key)
+    where once_key is not null;

@@ -1,0 +1,53 @@
+-- One event for the relays: start, cancel, signal, retry, pause, resume. Written by callers in their
+-- own transaction; delivered_at, attempts and the rest by the relay that delivers it.
+-- The event id is made by the database from (instance, kind, key): a duplicate is the same row.
+create table df.outbox (
+    event_id     text collate "C" primary key generated always as
+                 (instance_id || '/' || kind || coalesce('/' || key, '')) stored,
+    instance_id  text collate "C" not null,
+    kind         text collate "C" not null,
+    key          text collate "C",
+    payload      text,
+    submitted_by regrole not null default quote_ident(current_user)::regrole,
+    created_at   timestamptz not null default now(),
+    delivered_at timestamptz,
+    attempts     integer not null default 0,
+    retry_at     timestamptz,
+    parked_at    timestamptz,
+    last_error   text,
+    constraint outbox_kind_known
+        check (kind in ('start', 'cancel', 'signal', 'retry', 'pause', 'resume')),
+    constraint outbox_key_fits_kind
+        check ((key is null) = (kind in ('start', 'cancel'))),
+    constraint outbox_key_size check (octet_length(key) <= 1024),
+    constraint outbox_payload_size check (octet_length(payload) <= 65536)
+) with (fillfactor = 80);
+
+-- Starts are found by their instance, so they stay out of this index and their update stays cheap.
+create index outbox_undelivered on df.outbox (instance_id)
+    where delivered_at is null and kind <> 'start' and parked_at is null;
+create index outbox_parked on df.outbox (parked_at) where parked_at is not null;
+
+create sequence df.signal_numbers;
+
+-- One signal: the inbox that waits are served from. Written by df.signal in the caller's
+-- transaction; consumed_at by whoever hands it to a wait, under the instance's lock.
+create table df.signals (
+    instance_id  text collate "C" not null,
+    key          text collate "C" not null,
+    n            bigint not null default nextval('df.signal_numbers'),
+    name         text not null,
+    data         json,
+    submitted_by regrole not null default quote_ident(current_user)::regrole,
+    created_at   timestamptz not null default now(),
+    consumed_at  timestamptz,
+    consumed_by  text collate "C",
+    primary key (instance_id, key),
+    constraint signals_key_size check (octet_length(key) <= 1024),
+    constraint signals_name_size check (octet_length(name) <= 1024),
+    constraint signals_data_size check (octet_length(data::text) <= 16777216)
+);
+
+-- The flag that says whether a relay sleeps and wants to be woken: 2 means idle, 1 means busy.
+-- A sequence, since its last_value is current in every snapshot.
+create sequence df.relay_idle minvalue 1 start 1;

@@ -1,0 +1,28 @@
+-- One execution of one node: a step, a wait, a race's decision, a loop's checkpoint.
+--   completed, failed   a leaf that ended; result or error holds what it said
+--   waiting             a wait that has begun; due_at when it ends by the clock, detail its fence
+--   intent              a leaf that cannot share our transaction has begun (HTTP and the like)
+--   decided             turn is the branch of a RACE that won, or 1/0 for an IF on rows
+--   checkpoint          turn is the iteration a LOOP resumes at, detail the names bound there
+-- Written only by df.record_run and the signal delivery, under the instance's lock.
+create table df.node_runs (
+    instance_id text collate "C" not null,
+    run_path    text collate "C" not null,
+    status      text not null,
+    attempt     integer not null default 1,
+    turn        integer,
+    epoch       bigint not null,
+    created_at  timestamptz not null default now(),
+    ended_at    timestamptz,
+    due_at      timestamptz,
+    signal_name text,
+    sqlstate    text,
+    error       text,
+    result      json,
+    detail      json,
+    primary key (instance_id, run_path),
+    constraint node_runs_status_known check
+        (status in ('completed', 'failed', 'waiting', 'intent', 'decided', 'checkpoint')),
+    constraint node_runs_turn_where_needed check
+        ((turn is not null) = (status in ('decided', 'checkpoint')))
+) with (fillfactor = 90);

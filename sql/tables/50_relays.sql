@@ -1,0 +1,12 @@
+-- One relay process. Written by that process (df.relay_register, df.relay_heartbeat) and removed by
+-- whoever takes over after its lease ran out.
+create table df.relays (
+    incarnation   uuid primary key,
+    started_at    timestamptz not null default now(),
+    heartbeat_at  timestamptz not null default now(),
+    lease_until   timestamptz not null,
+    version       text not null,
+    idle          boolean not null default false,
+    poll_interval_ms integer not null,
+    backend_pid   integer not null default pg_backend_pid()
+);
