@@ -1,6 +1,8 @@
 //! A database of one test's own, cloned from the migrated template and dropped with the test.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Sender;
 
 use df_postgres::{ConnectOptions, quote_identifier, quote_literal};
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -9,6 +11,7 @@ use super::relay::{Process, spawn};
 use super::server::{Server, TEMPLATE, block_on};
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
+static DROPPER: OnceLock<Sender<String>> = OnceLock::new();
 
 /// A cloned database. `client` is the superuser's.
 pub struct TestDb {
@@ -147,17 +150,27 @@ async fn text(client: &Client, sql: &str) -> Option<String> {
 }
 
 impl Drop for TestDb {
-    /// Hundreds of databases would fill a small disk. A failure here is no test's failure.
+    /// Hundreds of databases would fill a small disk. Nobody waits for it: dropping a database
+    /// waits for every backend to react, one that authenticates a client of this thread included.
     fn drop(&mut self) {
-        let (admin, name) = (self.server.superuser("postgres"), self.name.clone());
-        let dropped = std::thread::spawn(move || {
+        let dropper = DROPPER.get_or_init(|| start_dropper(self.server));
+        let _ = dropper.send(self.name.clone());
+    }
+}
+
+/// One thread drops the databases that tests have done with, one after the other.
+fn start_dropper(server: &'static Server) -> Sender<String> {
+    let (sender, names) = std::sync::mpsc::channel::<String>();
+    std::thread::spawn(move || {
+        for name in names {
             block_on(async {
-                if let Ok(client) = admin.connect().await {
+                // A failure here is no test's failure.
+                if let Ok(client) = server.superuser("postgres").connect().await {
                     let sql = format!("drop database if exists {name} with (force)");
                     let _ = client.batch_execute(&sql).await;
                 }
             });
-        });
-        let _ = dropped.join();
-    }
+        }
+    });
+    sender
 }

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 pub const TEMPLATE: &str = "df_template";
 const RELAY_PASSWORD: &str = "relay";
 
-static SHARED: OnceLock<Server> = OnceLock::new();
+/// A failure is kept too: every test then says the same at once.
+static SHARED: OnceLock<Result<Server, String>> = OnceLock::new();
 
 /// A running private server with the template database.
 pub struct Server {
@@ -24,33 +25,38 @@ pub struct Server {
 impl Server {
     /// The shared one.
     pub fn shared() -> &'static Server {
-        SHARED.get_or_init(|| {
-            let mut cluster = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
-            cluster.start().unwrap();
+        let started = SHARED.get_or_init(|| {
+            let cluster = Cluster::create_or_open(ClusterConfig::for_tests());
+            let mut cluster = cluster.map_err(|error| error.to_string())?;
+            cluster.start().map_err(|error| error.to_string())?;
             let server = Server { cluster };
             // The caller's runtime cannot be blocked on from inside itself.
-            std::thread::scope(|scope| {
-                let made = scope.spawn(|| block_on(server.make_template()));
-                made.join().expect("the template database is made");
-            });
-            server
-        })
+            let made =
+                std::thread::scope(|scope| scope.spawn(|| block_on(server.make_template())).join());
+            let made = made.unwrap_or_else(|_| Err("making the template panicked".to_string()));
+            made.map(|()| server)
+        });
+        started
+            .as_ref()
+            .unwrap_or_else(|error| panic!("no server for the tests: {error}"))
     }
 
-    async fn make_template(&self) {
+    async fn make_template(&self) -> Result<(), String> {
         let client = self.superuser("postgres").connect().await.unwrap();
         client
             .batch_execute(&format!("create database {TEMPLATE}"))
             .await
             .unwrap();
-        let files = SchemaFiles::read(&sql_folder()).unwrap();
+        let files = SchemaFiles::read(&sql_folder()).map_err(|error| error.to_string())?;
         let options = InstallOptions {
             relay_password: Some(RelayPassword(RELAY_PASSWORD.to_string())),
             ..InstallOptions::default()
         };
         let template = self.superuser(TEMPLATE);
         let installed = install(&template, &files, &options, &CancellationToken::new()).await;
-        installed.unwrap_or_else(|error| panic!("the schema does not install: {error}"));
+        installed
+            .map(drop)
+            .map_err(|error| format!("the schema does not install: {error}"))
     }
 
     pub fn cluster(&self) -> &Cluster {
