@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::LogFormat;
+use crate::tuning::Tuning;
 
 const AFTER_HELP: &str = "\
 Options can be given as flags, as DF_* variables or in a TOML file (--config); a flag wins over a
@@ -71,6 +72,8 @@ pub struct DevOptions {
     /// Open psql on it; leaving psql stops everything
     #[arg(long)]
     pub psql: bool,
+    #[command(flatten)]
+    pub tuning: Tuning,
 }
 
 #[derive(Debug, Args)]
@@ -121,4 +124,6 @@ pub struct RunOptions {
     /// How long a stop may wait for the steps in flight [default: 30]
     #[arg(long, env = "DF_SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS")]
     pub shutdown_grace_seconds: Option<u64>,
+    #[command(flatten)]
+    pub tuning: Tuning,
 }

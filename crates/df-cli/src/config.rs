@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt;
 use std::fs;
+use std::time::Duration;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -11,6 +12,8 @@ use clap::ValueEnum;
 use df_postgres::{ConnectOptions, RELAY_ROLE};
 use serde::{Deserialize, Serialize};
 
+use crate::service::{ReadySignal, ServiceConfig};
+use crate::tuning::Tuning;
 use crate::command_line::{Command, CommandLine, DatabaseOptions};
 use crate::exit::WrongUsage;
 
@@ -50,6 +53,7 @@ struct Layer {
     shutdown_grace_seconds: Option<u64>,
     data_dir: Option<PathBuf>,
     port: Option<u16>,
+    relay: Option<Tuning>,
 }
 
 /// What all layers together say.
@@ -63,6 +67,7 @@ pub struct Config {
     pub shutdown_grace_seconds: u64,
     pub data_dir: Option<PathBuf>,
     pub port: Option<u16>,
+    pub tuning: Tuning,
 }
 
 impl Config {
@@ -88,7 +93,20 @@ impl Config {
                 .unwrap_or(DEFAULT_SHUTDOWN_GRACE_SECONDS),
             data_dir: given.data_dir.or(file.data_dir),
             port: given.port.or(file.port),
+            tuning: given.relay.unwrap_or_default().or(file.relay.unwrap_or_default()),
         })
+    }
+
+    /// How the service over one database is set up.
+    pub fn service(&self, database: ConnectOptions, ready: ReadySignal) -> ServiceConfig {
+        ServiceConfig {
+            database,
+            relay: self.tuning.relay(),
+            engine: self.tuning.engine(),
+            executor: self.tuning.executor(),
+            grace: Duration::from_secs(self.shutdown_grace_seconds),
+            ready,
+        }
     }
 
     /// The database as an administrator sees it: PGPASSWORD fills in for a missing password.
@@ -155,6 +173,7 @@ impl Config {
             "port",
             self.port.map(|port| toml::Value::from(i64::from(port))),
         );
+        put("relay", toml::Value::try_from(&self.tuning).ok());
         table.to_string()
     }
 }
@@ -174,6 +193,7 @@ impl Layer {
             Command::Dev(options) => {
                 layer.data_dir.clone_from(&options.data_dir);
                 layer.port = options.port;
+                layer.relay = Some(options.tuning.clone());
             }
             Command::Install(options) => {
                 layer.database_url = url(&options.database);
@@ -183,6 +203,7 @@ impl Layer {
             Command::Run(options) => {
                 layer.database_url = url(&options.database);
                 layer.shutdown_grace_seconds = options.shutdown_grace_seconds;
+                layer.relay = Some(options.tuning.clone());
             }
         }
         layer

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command_line::DevOptions;
 use crate::config::Config;
 use crate::run::until_stopped;
-use crate::service::{ReadySignal, ServiceConfig};
+use crate::service::ReadySignal;
 use crate::signals::{Interrupts, shutdown_token};
 
 const DATABASE: &str = "dev";
@@ -62,10 +62,7 @@ async fn with_cluster(
     let url = prepare(cluster, shutdown).await?;
     let relay_url = cluster.url(RELAY_ROLE, &cluster.password_of(RELAY_ROLE)?, DATABASE);
     let ready = ReadySignal::default();
-    let service_config = ServiceConfig {
-        database: ConnectOptions::parse(&relay_url)?,
-        ready: ready.clone(),
-    };
+    let service_config = config.service(ConnectOptions::parse(&relay_url)?, ready.clone());
     let grace_seconds = config.shutdown_grace_seconds;
     let service = until_stopped(service_config, shutdown.clone(), grace_seconds);
     tokio::pin!(service);

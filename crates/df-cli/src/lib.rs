@@ -11,6 +11,8 @@ mod logging;
 mod run;
 pub mod service;
 mod signals;
+mod tuning;
+mod wiring;
 
 use std::process::ExitCode;
 

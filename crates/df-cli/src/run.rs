@@ -10,10 +10,7 @@ use crate::service::{self, ReadySignal, ServiceConfig};
 use crate::signals::{Interrupts, shutdown_token};
 
 pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
-    let service_config = ServiceConfig {
-        database: config.relay_database()?,
-        ready: ReadySignal::default(),
-    };
+    let service_config = config.service(config.relay_database()?, ReadySignal::default());
     let shutdown = shutdown_token(Interrupts::Stop)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %service_config.database, "starting");
     until_stopped(service_config, shutdown, config.shutdown_grace_seconds).await?;

@@ -1,13 +1,18 @@
 //! The relay as a service: waits for Postgres and for a schema that it knows, then runs until it is
 //! asked to stop. It must not install anything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use df_engine::{Engine, EngineConfig};
 use df_postgres::retry::RetryPolicy;
 use df_postgres::schema::{Fit, Installed, SchemaFiles, inspect};
 use df_postgres::{ConnectOptions, Error, connect_when_up};
+use df_relay::{Relay, RelayConfig};
 use tokio_util::sync::CancellationToken;
+
+use crate::wiring::{self, EngineOfRelay, ExecutorLimits};
 
 /// The pauses between looks at a schema that is missing or old.
 const SCHEMA_POLICY: RetryPolicy = RetryPolicy {
@@ -22,6 +27,11 @@ const SCHEMA_POLICY: RetryPolicy = RetryPolicy {
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
     pub database: ConnectOptions,
+    pub relay: RelayConfig,
+    pub engine: EngineConfig,
+    pub executor: ExecutorLimits,
+    /// How long steps in flight may take to end when the service stops.
+    pub grace: Duration,
     /// Set by the service once workflows run.
     pub ready: ReadySignal,
 }
@@ -45,10 +55,38 @@ pub async fn run(config: ServiceConfig, shutdown: CancellationToken) -> anyhow::
     if !wait_for_schema(&config.database, &shutdown).await? {
         return Ok(());
     }
-    tracing::info!(database = %config.database, "ready");
+    // The parts outlive the request to stop, so that steps in flight can end and be recorded.
+    let parts = CancellationToken::new();
+    let ended = relay(&config, &parts, &shutdown).await;
+    parts.cancel();
+    ended
+}
+
+/// Runs a relay over an engine over an executor, and takes them down in that order.
+async fn relay(
+    config: &ServiceConfig,
+    parts: &CancellationToken,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let executor = wiring::executor(&config.database, &config.executor, parts);
+    let Some(executor) = shutdown.run_until_cancelled(executor).await else {
+        return Ok(());
+    };
+    let (engine, events) = Engine::start(config.engine.clone(), Arc::new(executor?)).await?;
+    let (of_relay, events) = EngineOfRelay::new(engine.clone(), events);
+    let database = config.database.clone();
+    let relay = Relay::new(config.relay.clone(), database, of_relay, events, shutdown);
+    let incarnation = relay.incarnation();
     config.ready.set();
-    shutdown.cancelled().await;
-    Ok(())
+    let ended = relay.run(shutdown.clone()).await;
+    tracing::info!("finishing the steps in flight");
+    engine.shutdown(config.grace).await;
+    let incarnation = *incarnation.read();
+    match Relay::release(&config.database, incarnation).await {
+        Ok(handed_over) => tracing::info!(handed_over, "handed over"),
+        Err(error) => tracing::warn!(%error, "could not hand over; the lease will run out"),
+    }
+    Ok(ended?)
 }
 
 /// What a look at the schema says.

@@ -58,7 +58,7 @@ impl Executor {
     /// administrator can mend it; a role or database that is gone fails the node.
     async fn run_step(&self, step: Step<'_>) -> Result<StepOutcome, StepFailure> {
         loop {
-            let error = match self.steps.run(step.clone()).await {
+            let error = match self.steps.run(&step).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
@@ -119,7 +119,7 @@ impl Executor {
 
     async fn policy(&self) -> Result<HttpPolicy, Error> {
         let settings = self.directory.settings().await?;
-        let number = |name: &str, default: usize| {
+        let number = |name: &str, default: u64| {
             settings.get(name).and_then(|text| text.parse().ok()).unwrap_or(default)
         };
         let policy = HttpPolicy::default();
@@ -246,7 +246,7 @@ impl Backend for Executor {
             retry_on: None,
             cancel: cancel.clone(),
         };
-        match self.steps.run_outside(step).await {
+        match self.steps.run_outside(&step).await {
             Ok(OutsideOutcome::Completed { result }) => Ok(result),
             Ok(OutsideOutcome::Failed(failure) | OutsideOutcome::Unknown(failure)) => {
                 Err(engine_failure(failure))
@@ -310,7 +310,7 @@ fn http_sqlstate(error: &HttpError) -> &'static str {
     match error {
         HttpError::Refused(_) => "42501",
         HttpError::Invalid(_) => "22023",
-        HttpError::TooLarge(_) => "54000",
+        HttpError::TooLarge { .. } => "54000",
         HttpError::TimedOut { .. } => "57014",
         HttpError::Cancelled => "57014",
         _ => "08000",

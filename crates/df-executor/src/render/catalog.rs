@@ -1,13 +1,14 @@
 //! What a type is, for the types that are not built in: looked up by the relay, kept per database.
 
 use super::builtin;
+use crate::wire::Reply;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 /// Answers for a set of oids, one row per type and field; see the file for its columns. Its one
-/// parameter is `oid[]`; a row's columns are read by [`TypeInfo::from_rows`].
+/// parameter is `oid[]`; [`TypeInfo::from_reply`] reads the answer.
 pub const TYPE_QUERY: &str = include_str!("types.sql");
 
 /// A composite can be altered at any time; nothing else about a type changes while it exists.
@@ -65,6 +66,24 @@ pub struct TypeRow {
 }
 
 impl TypeInfo {
+    /// Reads the text-format reply to [`TYPE_QUERY`].
+    pub fn from_reply(reply: &Reply) -> Vec<TypeInfo> {
+        let text = |value: Option<&[u8]>| value.map(|v| String::from_utf8_lossy(v).into_owned());
+        let number = |value: Option<String>| value.and_then(|v| v.parse().ok());
+        Self::from_rows(reply.rows.iter().map(|mut row| {
+            let mut next = || text(row.next().flatten());
+            TypeRow {
+                oid: number(next()).unwrap_or_default(),
+                name: next().unwrap_or_default(),
+                kind: next().unwrap_or_default(),
+                related: number(next()).unwrap_or_default(),
+                delimiter: next().unwrap_or_default(),
+                field_name: next(),
+                field_type: number(next()),
+            }
+        }))
+    }
+
     /// Gathers rows, which come ordered by type and field, into descriptions.
     pub fn from_rows(rows: impl IntoIterator<Item = TypeRow>) -> Vec<TypeInfo> {
         let mut all: Vec<TypeInfo> = Vec::new();

@@ -4,4 +4,6 @@
 mod support;
 
 mod rendering;
+mod sql_steps;
+mod sql_steps_adverse;
 mod wire_protocol;

@@ -1,7 +1,7 @@
 //! A database of one's own for each test, and plain connections to it.
 
 use super::cluster::Cluster;
-use df_executor::render::{CatalogError, TYPE_QUERY, TypeCatalog, TypeInfo, TypeRow};
+use df_executor::render::{CatalogError, TYPE_QUERY, TypeCatalog, TypeInfo};
 use df_executor::wire::{ConnectConfig, Connection, Param, Reply, SslMode, Statement};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -84,19 +84,6 @@ impl TypeCatalog for Catalog {
             .pipeline(&[call])
             .await
             .map_err(|e| CatalogError(Box::new(e)))?;
-        let rows = replies[0].rows.iter().map(|row| {
-            let text = |v: Option<&[u8]>| v.map(|v| String::from_utf8(v.to_vec()).unwrap());
-            let v: Vec<_> = row.map(text).collect();
-            TypeRow {
-                oid: v[0].as_ref().unwrap().parse().unwrap(),
-                name: v[1].clone().unwrap(),
-                kind: v[2].clone().unwrap(),
-                related: v[3].as_ref().unwrap().parse().unwrap(),
-                delimiter: v[4].clone().unwrap(),
-                field_name: v[5].clone(),
-                field_type: v[6].as_ref().map(|v| v.parse().unwrap()),
-            }
-        });
-        Ok(TypeInfo::from_rows(rows))
+        Ok(TypeInfo::from_reply(&replies[0]))
     }
 }

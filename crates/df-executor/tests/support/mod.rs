@@ -4,3 +4,5 @@
 
 pub mod cluster;
 pub mod database;
+pub mod proxy;
+pub mod steps;
