@@ -29,7 +29,7 @@ begin
     return 'condition ?> then needs !> else before anything else uses it; put parentheses'
       ' around a branch that is itself an expression';
   elsif p_input ~ '^\s*\{\s*["}]' then
-    if p_input ~ '"node_type"\s*:' then
+    if p_input ~ '^\s*\{\s*"' and p_input ~ '"node_type"\s*:' then
       return null;
     end if;
     return 'a JSON object without node_type is not a durable function node';

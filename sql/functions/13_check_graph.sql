@@ -109,7 +109,9 @@ begin
     select q.query, q.fault into v_text, fault
     from df.choice_query(v_type, v_query #>> '{}', nullif(p_node -> 'condition_node', 'null')) q;
   elsif v_fields[1] = 'query' then
-    select q.query, q.fault into v_text, fault from df.leaf_query(v_type, coalesce(v_query #>> '{}', '{}')) q;
+    -- Only a BREAK may have none; an empty config says the same.
+    select q.query, q.fault into v_text, fault
+    from df.leaf_query(v_type, coalesce(v_query #>> '{}', '{}')) q;
   end if;
   if fault is null and v_rest <> '{}' then
     select r.tail, r.fault into tail, fault from df.node_rest(v_type, v_rest) r;
@@ -146,6 +148,9 @@ begin
   end if;
   if v_timeout is not null then
     fault := coalesce(fault, df.node_timeout_fault(v_timeout));
+    if fault is not null then
+      return;
+    end if;
     tail := tail || ',"node_timeout_seconds":' || trim_scale(v_timeout::numeric)::text;
   end if;
   tail := tail || '}';

@@ -1,5 +1,5 @@
--- Judging a cron expression, as cron(8) reads it: minute, hour, day of month, month, day of week, in UTC, Sunday = 0
--- (and 7). Only judging: the relay computes the next match when the node runs.
+-- Judging a cron expression, as cron(8) reads it: minute, hour, day of month, month, day of week,
+-- in UTC, Sunday = 0 (and 7). Only judging: the relay computes the next match when the node runs.
 
 -- The values that one field matches, ascending, or NULL when the field is malformed.
 create or replace function df.cron_field(p_field text, p_low int, p_high int, p_names text[])

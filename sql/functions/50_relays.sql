@@ -82,10 +82,11 @@ begin
 end
 $$;
 
--- The step login of a role, its password, and the settings that its steps run with. No row for a
--- role that was dropped or never granted.
-create or replace function df.relay_login(p_role oid, p_database name)
-    returns table (role_name name, login name, password text, settings text[])
+-- The step login of a role, its password, and its own settings as name=value, but for those that a
+-- non-superuser may not set or that would change who the session is. No row for a
+-- role that was dropped; no login for one that is not granted.
+create or replace function df.relay_login(p_role oid, p_database text)
+    returns table (role_name name, login name, password text, settings text[], database_exists boolean)
     language sql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
@@ -96,9 +97,16 @@ create or replace function df.relay_login(p_role oid, p_database name)
                         unnest(s.setconfig) as c(setting)
                   where s.setrole = p_role
                     and (s.setdatabase = 0 or d.datname = coalesce(p_database, current_database()))
-                  order by s.setdatabase)
-      from df.granted_roles g join pg_roles r on r.oid = g.role_oid
-     where g.role_oid = p_role and r.rolcanlogin
+                    and split_part(c.setting, '=', 1) not in
+                        ('role', 'session_authorization', 'client_encoding')
+                    and (split_part(c.setting, '=', 1) like '%.%'
+                         or exists (select from pg_settings g where g.context = 'user'
+                                       and g.name = lower(split_part(c.setting, '=', 1))))
+                  order by s.setdatabase),
+           p_database is null or exists (select from pg_database d
+                                          where d.datname = p_database and d.datallowconn)
+      from pg_roles r left join df.granted_roles g on g.role_oid = r.oid
+     where r.oid = p_role
 $$;
 
 -- Every setting as it holds now.
@@ -115,22 +123,6 @@ create or replace function df.relay_may_http(p_role oid, p_multipart boolean) re
     select coalesce(has_function_privilege(p_role,
         case when p_multipart then 'df.http_multipart(text,text,jsonb,jsonb,integer)'
              else 'df.http(text,text,text,jsonb,integer)' end, 'execute'), false)
-$$;
-
--- What the executor asks of types that it does not know: what their values are made of.
-create or replace function df.relay_types(p_oids oid[])
-    returns table (oid oid, name text, namespace text, kind "char", element oid, base oid,
-                   delimiter "char", relation oid, field_names text[], field_types oid[])
-    language sql stable security definer
-    set search_path = pg_catalog, pg_temp
-    as $$
-    select t.oid, t.typname, n.nspname, t.typtype, t.typelem, t.typbasetype, t.typdelim, t.typrelid,
-           array(select a.attname::text from pg_attribute a
-                  where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped order by a.attnum),
-           array(select a.atttypid from pg_attribute a
-                  where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped order by a.attnum)
-      from pg_type t join pg_namespace n on n.oid = t.typnamespace
-     where t.oid = any (p_oids)
 $$;
 
 -- Marks that a relay sleeps (true) or works (false); callers notify only while one sleeps.

@@ -166,7 +166,8 @@ async fn measure(engine: &mut Engine) {
     );
 }
 
-/// How much memory a waiting instance takes; first of all, while the allocator has nothing to reuse.
+/// How much memory a waiting instance takes; first of all, while the allocator has nothing to
+/// reuse.
 async fn measure_waiting(engine: &mut Engine) {
     let before = resident_bytes();
     let began = Instant::now();

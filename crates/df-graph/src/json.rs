@@ -20,7 +20,7 @@ enum Open {
     Array(Vec<Value>),
 }
 
-/// Reads one JSON value with at most `max_depth` nested containers. Of a repeated key the last wins.
+/// Reads one JSON value of at most `max_depth` nested containers. A repeated key's last value wins.
 pub(crate) fn read(text: &str, max_depth: usize) -> Result<Value, ReadError> {
     let mut reader = Reader { text, at: 0 };
     let mut open: Vec<Open> = Vec::new();

@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-/// After so many quotes without an end the rest of the text is one opaque token, which keeps the
-/// searches for those ends from adding up.
+/// After so many quotes without an end in dollar-quoted bodies the rest of the text is one opaque
+/// token, which keeps the searches for those ends from adding up.
 const MAX_UNTERMINATED: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub(crate) enum TokenKind {
     /// An unquoted identifier or key word, `$` inside it included.
     Word,
     QuotedIdentifier,
-    /// A string constant; the content begins `open` bytes into the token and ends one before its end.
+    /// A string constant; its content begins `open` bytes into the token and ends one before the
+    /// token's end.
     Literal {
         style: Style,
         open: usize,
@@ -31,7 +32,7 @@ pub(crate) enum TokenKind {
     Parameter,
     /// Any other character, alone.
     Symbol,
-    /// Text that could not be cut up, see [`MAX_UNTERMINATED`].
+    /// Text that could not be cut up: a quote without an end, see also [`MAX_UNTERMINATED`].
     Opaque,
 }
 
@@ -197,8 +198,13 @@ impl<'a> Lexer<'a> {
         self.unterminated(start)
     }
 
-    /// A quote that never ends is a lone character: in a dollar-quoted text it is an apostrophe.
+    /// A quote that never ends. In a dollar-quoted body, which may be plain text, it is a lone
+    /// character such as an apostrophe; in the statement itself Postgres takes all the rest for the
+    /// quoted text, and nothing may be read into that.
     fn unterminated(&mut self, start: usize) -> (TokenKind, usize) {
+        if self.end == self.text.len() {
+            return (TokenKind::Opaque, self.end);
+        }
         self.unterminated += 1;
         (TokenKind::Symbol, start + 1)
     }

@@ -213,24 +213,20 @@ fn fields(
             None => Err("query in SQL is required".into()),
         },
         "THEN" => {
-            let children = vec![left(map, node_type)?, right(map, node_type)?];
+            let children = pair(map, node_type)?;
+            let (left, right) = (UNKNOWN, UNKNOWN);
             Ok(Fields {
-                kind: Kind::Then {
-                    left: UNKNOWN,
-                    right: UNKNOWN,
-                },
+                kind: Kind::Then { left, right },
                 children,
             })
         }
         "JOIN" => join(map),
         "RACE" => {
-            let children = vec![left(map, node_type)?, right(map, node_type)?];
-            Ok(Fields {
-                kind: Kind::Race {
-                    branches: [UNKNOWN; 2],
-                },
-                children,
-            })
+            let children = pair(map, node_type)?;
+            let kind = Kind::Race {
+                branches: [UNKNOWN; 2],
+            };
+            Ok(Fields { kind, children })
         }
         "IF" => if_node(query, map),
         "LOOP" => loop_node(query, map),
@@ -267,7 +263,7 @@ fn fields(
 }
 
 fn join(map: &mut Map<String, Value>) -> Result<Fields, String> {
-    let mut children = vec![left(map, "JOIN")?, right(map, "JOIN")?];
+    let mut children = pair(map, "JOIN")?;
     match present(map, "extra_nodes") {
         None => {}
         Some(Value::Array(extras)) => {
@@ -319,8 +315,7 @@ fn if_node(query: Option<&str>, map: &mut Map<String, Value>) -> Result<Fields, 
         .map(|map| (Slot::Condition, map))
         .into_iter()
         .collect();
-    children.push(left(map, "IF")?);
-    children.push(right(map, "IF")?);
+    children.extend(pair(map, "IF")?);
     let kind = Kind::If {
         condition,
         then_branch: UNKNOWN,
@@ -358,6 +353,10 @@ fn refuse_hidden_condition(
             "condition_node in {node_type} must be a first-class Durofut field"
         )),
     }
+}
+
+fn pair(map: &mut Map<String, Value>, node_type: &str) -> Result<Children, String> {
+    Ok(vec![left(map, node_type)?, right(map, node_type)?])
 }
 
 fn left(

@@ -11,6 +11,11 @@ use nix::unistd::{Uid, User};
 
 use crate::Error;
 
+/// Whether this process runs as root, and so lends its server to another account.
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     /// The account to change to; `None` means the caller's own.
@@ -19,7 +24,7 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn choose() -> Result<Account, Error> {
-        if !Uid::effective().is_root() {
+        if !is_root() {
             return Ok(Account { lent: None });
         }
         let lent = ["postgres", "nobody"]

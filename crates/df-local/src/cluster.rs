@@ -4,9 +4,9 @@
 //! `socket`, `server.log`, `lock` (held while a [`Cluster`] uses the folder).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
@@ -23,7 +23,7 @@ use crate::pid_file::{self, PidFile};
 use crate::{Binaries, ClusterConfig, Error, Listen, StopMode};
 
 /// The name of the superuser that `initdb` makes.
-pub const SUPERUSER: &str = "postgres";
+const SUPERUSER: &str = "postgres";
 
 const SOCKET_PATH_LIMIT_BYTES: usize = 107;
 const LONGEST_SOCKET_NAME: &str = ".s.PGSQL.65535";
@@ -203,6 +203,20 @@ impl Cluster {
             Listen::SocketOnly => {
                 let host = encode(&self.socket_dir.display().to_string());
                 format!("postgres://{role}:{password}@{host}:{port}/{database}")
+            }
+        }
+    }
+
+    /// A generated password that is kept with the cluster, for a role of that name. It is the
+    /// caller's to give it to the role.
+    pub fn password_of(&self, role: &str) -> Result<String, Error> {
+        let path = self.folder.join(format!("{}.password", encode(role)));
+        match fs::read_to_string(&path) {
+            Ok(password) => Ok(password.trim().to_string()),
+            Err(_) => {
+                let password = generate_password();
+                write_secret(&path, &password)?;
+                Ok(password)
             }
         }
     }
@@ -413,9 +427,7 @@ fn initialise(
             .to_string());
     }
     let password = generate_password();
-    fs::write(&password_path, &password).map_err(Error::io("write", &password_path))?;
-    let private = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(&password_path, private).map_err(Error::io("protect", &password_path))?;
+    write_secret(&password_path, &password)?;
     account.own(&password_path)?;
 
     let unfinished = folder.join("pgdata.unfinished");
@@ -442,6 +454,19 @@ fn initialise(
     }
     fs::rename(&unfinished, &pgdata).map_err(Error::io("rename", &unfinished))?;
     Ok(password)
+}
+
+/// Writes a file that is its owner's alone from the beginning.
+fn write_secret(path: &Path, secret: &str) -> Result<(), Error> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    file.and_then(|mut file| file.write_all(secret.as_bytes()))
+        .map_err(Error::io("write", path))
 }
 
 /// A password of letters and digits, about 190 bits.

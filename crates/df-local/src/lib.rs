@@ -11,6 +11,7 @@ mod error;
 mod guard;
 mod pid_file;
 
+pub use account::is_root;
 pub use binaries::Binaries;
 pub use cluster::Cluster;
 pub use config::{ClusterConfig, Listen, StopMode};

@@ -17,6 +17,8 @@ pub use class::{ErrorClass, class, describe};
 pub use connect::{Notifications, connect_when_up};
 pub use error::Error;
 pub use session::Session;
+pub use tokio_postgres::types::ToSql;
+
 pub use options::{ConnectOptions, TlsMode};
 
 /// The role that owns every object of the schema; it cannot log in.

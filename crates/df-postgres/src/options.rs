@@ -175,6 +175,25 @@ impl ConnectOptions {
     pub fn tls_mode(&self) -> TlsMode {
         self.tls_mode
     }
+
+    /// The root certificates that the connection string names (`sslrootcert`).
+    pub fn root_certificates(&self) -> Option<&Path> {
+        self.tls_files.root_cert.as_deref()
+    }
+
+    /// The first host, a name or the folder of a socket, and its port.
+    pub fn first_host(&self) -> (String, u16) {
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(name)) => name.clone(),
+            Some(Host::Unix(folder)) => folder.display().to_string(),
+            None => {
+                let address = self.config.get_hostaddrs().first();
+                address.map_or_else(|| "localhost".to_owned(), ToString::to_string)
+            }
+        };
+        (host, port)
+    }
 }
 
 impl FromStr for ConnectOptions {

@@ -9,7 +9,8 @@ from (values
   ('IF', '{}', 'condition_node in IF is required'),
   ('IF', '{"condition_type":"moon"}', 'Unknown condition_type'),
   ('IF', '{"condition_type":"result_has_rows"}', 'a result name is NULL'),
-  ('IF', '{"condition_type":"result_has_rows","result_name":"a b"}', 'result name ''a b'' is not a')
+  ('IF', '{"condition_type":"result_has_rows","result_name":"a b"}',
+    'result name ''a b'' is not a')
 ) as c(node_type, query, why);
 select pg_temp.check_bad_graph('{"node_type":"LOOP","query":"{\"condition_node\":\"c\"}","left_node":'
   || df.sql('a') || '}', 'root', 'condition_node in LOOP must be a first-class Durofut field');

@@ -3,7 +3,8 @@ declare
   v_graph text;
 begin
   foreach v_graph in array array[
-    df.sql('select 1'), df.sql(E'--x\n\tselect ''\\é"'''), 'a' |=> 'x', 'a' ~> 'b', 'a' ~> 'b' |=> 'x',
+    df.sql('select 1'), df.sql(E'--x\n\tselect ''\\é"'''), 'a' |=> 'x', 'a' ~> 'b',
+    'a' ~> 'b' |=> 'x',
     'a' & 'b', df.join3('a', 'b', 'c'), df.join('a', 'b', 'c', 'd') |=> 'x', 'a' | 'b',
     'c' ?> 't' !> 'e', df.if_rows('x', 't', 'e'), @> 'b', df.loop('b', 'c') |=> 'x', df.break(),
     df.break(E'a"\\\n'), df.sleep(5), df.sleep_interval('1 ms'), df.wait_for_schedule('* * * * *'),

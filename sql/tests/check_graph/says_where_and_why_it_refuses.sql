@@ -4,6 +4,7 @@ select pg_temp.check_bad_graph(c.graph, c.path, c.why) from (values
   ('OK', 'root', '''OK'' is the result of a helper'),
   ('[]', 'root', 'a JSON value'),
   ('{}', 'root', 'a JSON object without node_type'),
+  ('{}"node_type":"SQL"', 'root', 'a JSON object without node_type'),
   ('{"query":"a"}', 'root', 'a JSON object without node_type'),
   ('{"node_type":"SQL","query":"a"', 'root', 'not valid JSON'),
   ('{"node_type":"SQL","query":"a"} x', 'root', 'not valid JSON'),
@@ -21,9 +22,11 @@ select pg_temp.check_bad_graph(c.graph, c.path, c.why) from (values
   ('{"node_type":"SQL","query":"a","left_node":{}}', 'root', 'left_node is not allowed in SQL'),
   ('{"node_type":"SQL","query":"a","retry":{"max_attempts":0}}', 'root', 'max_attempts'),
   ('{"node_type":"SQL","query":"a","node_timeout_seconds":0}', 'root', 'the timeout must be'),
+  ('{"node_type":"SQL","query":"a","node_timeout_seconds":"5"}', 'root', 'the timeout must be'),
   ('{"node_type":"THEN"}', 'root', 'left_node in THEN is required'),
   ('{"node_type":"THEN","left_node":null}', 'root', 'left_node in THEN is required'),
-  ('{"node_type":"THEN","left_node":"a"}', 'root', 'left_node in THEN must be a Durofut JSON object'),
+  ('{"node_type":"THEN","left_node":"a"}', 'root',
+    'left_node in THEN must be a Durofut JSON object'),
   ('{"node_type":"BREAK","query":"x"}', 'root', 'query in BREAK must be valid JSON config'),
   ('{"node_type":"SIGNAL","query":"[]"}', 'root', 'query in SIGNAL must be valid JSON config'),
   ('{"node_type":"BREAK","query":"{\"break_value\":\"\\u0000\"}"}', 'root', 'text that Postgres')
@@ -42,6 +45,7 @@ from (values
   ('{"node_type":"RACE","left_node":' || df.sql('a') || ',"right_node":' || df.sql('b')
     || ',"extra_nodes":[' || df.sql('c') || ']}', '[]', 'root.body.right',
     'extra_nodes is not allowed in RACE'),
-  ('{"node_type":"LOOP","condition_node":{"node_type":"Z"},"left_node":' || df.sql('a') || '}', '[]',
+  ('{"node_type":"LOOP","condition_node":{"node_type":"Z"},"left_node":' || df.sql('a') || '}',
+    '[]',
     'root.body.right.condition_node', 'Unknown node_type ''Z''')
 ) as c(graph, extra, path, why);

@@ -45,4 +45,5 @@ select pg_temp.check_same('mermaid',
   n2 --> n4
   n0 --> n2
   n3e -->|again| n0');
-select pg_temp.check_refused('select df.draw_graph(df.sql(''a''), null, ''svg'')', 'invalid format');
+select pg_temp.check_refused(
+  'select df.draw_graph(df.sql(''a''), null, ''svg'')', 'invalid format');

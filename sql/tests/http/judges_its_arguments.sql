@@ -5,7 +5,8 @@ select pg_temp.check_same('everything', df.http(url => 'HTTP://a/$x', method => 
     headers => '{"X-B": "1", "A": 2}', timeout_seconds => 1),
   '{"node_type":"HTTP","query":"{\"url\":\"HTTP://a/$x\",\"method\":\"GET\",\"body\":\"b\",'
   '\"headers\":{\"A\": 2, \"X-B\": \"1\"},\"timeout_seconds\":1}"}');
-select pg_temp.check_same('NULL headers', df.http('http://a', headers => null), df.http('http://a'));
+select pg_temp.check_same('NULL headers',
+  df.http('http://a', headers => null), df.http('http://a'));
 select df.http('$base/x'), df.http('{base}/x'), df.http('https://a', 'PATCH', 'b');
 select to_regprocedure('df.http(text,text,text,jsonb,integer)')::oid::regprocedure;
 select pg_temp.check_refused(c.statement, c.why) from (values

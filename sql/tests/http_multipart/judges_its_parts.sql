@@ -6,14 +6,16 @@ select pg_temp.check_same('parts', df.http_multipart('https://a', parts =>
 select df.http_multipart('https://a', 'put', '[{"name": "f", "data_b64": "$file.data"}]');
 select df.http_multipart('https://a', 'PATCH', '[{"name": "$n", "data_b64": ""}]');
 select to_regprocedure('df.http_multipart(text,text,jsonb,jsonb,integer)')::oid::regprocedure;
-select pg_temp.check_refused(format('select df.http_multipart(''https://a'', parts => %L)', c.parts),
-  c.why)
+select pg_temp.check_refused(
+  format('select df.http_multipart(''https://a'', parts => %L)', c.parts), c.why)
 from (values
   (null, 'parts'), ('[]', 'parts'), ('{}', 'parts'), ('[1]', 'part'),
   ('[{"data_b64": ""}]', 'name'), ('[{"name": "", "data_b64": ""}]', 'name'),
   ('[{"name": "f"}]', 'data_b64'), ('[{"name": "f", "data_b64": 1}]', 'data_b64'),
   ('[{"name": "f", "data_b64": "a?"}]', 'not valid base64'),
   ('[{"name": "f", "data_b64": "abcde"}]', 'not valid base64'),
+  ('[{"name": "f", "data_b64": "YR=="}]', 'not valid base64'),
+  ('[{"name": "f", "data_b64": "YWI=="}]', 'not valid base64'),
   ('[{"name": "f\r\n", "data_b64": ""}]', 'line break')
 ) as c(parts, why);
 select pg_temp.check_refused(

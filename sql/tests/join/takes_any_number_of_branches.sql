@@ -16,7 +16,8 @@ begin
     df.join3('a', 'b', 'c'));
   perform pg_temp.check_same('nested pairs', 'a' & 'b' & 'c', df.join(df.join('a', 'b'), 'c'));
   v_call := format('select df.join(%s)',
-    (select string_agg(quote_literal('select ' || i), ', ' order by i) from generate_series(1, 100) i));
+    (select string_agg(quote_literal('select ' || i), ', ' order by i)
+     from generate_series(1, 100) i));
   execute v_call into v_call;
   perform pg_temp.check_same('a hundred arguments', v_call,
     df.join(variadic array(select 'select ' || i from generate_series(1, 100) i)));

@@ -4,7 +4,8 @@ declare
 begin
   for v_case in select * from (values
     -- the first column of the first row
-    ('{"rows":[{"a":1,"b":0}],"row_count":1}', true), ('{"rows":[{"b":0,"a":1}],"row_count":1}', false),
+    ('{"rows":[{"a":1,"b":0}],"row_count":1}', true),
+    ('{"rows":[{"b":0,"a":1}],"row_count":1}', false),
     ('{"rows":[{"a":null}],"row_count":1}', false), ('{"rows":[],"row_count":0}', false),
     ('{"rows":[],"row_count":5}', false), ('{"rows":[{}],"row_count":1}', false),
     ('{"rows":[{"a":false},{"a":true}],"row_count":2}', false),
@@ -15,7 +16,8 @@ begin
     ('{"rows":[{"\u0000":0}],"row_count":1}', false),
     ('{"rows":[{"a":0, "b":"\ud800"}],"row_count":1}', false),
     -- no row set: the value itself
-    ('null', false), ('true', true), ('false', false), ('0', false), ('-0.0', false), ('0e7', false),
+    ('null', false), ('true', true), ('false', false), ('0', false),
+    ('-0.0', false), ('0e7', false),
     ('1e-400', true), ('0.5', true), ('-1', true), ('""', false), ('"  "', false), ('[]', false),
     ('{}', false), ('[false]', true), ('{"rows":3}', true), ('{"slept":true,"seconds":0}', true),
     ('{"rows":[1],"row_count":1}', true), ('{"rows":[]}', true),

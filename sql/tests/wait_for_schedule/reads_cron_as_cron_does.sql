@@ -3,7 +3,8 @@ select pg_temp.check_same('schedule', df.wait_for_schedule(cron_expr => '*/5 * *
 select df.wait_for_schedule(c) from unnest(array['0 0 1 1 0', '59 23 31 12 7', '0-30/10,45 * * * *',
   '5/10 * * * *', '0 9 * jan-MAR mon-fri', '0 0 * * sat-sun', E' 0  0\t* * * ', '0 0 29 2 *',
   '0 0 30 2 1', '0 0 31 2,3 *']) as c;
-select pg_temp.check_refused(format('select df.wait_for_schedule(%L)', c), 'invalid cron expression')
+select pg_temp.check_refused(
+  format('select df.wait_for_schedule(%L)', c), 'invalid cron expression')
 from unnest(array['', '* * * *', '* * * * * *', '60 * * * *', '* 24 * * *', '* * 0 * *',
   '* * 32 * *', '* * * 13 *', '* * * * 8', '*/0 * * * *', '5-1 * * * *', 'a * * * *', '@daily',
   '* * * foo *', '1,,2 * * * *', ', * * * *', '-1 * * * *', '1- * * * *', '* * mon * *',

@@ -317,13 +317,13 @@ impl State {
             .map(|entry| entry.3)
             .collect();
         for id in &ids {
-            let work = self.take_work(*id);
-            self.removed.work.push(work);
+            self.drop_work(*id);
         }
         self.settle(instance, ids.len());
     }
 
-    /// Drops every item of an instance and answers how many there were; the caller settles the count.
+    /// Drops every item of an instance and answers how many there were; the caller settles the
+    /// count.
     pub(super) fn remove_work_of(&mut self, instance: Key) -> usize {
         let range = (instance, 0, 0, 0)..=(instance, u64::MAX, u64::MAX, WorkId::MAX);
         let ids: Vec<WorkId> = self
@@ -333,10 +333,32 @@ impl State {
             .map(|entry| entry.3)
             .collect();
         for id in &ids {
-            let work = self.take_work(*id);
-            self.removed.work.push(work);
+            self.drop_work(*id);
         }
         ids.len()
+    }
+
+    /// Drops an item nobody wants any more, and tells if a worker runs it.
+    fn drop_work(&mut self, id: WorkId) {
+        let work = self.take_work(id);
+        if let (Some(hook), Some(_)) = (&self.hooks.dropped, work.lock)
+            && let WorkItem::ActivityExecute {
+                instance,
+                execution_id,
+                id,
+                ..
+            } = &work.item
+        {
+            let activity = ScheduledActivityIdentifier {
+                instance: instance.clone(),
+                execution_id: *execution_id,
+                activity_id: *id,
+            };
+            if hook.send(activity).is_err() {
+                self.hooks.dropped = None;
+            }
+        }
+        self.removed.work.push(work);
     }
 
     /// Takes an item out of the queue and all indexes.

@@ -1,5 +1,5 @@
-//! duroxide's `ProviderAdmin`: inspection, deletion and pruning. Not on any hot path; the relay removes
-//! whole trees through `MemoryProvider::remove_tree` instead.
+//! duroxide's `ProviderAdmin`: inspection, deletion and pruning. Not on any hot path; the relay
+//! removes whole trees through `MemoryProvider::remove_tree` instead.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;

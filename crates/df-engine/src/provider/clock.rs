@@ -1,7 +1,7 @@
 //! Time inside the provider: microseconds on tokio's monotonic clock.
 //!
-//! Locks and delays must not move with the wall clock, so a wall-clock due time is turned into a delay
-//! when it arrives. Going through tokio lets a test with paused time skip waits.
+//! Locks and delays must not move with the wall clock, so a wall-clock due time is turned into a
+//! delay when it arrives. Going through tokio lets a test with paused time skip waits.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,8 @@ impl Clock {
     }
 }
 
-/// A duration in ticks; at most a century, so that sums cannot overflow and `Instant` can hold them.
+/// A duration in ticks; at most a century, so that sums cannot overflow and `Instant` can hold
+/// them.
 pub(super) fn ticks(duration: Duration) -> Tick {
     const CENTURY_SECONDS: u64 = 100 * 365 * 24 * 3600;
     duration

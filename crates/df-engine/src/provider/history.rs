@@ -1,5 +1,5 @@
-//! Executions of an instance and their event histories. Events are opaque here but for what duroxide's
-//! contract makes a provider derive from them (see `kv` and `orchestrations`).
+//! Executions of an instance and their event histories. Events are opaque here but for what
+//! duroxide's contract makes a provider derive from them (see `kv` and `orchestrations`).
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -136,8 +136,8 @@ impl Instance {
             .is_some_and(|execution| matches!(&*execution.status, COMPLETED | FAILED))
     }
 
-    /// Whether a fetch may take its visible messages. Before the orchestration has begun only a start
-    /// makes it so; queue messages alone count too, as the fetch then drops them.
+    /// Whether a fetch may take its visible messages. Before the orchestration has begun only a
+    /// start makes it so; queue messages alone count too, as the fetch then drops them.
     pub(super) fn is_deliverable(&self) -> bool {
         self.lock.is_none()
             && !self.queue.is_empty()
@@ -146,7 +146,8 @@ impl Instance {
                 || self.queue.iter().all(Message::is_queue_message))
     }
 
-    /// Whether nothing is left that would justify keeping it. Worker items are the caller's to check.
+    /// Whether nothing is left that would justify keeping it. Worker items are the caller's to
+    /// check.
     pub(super) fn is_empty(&self) -> bool {
         self.record.is_none()
             && self.executions.is_empty()

@@ -1,15 +1,17 @@
 //! The in-process store of the engine: duroxide's `Provider` over maps and a timer index.
 //!
-//! It keeps nothing on disk and must never be taken for a record of anything: `df.*` is the truth, and
-//! an instance that is lost here is rebuilt from there. It knows no graphs, no SQL and no outbox.
+//! It keeps nothing on disk and must never be taken for a record of anything: `df.*` is the truth,
+//! and an instance that is lost here is rebuilt from there. It knows no graphs, no SQL and no
+//! outbox.
 //!
-//! Beyond duroxide's contract it answers three questions the relay has: which instance trees have come
-//! to rest (`on_quiet`), which roots have ended (`on_terminal`), and how to drop a whole tree at once
-//! (`remove_tree`). A *tree* is every instance whose id has the same part before its first `/`.
+//! Beyond duroxide's contract it tells which instance trees have come to rest (`on_quiet`), which
+//! roots have ended (`on_terminal`) and which running activities are no longer wanted
+//! (`on_dropped`), and it drops a whole tree at once (`remove_tree`). A *tree* is every instance
+//! whose id has the same part before its first `/`.
 //!
 //! One mutex guards all state. Under it nothing awaits, nothing runs user code, and neither a whole
-//! history is cloned nor a removed tree freed; every operation costs O(log n) in what is stored, plus
-//! the size of what it moves.
+//! history is cloned nor a removed tree freed; every operation costs O(log n) in what is stored,
+//! plus the size of what it moves.
 
 mod activities;
 mod admin;
@@ -26,6 +28,7 @@ mod trees;
 
 use std::time::Duration;
 
+use duroxide::providers::ScheduledActivityIdentifier;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -43,9 +46,10 @@ pub struct ProviderConfig {
     /// current one included; at least 1. Older ones are dropped as the next one begins, so that an
     /// endless loop takes bounded memory.
     pub kept_executions: usize,
-    /// Whether `Provider::read` returns the whole history. duroxide reads it once per activity, only
-    /// to learn the orchestration's name; with `false` it gets the first and the last event, which is
-    /// also all that `Client::get_orchestration_status` looks at but for a custom status.
+    /// Whether `Provider::read` returns the whole history. duroxide reads it once per activity,
+    /// only to learn the orchestration's name; with `false` it gets the events that begin and end
+    /// the execution, which are all that `Client::get_orchestration_status` looks at too. The
+    /// execution-wise reads return everything either way.
     pub whole_reads: bool,
 }
 
@@ -103,17 +107,25 @@ impl MemoryProvider {
         }
     }
 
-    /// Sends the root id each time a live tree comes to rest: nothing queued, delayed or locked in the
-    /// root or any child, and the root not terminal. Replaces an earlier sender; sent in the order in
-    /// which it happened. A tree may stir again before the message is read: check with `is_quiet`, or
-    /// act through `remove_tree_if_quiet`.
+    /// Sends the root id each time a live tree comes to rest: nothing queued, delayed or locked in
+    /// the root or any child, and the root not terminal. Replaces an earlier sender; sent in the
+    /// order in which it happened. A tree may stir again before the message is read: check with
+    /// `is_quiet`, or act through `remove_tree_if_quiet`.
     pub fn on_quiet(&self, sender: UnboundedSender<String>) {
         self.state.lock().hooks.quiet = Some(sender);
     }
 
-    /// Sends one [`Terminal`] when a root orchestration completes or fails. Replaces an earlier sender.
+    /// Sends one [`Terminal`] when a root orchestration completes or fails. Replaces an earlier
+    /// sender.
     pub fn on_terminal(&self, sender: UnboundedSender<Terminal>) {
         self.state.lock().hooks.terminal = Some(sender);
+    }
+
+    /// Sends each activity that is dropped while a worker runs it: a race's loser, one left when
+    /// its execution ended, or one of a removed tree. Its result no longer counts. duroxide itself
+    /// tells the activity only when it next renews its lock. Replaces an earlier sender.
+    pub fn on_dropped(&self, sender: UnboundedSender<ScheduledActivityIdentifier>) {
+        self.state.lock().hooks.dropped = Some(sender);
     }
 
     /// Whether the tree of `root` is known and has no pending work, terminal or not.
@@ -121,9 +133,10 @@ impl MemoryProvider {
         self.with(|state, _| state.is_quiet(root))
     }
 
-    /// Drops `root` and its children: histories, messages, timers, worker items, locks. Answers whether
-    /// there was anything to drop. A turn or an activity still running finds its token unknown and its
-    /// ack refused for good; the id can be started afresh at once. O(size of the tree).
+    /// Drops `root` and its children: histories, messages, timers, worker items, locks. Answers
+    /// whether there was anything to drop. A turn or an activity still running finds its token
+    /// unknown and its ack refused for good; the id can be started afresh at once. O(size of the
+    /// tree).
     ///
     /// A child's id is refused (`false`): a tree goes as a whole.
     pub fn remove_tree(&self, root: &str) -> bool {
@@ -148,14 +161,15 @@ impl MemoryProvider {
         self.with(|state, _| state.corrupt_history(instance));
     }
 
-    /// The highest delivery attempt among the queued messages of `instance`, for the validation suite.
+    /// The highest delivery attempt among the queued messages of `instance`, for the validation
+    /// suite.
     #[doc(hidden)]
     pub fn max_attempts_for_test(&self, instance: &str) -> u32 {
         self.with(|state, _| state.max_attempts(instance))
     }
 
-    /// Runs one operation: takes the lock, lets what is due become visible, acts, then frees removed
-    /// data and wakes fetchers outside the lock.
+    /// Runs one operation: takes the lock, lets what is due become visible, acts, then frees
+    /// removed data and wakes fetchers outside the lock.
     fn with<R>(&self, operation: impl FnOnce(&mut State, Tick) -> R) -> R {
         let mut state = self.state.lock();
         let now = self.clock.now();
@@ -169,8 +183,9 @@ impl MemoryProvider {
         result
     }
 
-    /// Tries `attempt` until it finds something or `timeout` has passed, parked on `bell` in between.
-    /// `watch` says until when to park at most; only orchestration fetchers watch the timers.
+    /// Tries `attempt` until it finds something or `timeout` has passed, parked on `bell` in
+    /// between. `watch` says until when to park at most; only orchestration fetchers watch the
+    /// timers.
     async fn poll<T>(
         &self,
         bell: &Notify,

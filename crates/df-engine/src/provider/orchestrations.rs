@@ -275,13 +275,16 @@ impl State {
         ended
     }
 
-    /// Drops the timers of an execution that has ended, and of earlier ones: nobody waits for them, and
-    /// they would keep the tree from coming to rest. Answers how many.
+    /// Drops the timers of an execution that has ended, and of earlier ones: nobody waits for them,
+    /// and they would keep the tree from coming to rest. Answers how many.
     fn drop_dead_timers(&mut self, key: Key, execution_id: u64) -> usize {
         let is_dead = |due: &Due| match due {
-            Due::Message(_, message) => {
-                matches!(message.item, WorkItem::TimerFired { execution_id: of, .. } if of <= execution_id)
-            }
+            Due::Message(_, message) => match message.item {
+                WorkItem::TimerFired {
+                    execution_id: of, ..
+                } => of <= execution_id,
+                _ => false,
+            },
             _ => false,
         };
         let delayed = &self.instances[&key].delayed;
@@ -388,8 +391,8 @@ fn load(instance: &Instance, token: String) -> Turn {
     }
 }
 
-/// Name, version and execution of the orchestration: from the metadata, else from its first event, else
-/// from the message that starts it.
+/// Name, version and execution of the orchestration: from the metadata, else from its first event,
+/// else from the message that starts it.
 fn identity(instance: &Instance, current: Option<&Execution>) -> (String, String, u64) {
     if let Some(record) = &instance.record {
         return (

@@ -205,11 +205,15 @@ impl MemoryProvider {
                 .map(|latest| readable("read", latest).map(|_| latest.events().clone()))
                 .transpose()
         })?;
-        match events {
-            None => Ok(Vec::new()),
-            Some(events) if self.config.whole_reads || events.len() < 2 => Ok(events.to_vec()),
-            Some(events) => Ok(vec![events[0].clone(), events[events.len() - 1].clone()]),
+        let events = events.unwrap_or_default();
+        if self.config.whole_reads {
+            return Ok(events.to_vec());
         }
+        Ok(events
+            .iter()
+            .filter(|event| is_milestone(event))
+            .cloned()
+            .collect())
     }
 
     /// One execution's events; none if it is not kept.
@@ -226,6 +230,17 @@ impl MemoryProvider {
         })?;
         Ok(events.map(|events| events.to_vec()).unwrap_or_default())
     }
+}
+
+/// Whether an event begins or ends an execution.
+fn is_milestone(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::OrchestrationStarted { .. }
+            | EventKind::OrchestrationCompleted { .. }
+            | EventKind::OrchestrationFailed { .. }
+            | EventKind::OrchestrationContinuedAsNew { .. }
+    )
 }
 
 fn readable<'a>(operation: &str, execution: &'a Execution) -> Result<&'a Execution> {

@@ -258,7 +258,7 @@ impl State {
         }
         let instance = self.instance(key);
         let dropped = std::mem::take(&mut instance.queue).len();
-        tracing::debug!(instance = %instance.name, dropped, "dropped messages of an unknown instance");
+        tracing::debug!(instance = %instance.name, dropped, "dropped messages nobody awaits");
         self.settle(key, dropped);
     }
 

@@ -1,9 +1,10 @@
 //! Instance trees: rest, end and removal.
 //!
-//! The root of a tree counts the messages and worker items of all its instances. Every operation that
-//! takes some away ends with `settle`, once, so that a turn which consumes one message and leaves
-//! another never looks like rest.
+//! The root of a tree counts the messages and worker items of all its instances. Every operation
+//! that takes some away ends with `settle`, once, so that a turn which consumes one message and
+//! leaves another never looks like rest.
 
+use duroxide::providers::ScheduledActivityIdentifier;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::history::{COMPLETED, FAILED};
@@ -27,11 +28,12 @@ pub enum TerminalStatus {
     Failed,
 }
 
-/// Where to tell of rest and end. A sender whose receiver is gone is forgotten.
+/// Where to tell of rest, end and dropped activities. A sender whose receiver is gone is forgotten.
 #[derive(Default)]
 pub(super) struct Hooks {
     pub(super) quiet: Option<UnboundedSender<String>>,
     pub(super) terminal: Option<UnboundedSender<Terminal>>,
+    pub(super) dropped: Option<UnboundedSender<ScheduledActivityIdentifier>>,
 }
 
 /// What `clear` took from an instance.
@@ -43,8 +45,8 @@ pub(super) struct Cleared {
 }
 
 impl State {
-    /// Takes `done` messages and worker items off the tree's count; tells if the tree came to rest, and
-    /// drops the instance if nothing is left of it.
+    /// Takes `done` messages and worker items off the tree's count; tells if the tree came to rest,
+    /// and drops the instance if nothing is left of it.
     pub(super) fn settle(&mut self, key: Key, done: usize) {
         let root_key = self.instance(key).root;
         let root = self.instance(root_key);
@@ -132,8 +134,8 @@ impl State {
         true
     }
 
-    /// Empties an instance: record, histories, messages, worker items, lock. The tree's count follows,
-    /// without telling anybody.
+    /// Empties an instance: record, histories, messages, worker items, lock. The tree's count
+    /// follows, without telling anybody.
     pub(super) fn clear(&mut self, key: Key) -> Cleared {
         let work = self.remove_work_of(key);
         let instance = self.instance(key);
@@ -176,7 +178,8 @@ impl State {
         cleared
     }
 
-    /// Drops an instance of which nothing is left, and then its root if that was all it was kept for.
+    /// Drops an instance of which nothing is left, and then its root if that was all it was kept
+    /// for.
     pub(super) fn drop_if_empty(&mut self, key: Key) {
         let Some(instance) = self.instances.get(&key) else {
             return;

@@ -1,0 +1,129 @@
+//! The command line as clap sees it. A value given here or in a `DF_*` variable is an `Option`; the
+//! file and the defaults are joined in `config`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::LogFormat;
+use crate::tuning::Tuning;
+
+const AFTER_HELP: &str = "\
+Options can be given as flags, as DF_* variables or in a TOML file (--config); a flag wins over a
+variable, a variable over the file, the file over the default. --print-config shows the outcome.
+
+Exit codes:
+  0  done, or stopped when asked to
+  1  failed; the message says why
+  2  wrong command line or configuration, or a question was not answered with yes
+  3  the database cannot be reached, or refuses the login
+  4  the schema in the database is missing, newer than this binary, or not df-relay's";
+
+/// Durable workflows written in SQL, for any PostgreSQL, without an extension.
+#[derive(Debug, Parser)]
+#[command(name = "df-relay", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct CommandLine {
+    #[command(flatten)]
+    pub common: CommonOptions,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct CommonOptions {
+    /// A TOML file with options, named as the flags are: database_url = "postgres://…"
+    #[arg(long, global = true, env = "DF_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the configuration with its secrets hidden, and stop
+    #[arg(long, global = true)]
+    pub print_config: bool,
+    /// How logs are written to stderr [default: text]
+    #[arg(long, global = true, env = "DF_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// error, warn, info, debug or trace, also per module: info,df_relay=debug [default: info]
+    #[arg(long, global = true, env = "DF_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Try it: a private Postgres with the schema and a running relay
+    Dev(DevOptions),
+    /// Install the schema, or upgrade it; safe to repeat
+    Install(InstallOptions),
+    /// Remove the schema and all workflows
+    Uninstall(UninstallOptions),
+    /// Run workflows; any number of these may run
+    Run(RunOptions),
+}
+
+/// Boots a private Postgres from the system's own binaries, installs the schema, runs a relay, and
+/// prints `ready <connection string>` once workflows can be started. The role in that string is
+/// granted and no superuser. The data is kept for the next run; Ctrl-C stops everything.
+#[derive(Debug, Args)]
+pub struct DevOptions {
+    /// Where the data is kept [default: ~/.local/share/df-relay/dev; /var/lib/df-relay/dev as root]
+    #[arg(long, env = "DF_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The port on 127.0.0.1 [default: that of the last run, or any free one]
+    #[arg(long, env = "DF_PORT", value_name = "N")]
+    pub port: Option<u16>,
+    /// Open psql on it; leaving psql stops everything
+    #[arg(long)]
+    pub psql: bool,
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+#[derive(Debug, Args)]
+pub struct DatabaseOptions {
+    /// postgres://user:password@host:port/database?sslmode=…, or libpq's key=value form
+    #[arg(
+        long,
+        env = "DF_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<String>,
+}
+
+/// Installs or upgrades the schema `df` in one transaction, as a superuser or as a role with
+/// CREATEROLE. Running it again, also from many places at once, changes nothing. DF_RELAY_PASSWORD
+/// becomes the password of the role df_relay; without it the statement that sets one is printed.
+#[derive(Debug, Args)]
+pub struct InstallOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// The schema for the operators (~>, |=>, …), on everybody's search_path [default: public]
+    #[arg(long, env = "DF_OPERATOR_SCHEMA", value_name = "SCHEMA")]
+    pub operator_schema: Option<String>,
+    /// Print the SQL that would run, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Drops the schema `df` with every workflow in it, the step logins, and the df roles unless another
+/// database of the server needs them.
+#[derive(Debug, Args)]
+pub struct UninstallOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The service. Logs in as df_relay unless the URL names another role; its password may come from
+/// DF_RELAY_PASSWORD. Waits for Postgres to come up or back. SIGTERM and Ctrl-C finish the steps
+/// in flight and hand the rest over; a second one stops at once.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// How long a stop may wait for the steps in flight [default: 30]
+    #[arg(long, env = "DF_SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS")]
+    pub shutdown_grace_seconds: Option<u64>,
+    #[command(flatten)]
+    pub tuning: Tuning,
+}

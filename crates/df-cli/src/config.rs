@@ -1,0 +1,225 @@
+//! The configuration: flag over `DF_*` variable over file over default. Read once at the start;
+//! nothing reads an environment variable elsewhere.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::time::Duration;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use df_postgres::{ConnectOptions, RELAY_ROLE};
+use serde::{Deserialize, Serialize};
+
+use crate::service::{ReadySignal, ServiceConfig};
+use crate::tuning::Tuning;
+use crate::command_line::{Command, CommandLine, DatabaseOptions};
+use crate::exit::WrongUsage;
+
+const DEFAULT_LOG_LEVEL: &str = "info";
+const DEFAULT_SHUTDOWN_GRACE_SECONDS: u64 = 30;
+const HIDDEN: &str = "(hidden)";
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// A value that neither `Debug` nor `--print-config` shows.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+/// One layer of configuration: what a file, or the command line with its variables, says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Layer {
+    database_url: Option<Secret>,
+    relay_password: Option<Secret>,
+    operator_schema: Option<String>,
+    log_format: Option<LogFormat>,
+    log_level: Option<String>,
+    shutdown_grace_seconds: Option<u64>,
+    data_dir: Option<PathBuf>,
+    port: Option<u16>,
+    relay: Option<Tuning>,
+}
+
+/// What all layers together say.
+#[derive(Debug, Clone)]
+pub struct Config {
+    database_url: Option<Secret>,
+    pub relay_password: Option<Secret>,
+    pub operator_schema: Option<String>,
+    pub log_format: LogFormat,
+    pub log_level: String,
+    pub shutdown_grace_seconds: u64,
+    pub data_dir: Option<PathBuf>,
+    pub port: Option<u16>,
+    pub tuning: Tuning,
+}
+
+impl Config {
+    /// Joins the command line, the variables and the file.
+    pub fn load(command_line: &CommandLine) -> anyhow::Result<Config> {
+        let file = match &command_line.common.config {
+            Some(path) => read_file(path).context(WrongUsage)?,
+            None => Layer::default(),
+        };
+        let given = Layer::given(command_line);
+        Ok(Config {
+            database_url: given.database_url.or(file.database_url),
+            relay_password: given.relay_password.or(file.relay_password),
+            operator_schema: given.operator_schema.or(file.operator_schema),
+            log_format: given.log_format.or(file.log_format).unwrap_or_default(),
+            log_level: given
+                .log_level
+                .or(file.log_level)
+                .unwrap_or_else(|| DEFAULT_LOG_LEVEL.to_string()),
+            shutdown_grace_seconds: given
+                .shutdown_grace_seconds
+                .or(file.shutdown_grace_seconds)
+                .unwrap_or(DEFAULT_SHUTDOWN_GRACE_SECONDS),
+            data_dir: given.data_dir.or(file.data_dir),
+            port: given.port.or(file.port),
+            tuning: given.relay.unwrap_or_default().or(file.relay.unwrap_or_default()),
+        })
+    }
+
+    /// How the service over one database is set up.
+    pub fn service(&self, database: ConnectOptions, ready: ReadySignal) -> ServiceConfig {
+        ServiceConfig {
+            database,
+            relay: self.tuning.relay(),
+            engine: self.tuning.engine(),
+            executor: self.tuning.executor(),
+            grace: Duration::from_secs(self.shutdown_grace_seconds),
+            ready,
+        }
+    }
+
+    /// The database as an administrator sees it: PGPASSWORD fills in for a missing password.
+    pub fn admin_database(&self) -> anyhow::Result<ConnectOptions> {
+        let Some(Secret(url)) = &self.database_url else {
+            return Err(anyhow::anyhow!(
+                "no database given; use --database-url, DF_DATABASE_URL, or database_url in a file"
+            )
+            .context(WrongUsage));
+        };
+        let database = ConnectOptions::parse(url).context(WrongUsage)?;
+        let database = database.with_application_name("df-relay");
+        Ok(match env::var("PGPASSWORD") {
+            Ok(password) if !database.has_password() => database.with_password(&password),
+            _ => database,
+        })
+    }
+
+    /// The database as the relay sees it: the role is df_relay unless the URL names another.
+    pub fn relay_database(&self) -> anyhow::Result<ConnectOptions> {
+        let mut database = self.admin_database()?;
+        if database.user().is_none() {
+            database = database.with_user(RELAY_ROLE);
+        }
+        Ok(match &self.relay_password {
+            Some(Secret(password)) if !database.has_password() => database.with_password(password),
+            _ => database,
+        })
+    }
+
+    /// The configuration as a file that would lead to it, but for its secrets.
+    pub fn to_toml(&self) -> String {
+        let url = self
+            .database_url
+            .as_ref()
+            .map(|Secret(url)| match ConnectOptions::parse(url) {
+                Ok(database) => database.to_string(),
+                Err(error) => format!("({error})"),
+            });
+        let mut table = toml::Table::new();
+        let mut put = |key: &str, value: Option<toml::Value>| {
+            table.extend(value.map(|value| (key.to_string(), value)));
+        };
+        put("database_url", url.map(toml::Value::from));
+        put(
+            "relay_password",
+            self.relay_password
+                .as_ref()
+                .map(|_| toml::Value::from(HIDDEN)),
+        );
+        put(
+            "operator_schema",
+            self.operator_schema.clone().map(toml::Value::from),
+        );
+        put("log_format", toml::Value::try_from(self.log_format).ok());
+        put("log_level", Some(toml::Value::from(self.log_level.clone())));
+        put(
+            "shutdown_grace_seconds",
+            toml::Value::try_from(self.shutdown_grace_seconds).ok(),
+        );
+        let data_dir = self.data_dir.as_ref().map(|dir| dir.display().to_string());
+        put("data_dir", data_dir.map(toml::Value::from));
+        put(
+            "port",
+            self.port.map(|port| toml::Value::from(i64::from(port))),
+        );
+        put("relay", toml::Value::try_from(&self.tuning).ok());
+        table.to_string()
+    }
+}
+
+impl Layer {
+    /// What the flags and variables of this run say.
+    fn given(command_line: &CommandLine) -> Layer {
+        let mut layer = Layer {
+            // Never a flag: the list of processes is everybody's to read.
+            relay_password: env::var("DF_RELAY_PASSWORD").ok().map(Secret),
+            log_format: command_line.common.log_format,
+            log_level: command_line.common.log_level.clone(),
+            ..Layer::default()
+        };
+        let url = |options: &DatabaseOptions| options.database_url.clone().map(Secret);
+        match &command_line.command {
+            Command::Dev(options) => {
+                layer.data_dir.clone_from(&options.data_dir);
+                layer.port = options.port;
+                layer.relay = Some(options.tuning.clone());
+            }
+            Command::Install(options) => {
+                layer.database_url = url(&options.database);
+                layer.operator_schema.clone_from(&options.operator_schema);
+            }
+            Command::Uninstall(options) => layer.database_url = url(&options.database),
+            Command::Run(options) => {
+                layer.database_url = url(&options.database);
+                layer.shutdown_grace_seconds = options.shutdown_grace_seconds;
+                layer.relay = Some(options.tuning.clone());
+            }
+        }
+        layer
+    }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Layer> {
+    let reading = || format!("reading the configuration file {}", path.display());
+    let text = fs::read_to_string(path).with_context(reading)?;
+    // The error of a TOML parser quotes the line, which may hold a password.
+    match toml::from_str(&text) {
+        Ok(layer) => Ok(layer),
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = 1 + text[..at.min(text.len())].matches('\n').count();
+            bail!("{} line {line}: {}", path.display(), error.message())
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The relay as a service: waits for Postgres and for a schema that it knows, then runs until it is
+//! asked to stop. It must not install anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use df_engine::{Engine, EngineConfig};
+use df_postgres::retry::RetryPolicy;
+use df_postgres::schema::{Fit, Installed, SchemaFiles, inspect};
+use df_postgres::{ConnectOptions, Error, connect_when_up};
+use df_relay::{Relay, RelayConfig};
+use tokio_util::sync::CancellationToken;
+
+use crate::wiring::{self, EngineOfRelay, ExecutorLimits};
+
+/// The pauses between looks at a schema that is missing or old.
+const SCHEMA_POLICY: RetryPolicy = RetryPolicy {
+    initial_delay_ms: 1_000,
+    max_delay_ms: 15_000,
+    factor: 2.0,
+    jitter: 0.2,
+    max_elapsed_ms: None,
+};
+
+/// What the service needs to run.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    pub database: ConnectOptions,
+    pub relay: RelayConfig,
+    pub engine: EngineConfig,
+    pub executor: ExecutorLimits,
+    /// How long steps in flight may take to end when the service stops.
+    pub grace: Duration,
+    /// Set by the service once workflows run.
+    pub ready: ReadySignal,
+}
+
+/// Set once; anybody may wait for it.
+#[derive(Debug, Clone, Default)]
+pub struct ReadySignal(CancellationToken);
+
+impl ReadySignal {
+    pub fn set(&self) {
+        self.0.cancel();
+    }
+
+    pub async fn wait(&self) {
+        self.0.cancelled().await;
+    }
+}
+
+/// Runs until `shutdown`; an error is one that waiting does not mend.
+pub async fn run(config: ServiceConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if !wait_for_schema(&config.database, &shutdown).await? {
+        return Ok(());
+    }
+    // The parts outlive the request to stop, so that steps in flight can end and be recorded.
+    let parts = CancellationToken::new();
+    let ended = relay(&config, &parts, &shutdown).await;
+    parts.cancel();
+    ended
+}
+
+/// Runs a relay over an engine over an executor, and takes them down in that order.
+async fn relay(
+    config: &ServiceConfig,
+    parts: &CancellationToken,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let executor = wiring::executor(&config.database, &config.executor, parts);
+    let Some(executor) = shutdown.run_until_cancelled(executor).await else {
+        return Ok(());
+    };
+    let (engine, events) = Engine::start(config.engine.clone(), Arc::new(executor?)).await?;
+    let (of_relay, events) = EngineOfRelay::new(engine.clone(), events);
+    let database = config.database.clone();
+    let relay = Relay::new(config.relay.clone(), database, of_relay, events, shutdown);
+    let incarnation = relay.incarnation();
+    config.ready.set();
+    let ended = relay.run(shutdown.clone()).await;
+    tracing::info!("finishing the steps in flight");
+    engine.shutdown(config.grace).await;
+    let incarnation = *incarnation.read();
+    match Relay::release(&config.database, incarnation).await {
+        Ok(handed_over) => tracing::info!(handed_over, "handed over"),
+        Err(error) => tracing::warn!(%error, "could not hand over; the lease will run out"),
+    }
+    Ok(ended?)
+}
+
+/// What a look at the schema says.
+enum Look {
+    Usable,
+    /// Somebody has to run `df-relay install`.
+    NeedsInstall(&'static str),
+}
+
+/// Returns once the schema can be used: true, or false when asked to stop before.
+async fn wait_for_schema(
+    database: &ConnectOptions,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
+    let files = SchemaFiles::embedded()?;
+    let mut delays = SCHEMA_POLICY.delays();
+    loop {
+        let client = match connect_when_up(database, &RetryPolicy::default(), shutdown).await {
+            Ok(client) => client,
+            Err(Error::Cancelled) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        match look(&client, database, &files).await {
+            Ok(Look::Usable) => return Ok(true),
+            Ok(Look::NeedsInstall(why)) => {
+                let command = "df-relay install --database-url <of an administrator>";
+                tracing::warn!(%database, command, "{why}; waiting for it to be installed");
+            }
+            Err(error) if is_outage(&error) => {
+                tracing::warn!(error = format!("{error:#}"), "lost the connection; waiting");
+            }
+            Err(error) => return Err(error),
+        }
+        let pause = delays
+            .next_delay()
+            .unwrap_or(Duration::from_millis(SCHEMA_POLICY.max_delay_ms));
+        if shutdown
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_none()
+        {
+            return Ok(false);
+        }
+    }
+}
+
+async fn look(
+    client: &tokio_postgres::Client,
+    database: &ConnectOptions,
+    files: &SchemaFiles,
+) -> anyhow::Result<Look> {
+    let meta = match inspect(client).await.context("looking at the schema")? {
+        Installed::Missing => return Ok(Look::NeedsInstall("the schema df is missing")),
+        Installed::Ours(meta) => meta,
+        Installed::Foreign { whose } => {
+            let database = database.to_string();
+            return Err(Error::ForeignSchema { database, whose }.into());
+        }
+    };
+    match meta.fit(files) {
+        Fit::Same => Ok(Look::Usable),
+        Fit::OtherFunctions => {
+            tracing::info!(
+                installed_by = meta.installed_by,
+                "the schema is of another build"
+            );
+            Ok(Look::Usable)
+        }
+        Fit::Older => Ok(Look::NeedsInstall("the schema df is older than this relay")),
+        Fit::Newer => {
+            let (found, known) = (meta.version, files.version());
+            bail!(Error::NewerSchema {
+                found,
+                known,
+                installed_by: meta.installed_by
+            })
+        }
+    }
+}
+
+fn is_outage(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Error>()
+        .is_some_and(Error::is_retryable)
+}

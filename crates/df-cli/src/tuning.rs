@@ -1,0 +1,87 @@
+//! The service's tuning options: flags of `run` and `dev`, variables, or the file's `[relay]` table.
+
+use std::time::Duration;
+
+use clap::Args;
+use df_engine::EngineConfig;
+use df_relay::RelayConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::wiring::ExecutorLimits;
+
+/// What may be tuned; whatever is absent keeps its default.
+#[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[command(next_help_heading = "Tuning")]
+pub struct Tuning {
+    /// Seconds that ownership lasts without a heartbeat [default: 15]
+    #[arg(long, env = "DF_LEASE_SECONDS", value_name = "SECONDS")]
+    pub lease_seconds: Option<u64>,
+    /// How often to look for work when nothing wakes the relay [default: 1000]
+    #[arg(long, env = "DF_POLL_INTERVAL_MS", value_name = "MS")]
+    pub poll_interval_ms: Option<u64>,
+    /// Never LISTEN: find all work by polling, as behind a transaction pooler [default: false]
+    #[arg(long, env = "DF_POLL_ONLY", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub poll_only: Option<bool>,
+    /// The most instances in memory at a time [default: 1000]
+    #[arg(long, env = "DF_MAX_INSTANCES", value_name = "N")]
+    pub max_instances: Option<usize>,
+    /// The most steps that run at a time, each on a connection of its own [default: 16]
+    #[arg(long, env = "DF_STEP_CONNECTIONS", value_name = "N")]
+    pub step_connections: Option<usize>,
+    /// The most of those that one role may use at a time [default: 16]
+    #[arg(long, env = "DF_STEP_CONNECTIONS_PER_ROLE", value_name = "N")]
+    pub step_connections_per_role: Option<usize>,
+    /// How long an instance that only waits stays in memory [default: 1000]
+    #[arg(long, env = "DF_LINGER_MS", value_name = "MS")]
+    pub linger_ms: Option<u64>,
+}
+
+impl Tuning {
+    /// These options, and the file's where these are absent.
+    pub fn or(self, file: Tuning) -> Tuning {
+        Tuning {
+            lease_seconds: self.lease_seconds.or(file.lease_seconds),
+            poll_interval_ms: self.poll_interval_ms.or(file.poll_interval_ms),
+            poll_only: self.poll_only.or(file.poll_only),
+            max_instances: self.max_instances.or(file.max_instances),
+            step_connections: self.step_connections.or(file.step_connections),
+            step_connections_per_role: self
+                .step_connections_per_role
+                .or(file.step_connections_per_role),
+            linger_ms: self.linger_ms.or(file.linger_ms),
+        }
+    }
+
+    pub fn relay(&self) -> RelayConfig {
+        let default = RelayConfig::default();
+        let millis = |given: Option<u64>, or: Duration| {
+            given.map_or(or, |millis| Duration::from_millis(millis.max(1)))
+        };
+        RelayConfig {
+            lease: self
+                .lease_seconds
+                .map_or(default.lease, |seconds| Duration::from_secs(seconds.max(1))),
+            poll_interval: millis(self.poll_interval_ms, default.poll_interval),
+            listen: !self.poll_only.unwrap_or(false),
+            max_instances: self.max_instances.unwrap_or(default.max_instances).max(1),
+            ..default
+        }
+    }
+
+    pub fn engine(&self) -> EngineConfig {
+        let default = EngineConfig::default();
+        EngineConfig {
+            linger: self.linger_ms.map_or(default.linger, Duration::from_millis),
+            ..default
+        }
+    }
+
+    pub fn executor(&self) -> ExecutorLimits {
+        let steps = self.step_connections.unwrap_or(16).max(1);
+        ExecutorLimits {
+            step_connections: steps,
+            step_connections_per_role: self.step_connections_per_role.unwrap_or(16).clamp(1, steps),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Puts the parts together: the engine behind the relay's trait, the executor behind the engine's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use df_engine::{Assignment, Failure, Run, Runs};
+use df_executor::sql_step::{PoolLimits, RetrySchedule, SqlSteps, SqlStepsConfig};
+use df_executor::wire::{ConnectConfig, RootCertificates, SslMode};
+use df_executor::{Directory, Executor, Recorder};
+use df_postgres::{ConnectOptions, Session, TlsMode};
+use df_relay::{Claim, Event, RecordedRun};
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+/// Connections over which records are written at a time.
+const RECORDING_LANES: usize = 2;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How the executor is sized, from the service's options.
+#[derive(Debug, Clone)]
+pub struct ExecutorLimits {
+    pub step_connections: usize,
+    pub step_connections_per_role: usize,
+}
+
+/// Builds the executor over one database.
+pub async fn executor(
+    database: &ConnectOptions,
+    limits: &ExecutorLimits,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Executor> {
+    let session = |name: &str| {
+        let options = database.clone().with_application_name(name);
+        Arc::new(Session::new(options, shutdown.clone()))
+    };
+    let reads = session("df-relay read");
+    let name = database.database().context("the connection string names no database")?;
+    let directory = Arc::new(Directory::new(reads.clone(), name.to_owned()));
+    let settings = directory.settings().await?;
+    let number = |name: &str, default: f64| {
+        settings.get(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let rows = reads.insist("select value from df.meta where key = 'installation'", &[]).await?;
+    let installation: String = rows.first().context("df.meta names no installation")?.get(0);
+    let config = SqlStepsConfig {
+        server: server(database),
+        pool: PoolLimits {
+            per_role: limits.step_connections_per_role,
+            in_use: limits.step_connections,
+            idle: limits.step_connections,
+            ..PoolLimits::default()
+        },
+        retry: RetrySchedule {
+            transient_attempts: number("step_transient_attempts", 20.0) as u32,
+            ..RetrySchedule::default()
+        },
+        max_result_bytes: number("max_result_bytes", 16_777_216.0) as usize,
+        fence_lock_timeout: Duration::from_secs_f64(number("fence_lock_timeout_seconds", 5.0)),
+    };
+    let steps = SqlSteps::new(config, directory.clone(), directory.clone());
+    let lanes = (0..RECORDING_LANES).map(|_| session("df-relay record")).collect();
+    let http = df_http::HttpClient::new();
+    Ok(Executor::new(steps, http, Recorder::start(lanes), directory, reads, installation))
+}
+
+fn server(database: &ConnectOptions) -> ConnectConfig {
+    let (host, port) = database.first_host();
+    ConnectConfig {
+        host,
+        port,
+        ssl_mode: match database.tls_mode() {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require => SslMode::Require,
+            TlsMode::VerifyCa => SslMode::VerifyCa,
+            TlsMode::VerifyFull => SslMode::VerifyFull,
+        },
+        roots: database
+            .root_certificates()
+            .map_or(RootCertificates::System, |path| RootCertificates::File(path.to_owned())),
+        application_name: "df-relay step".to_owned(),
+        connect_timeout: CONNECT_TIMEOUT,
+        ..ConnectConfig::default()
+    }
+}
+
+/// The engine as a relay sees it. A relay names instances; the engine wants their epochs, too.
+pub struct EngineOfRelay {
+    engine: df_engine::Engine,
+    epochs: Arc<Mutex<HashMap<String, i64>>>,
+}
+
+impl EngineOfRelay {
+    /// The engine, and its events in the relay's words.
+    pub fn new(
+        engine: df_engine::Engine,
+        events: UnboundedReceiver<df_engine::Event>,
+    ) -> (Arc<Self>, UnboundedReceiver<Event>) {
+        let (sender, translated) = unbounded_channel();
+        let epochs: Arc<Mutex<HashMap<String, i64>>> = Arc::default();
+        tokio::spawn(translate(events, sender, epochs.clone()));
+        (Arc::new(EngineOfRelay { engine, epochs }), translated)
+    }
+
+    fn epoch(&self, instance: &str) -> Option<i64> {
+        self.epochs.lock().get(instance).copied()
+    }
+}
+
+async fn translate(
+    mut events: UnboundedReceiver<df_engine::Event>,
+    sender: UnboundedSender<Event>,
+    epochs: Arc<Mutex<HashMap<String, i64>>>,
+) {
+    while let Some(event) = events.recv().await {
+        let event = match event {
+            df_engine::Event::Ended { instance, epoch, stopped } => {
+                Event::Ended { instance, epoch, stopped }
+            }
+            df_engine::Event::Idle { instance, epoch, waits } => {
+                Event::Idle { instance, epoch, waits }
+            }
+            df_engine::Event::Broken { instance, epoch, why } => {
+                Event::Broken { instance, epoch, why }
+            }
+        };
+        let (Event::Ended { instance, epoch, .. }
+        | Event::Idle { instance, epoch, .. }
+        | Event::Broken { instance, epoch, .. }) = &event;
+        {
+            let mut epochs = epochs.lock();
+            if epochs.get(instance) == Some(epoch) {
+                epochs.remove(instance);
+            }
+        }
+        if sender.send(event).is_err() {
+            return;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl df_relay::Engine for EngineOfRelay {
+    async fn load(&self, claim: Claim, recorded: Vec<RecordedRun>) -> Result<(), String> {
+        let runs = recorded.into_iter().filter_map(run).collect::<Runs>();
+        self.epochs.lock().insert(claim.instance.clone(), claim.epoch);
+        let assignment = Assignment {
+            instance: claim.instance,
+            epoch: claim.epoch,
+            incarnation: claim.incarnation,
+            role: claim.role,
+            database: claim.database,
+            label: claim.label,
+            vars: claim.vars,
+        };
+        self.engine.load(assignment, claim.graph, runs).await.map_err(|error| error.to_string())
+    }
+
+    async fn nudge(&self, instance: &str, run_paths: &[String]) {
+        if let Some(epoch) = self.epoch(instance) {
+            self.engine.nudge(instance, epoch, run_paths).await;
+        }
+    }
+
+    async fn stop(&self, instance: &str) {
+        let epoch = self.epochs.lock().remove(instance);
+        if let Some(epoch) = epoch {
+            self.engine.stop(instance, epoch).await;
+        }
+    }
+
+    async fn stop_all(&self) {
+        self.epochs.lock().clear();
+        self.engine.stop_all().await;
+    }
+
+    fn loaded(&self) -> Vec<(String, i64)> {
+        self.engine.loaded()
+    }
+
+    fn loaded_count(&self) -> usize {
+        self.engine.loaded_count()
+    }
+}
+
+/// One recorded row as the walk reads it.
+fn run(recorded: RecordedRun) -> Option<(String, Run)> {
+    let RecordedRun { run_path, status, turn, attempt, truth, error, sqlstate, detail } = recorded;
+    let run = match status.as_str() {
+        "completed" => Run::Completed { truth },
+        "failed" => Run::Failed(Failure {
+            message: error.unwrap_or_default(),
+            sqlstate,
+            path: run_path.clone(),
+        }),
+        "decided" => Run::Decided(turn?),
+        "checkpoint" => Run::Checkpoint {
+            turn: turn?,
+            names: detail.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        },
+        _ => Run::Begun { attempt },
+    };
+    Some((run_path, run))
+}

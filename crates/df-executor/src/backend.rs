@@ -1,0 +1,318 @@
+//! The executor as the engine sees it: SQL steps, requests, records and reads behind one trait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use df_engine::{
+    Assignment, Backend, Entry, Failure, HttpBody, HttpLeaf, LeafEnd, Recorded, Refused, SqlLeaf,
+};
+use df_http::{Body, HttpClient, HttpError, HttpPolicy, HttpRequest, Part};
+use df_postgres::{Error, Session};
+use tokio_util::sync::CancellationToken;
+
+use crate::logins::Directory;
+use crate::recorder::Recorder;
+use crate::sql_step::{
+    ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, SqlSteps, Step, StepFailure,
+    StepOutcome,
+};
+
+/// How long a step whose role's login is broken waits before it looks again.
+const SET_UP_PAUSE: Duration = Duration::from_secs(5);
+
+/// Everything that acts for the engine.
+pub struct Executor {
+    steps: SqlSteps,
+    http: HttpClient,
+    recorder: Recorder,
+    directory: Arc<Directory>,
+    session: Arc<Session>,
+    /// Names this installation in the key of an HTTP request.
+    installation: String,
+}
+
+impl Executor {
+    pub fn new(
+        steps: SqlSteps,
+        http: HttpClient,
+        recorder: Recorder,
+        directory: Arc<Directory>,
+        session: Arc<Session>,
+        installation: String,
+    ) -> Self {
+        Executor { steps, http, recorder, directory, session, installation }
+    }
+
+    async fn settings_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
+        let settings = self.directory.settings().await.ok()?;
+        let limit = settings.get("step_timeout_seconds")?.parse::<f64>().ok()?;
+        let limit = (limit > 0.0).then(|| Duration::from_secs_f64(limit));
+        match (asked, limit) {
+            (Some(asked), Some(limit)) => Some(asked.min(limit)),
+            (asked, limit) => asked.or(limit),
+        }
+    }
+
+    /// Runs the step until it has an outcome: a login that is not set up is waited for, since an
+    /// administrator can mend it; a role or database that is gone fails the node.
+    async fn run_step(&self, step: Step<'_>) -> Result<StepOutcome, StepFailure> {
+        loop {
+            let error = match self.steps.run(step.clone()).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            match error {
+                ExecutorError::Login(LoginError::RoleGone(_)) => {
+                    return Err(failure("42704", error.to_string()));
+                }
+                ExecutorError::Login(LoginError::DatabaseGone(_)) => {
+                    return Err(failure("3D000", error.to_string()));
+                }
+                ExecutorError::NulInStatement => return Err(failure("22021", error.to_string())),
+                ExecutorError::Login(_) | ExecutorError::Schema(_) => {
+                    tracing::error!(instance = step.instance, run_path = step.run_path, %error,
+                        "step waits for its set-up to be mended");
+                }
+            }
+            let paused = step.cancel.run_until_cancelled(tokio::time::sleep(SET_UP_PAUSE)).await;
+            if paused.is_none() {
+                return Ok(StepOutcome::Fenced(Fenced::Cancelled));
+            }
+        }
+    }
+
+    /// Records a failure for which no step connection can be had.
+    async fn record_failure(
+        &self,
+        on: &Assignment,
+        leaf: &SqlLeaf<'_>,
+        failure: StepFailure,
+        cancel: &CancellationToken,
+    ) -> LeafEnd {
+        let effect = &leaf.fence.on_failed;
+        let entry = Entry {
+            op: "run",
+            incarnation: on.incarnation,
+            instance: on.instance.clone(),
+            epoch: on.epoch,
+            path: leaf.run_path.to_owned(),
+            within: leaf.fence.within.iter().map(|(path, _)| path.clone()).collect(),
+            turns: leaf.fence.within.iter().map(|(_, turn)| *turn).collect(),
+            decides: effect.decides.clone(),
+            ends: effect.ends.then_some("failed"),
+            status: Some("failed"),
+            error: Some(failure.message.clone()),
+            sqlstate: Some(failure.sqlstate.clone()),
+            attempt: Some(leaf.attempt),
+            ..Entry::default()
+        };
+        match self.recorder.record(entry, cancel).await {
+            None => LeafEnd::Refused(Refused::Stopped),
+            Some(recorded) => match recorded.refused() {
+                Some(refused) => LeafEnd::Refused(refused),
+                None if recorded.outcome == "exists" => LeafEnd::AlreadyRecorded,
+                None => LeafEnd::Failed(engine_failure(failure)),
+            },
+        }
+    }
+
+    async fn policy(&self) -> Result<HttpPolicy, Error> {
+        let settings = self.directory.settings().await?;
+        let number = |name: &str, default: usize| {
+            settings.get(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+        };
+        let policy = HttpPolicy::default();
+        Ok(HttpPolicy {
+            allow_private: settings.get("http_allow_private").is_some_and(|text| text == "true"),
+            allowed_hosts: settings
+                .get("http_allowed_hosts")
+                .map(|text| text.split(',').map(|host| host.trim().to_owned()).collect())
+                .unwrap_or_default(),
+            max_request_bytes: number("http_max_request_bytes", policy.max_request_bytes),
+            max_response_bytes: number("http_max_response_bytes", policy.max_response_bytes),
+            max_timeout_seconds: number("http_max_timeout_seconds", 3600) as _,
+            ..policy
+        })
+    }
+
+    async fn request(
+        &self,
+        on: &Assignment,
+        run_path: &str,
+        leaf: HttpLeaf,
+        cancel: &CancellationToken,
+    ) -> Result<String, Failure> {
+        let multipart = matches!(leaf.body, HttpBody::Multipart(_));
+        let unavailable = |error: Error| plain_failure("08000", error.to_string());
+        if !self.directory.may_http(on.role, multipart).await.map_err(unavailable)? {
+            let function = if multipart { "df.http_multipart" } else { "df.http" };
+            let message =
+                format!("the submitting role does not have EXECUTE privilege on {function}");
+            return Err(plain_failure("42501", message));
+        }
+        let policy = self.policy().await.map_err(unavailable)?;
+        let body = match leaf.body {
+            HttpBody::None => Body::None,
+            HttpBody::Text(text) => Body::Text(text),
+            HttpBody::Multipart(parts) => Body::Multipart(
+                parts
+                    .into_iter()
+                    .map(|part| Part {
+                        name: part.name,
+                        data: part.data,
+                        filename: part.filename,
+                        content_type: part.content_type,
+                    })
+                    .collect(),
+            ),
+        };
+        let request = HttpRequest {
+            method: leaf.method,
+            url: leaf.url,
+            headers: leaf.headers,
+            body,
+            timeout: leaf.timeout,
+            idempotency_key: format!("{}/{}/{run_path}", self.installation, on.instance),
+        };
+        self.http
+            .send(&policy, request, cancel.clone())
+            .await
+            .map_err(|error| plain_failure(http_sqlstate(&error), error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Backend for Executor {
+    async fn run_sql(
+        &self,
+        on: &Assignment,
+        leaf: SqlLeaf<'_>,
+        cancel: &CancellationToken,
+    ) -> LeafEnd {
+        let fence = Fence {
+            within: leaf.fence.within.clone(),
+            on_completed: leaf.fence.on_completed.clone(),
+            on_failed: leaf.fence.on_failed.clone(),
+            checkpoints: (!leaf.fence.checkpoints.is_empty()).then(|| {
+                serde_json::to_string(&leaf.fence.checkpoints).expect("checkpoints are JSON")
+            }),
+        };
+        let step = Step {
+            instance: &on.instance,
+            epoch: on.epoch,
+            incarnation: on.incarnation,
+            role_oid: on.role,
+            database: None,
+            run_path: leaf.run_path,
+            sql: leaf.sql,
+            attempt: leaf.attempt,
+            fence: &fence,
+            statement_timeout: self.settings_timeout(leaf.timeout).await,
+            retry_on: None,
+            cancel: cancel.clone(),
+        };
+        match self.run_step(step).await {
+            Ok(StepOutcome::Completed { result }) => LeafEnd::Completed(result),
+            Ok(StepOutcome::Failed(failure)) => LeafEnd::Failed(engine_failure(failure)),
+            Ok(StepOutcome::Unrecorded { failure }) => LeafEnd::Unrecorded(engine_failure(failure)),
+            Ok(StepOutcome::AlreadyRecorded) => LeafEnd::AlreadyRecorded,
+            Ok(StepOutcome::Fenced(Fenced::Decided)) => LeafEnd::Refused(Refused::DecidedAgainst),
+            Ok(StepOutcome::Fenced(_)) => LeafEnd::Refused(Refused::Stopped),
+            Err(failure) => self.record_failure(on, &leaf, failure, cancel).await,
+        }
+    }
+
+    async fn run_outside(
+        &self,
+        on: &Assignment,
+        sql: &str,
+        timeout: Option<Duration>,
+        attempt: i32,
+        cancel: &CancellationToken,
+    ) -> Result<String, Failure> {
+        let fence = Fence::default();
+        let step = Step {
+            instance: &on.instance,
+            epoch: on.epoch,
+            incarnation: on.incarnation,
+            role_oid: on.role,
+            database: on.database.as_deref(),
+            run_path: "",
+            sql,
+            attempt,
+            fence: &fence,
+            statement_timeout: self.settings_timeout(timeout).await,
+            retry_on: None,
+            cancel: cancel.clone(),
+        };
+        match self.steps.run_outside(step).await {
+            Ok(OutsideOutcome::Completed { result }) => Ok(result),
+            Ok(OutsideOutcome::Failed(failure) | OutsideOutcome::Unknown(failure)) => {
+                Err(engine_failure(failure))
+            }
+            Ok(OutsideOutcome::Cancelled) => Err(plain_failure("57014", "stopped".to_owned())),
+            Err(error) => Err(plain_failure("XX000", error.to_string())),
+        }
+    }
+
+    async fn send_http(
+        &self,
+        on: &Assignment,
+        run_path: &str,
+        request: HttpLeaf,
+        cancel: &CancellationToken,
+    ) -> Result<String, Failure> {
+        self.request(on, run_path, request, cancel).await
+    }
+
+    async fn record(&self, entry: Entry, cancel: &CancellationToken) -> Option<Recorded> {
+        self.recorder.record(entry, cancel).await
+    }
+
+    async fn results(
+        &self,
+        instance: &str,
+        paths: &[String],
+        cancel: &CancellationToken,
+    ) -> Option<Vec<(String, String)>> {
+        let parameters: [&(dyn df_postgres::ToSql + Sync); 2] = [&instance, &paths];
+        let rows = cancel
+            .run_until_cancelled(self.session.insist(
+                "select run_path, coalesce(result, 'null') from df.relay_results($1, $2)",
+                &parameters,
+            ))
+            .await?
+            .ok()?;
+        Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+}
+
+fn failure(sqlstate: &str, message: String) -> StepFailure {
+    StepFailure { sqlstate: sqlstate.to_owned(), message, ..StepFailure::default() }
+}
+
+fn plain_failure(sqlstate: &str, message: String) -> Failure {
+    Failure { message, sqlstate: Some(sqlstate.to_owned()), path: String::new() }
+}
+
+/// What the user reads of a failed statement: Postgres's own message, and its detail.
+fn engine_failure(failure: StepFailure) -> Failure {
+    let mut message = failure.message;
+    for more in [failure.detail, failure.hint].into_iter().flatten() {
+        message.push_str(&format!(" ({more})"));
+    }
+    plain_failure(&failure.sqlstate, message)
+}
+
+/// The class of an HTTP failure, so that a retry policy can name it.
+fn http_sqlstate(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::Refused(_) => "42501",
+        HttpError::Invalid(_) => "22023",
+        HttpError::TooLarge(_) => "54000",
+        HttpError::TimedOut { .. } => "57014",
+        HttpError::Cancelled => "57014",
+        _ => "08000",
+    }
+}

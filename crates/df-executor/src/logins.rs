@@ -1,0 +1,110 @@
+//! Who steps log in as, read from `df`, and the operator's settings, read again every few seconds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use df_postgres::Session;
+use parking_lot::Mutex;
+
+use crate::render::{CatalogError, TYPE_QUERY, TypeCatalog, TypeInfo, TypeRow};
+use crate::sql_step::{Login, LoginError, LoginSource};
+
+/// How old a setting may be.
+const SETTINGS_LIFE: Duration = Duration::from_secs(2);
+
+/// The relay's own view of `df`: logins, types and settings, on a connection that runs no user SQL.
+pub struct Directory {
+    session: Arc<Session>,
+    /// The database that holds the schema.
+    database: String,
+    settings: Mutex<Option<(Instant, Arc<HashMap<String, String>>)>>,
+}
+
+impl Directory {
+    pub fn new(session: Arc<Session>, database: String) -> Self {
+        Directory { session, database, settings: Mutex::default() }
+    }
+
+    /// Every setting as it held a moment ago.
+    pub async fn settings(&self) -> Result<Arc<HashMap<String, String>>, df_postgres::Error> {
+        if let Some((read, settings)) = &*self.settings.lock()
+            && read.elapsed() < SETTINGS_LIFE
+        {
+            return Ok(settings.clone());
+        }
+        let rows = self.session.insist("select name, value from df.relay_settings()", &[]).await?;
+        let settings: Arc<HashMap<String, String>> =
+            Arc::new(rows.iter().map(|row| (row.get(0), row.get(1))).collect());
+        *self.settings.lock() = Some((Instant::now(), settings.clone()));
+        Ok(settings)
+    }
+
+    /// Whether a role may make HTTP requests now.
+    pub async fn may_http(&self, role: u32, multipart: bool) -> Result<bool, df_postgres::Error> {
+        let rows =
+            self.session.insist("select df.relay_may_http($1, $2)", &[&role, &multipart]).await?;
+        Ok(rows[0].get(0))
+    }
+}
+
+#[async_trait::async_trait]
+impl LoginSource for Directory {
+    async fn login(&self, role_oid: u32, database: Option<&str>) -> Result<Login, LoginError> {
+        let unavailable = |error: df_postgres::Error| LoginError::Unavailable(error.to_string());
+        let rows = self
+            .session
+            .query(
+                "select role_name::text, login::text, password, settings, database_exists
+                   from df.relay_login($1, $2)",
+                &[&role_oid, &database],
+            )
+            .await
+            .map_err(unavailable)?;
+        let Some(row) = rows.first() else {
+            return Err(LoginError::RoleGone(role_oid));
+        };
+        if !row.get::<_, bool>("database_exists") {
+            return Err(LoginError::DatabaseGone(database.unwrap_or(&self.database).to_owned()));
+        }
+        let role_name: String = row.get("role_name");
+        let Some(user) = row.get("login") else {
+            return Err(LoginError::NotSetUp(format!(
+                "role {role_name} is not granted any more; an administrator runs: SELECT df.grant_usage({});",
+                df_postgres::quote_literal(&role_name)
+            )));
+        };
+        let settings: Vec<String> = row.get("settings");
+        Ok(Login {
+            user,
+            password: row.get("password"),
+            role_name,
+            database: database.unwrap_or(&self.database).to_owned(),
+            settings: settings
+                .iter()
+                .filter_map(|setting| setting.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl TypeCatalog for Directory {
+    async fn lookup(&self, oids: &[u32]) -> Result<Vec<TypeInfo>, CatalogError> {
+        let rows = self
+            .session
+            .query(TYPE_QUERY, &[&oids])
+            .await
+            .map_err(|error| CatalogError(Box::new(error)))?;
+        Ok(TypeInfo::from_rows(rows.iter().map(|row| TypeRow {
+            oid: row.get::<_, i64>(0) as u32,
+            name: row.get(1),
+            kind: row.get(2),
+            related: row.get::<_, i64>(3) as u32,
+            delimiter: row.get(4),
+            field_name: row.get(5),
+            field_type: row.get::<_, Option<i64>>(6).map(|oid| oid as u32),
+        })))
+    }
+}

@@ -1,0 +1,21 @@
+//! A SQL step: the user's statement, its recorded result and the fence, in one transaction.
+//!
+//! Knows the two SQL functions of a step and nothing else of the schema. It settles every outcome by the
+//! record function's answer, never by looking.
+
+mod attempt;
+mod classify;
+mod login;
+mod outcome;
+mod outside;
+mod pool;
+mod retry;
+mod run;
+mod seam;
+
+pub use login::{Login, LoginError, LoginSource};
+pub use outcome::{ExecutorError, Fenced, OutsideOutcome, StepFailure, StepOutcome};
+pub use pool::{PoolLimits, StepStatistics};
+pub use retry::RetrySchedule;
+pub use run::{SqlSteps, SqlStepsConfig};
+pub use seam::{Fence, RetryOn, Step};

@@ -1,0 +1,276 @@
+//! The SQL seam of a step: which statements go out, with which parameters.
+
+use super::{Login, StepFailure};
+use crate::wire::{Param, Statement, oid};
+use std::borrow::Cow;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What the fence checks and what travels in the step's transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Fence {
+    /// Enclosing races with the step's own branch, enclosing loops with its own iteration.
+    pub within: Vec<(String, i32)>,
+    /// Run paths of the races that this step's end decides.
+    pub decides: Vec<String>,
+    /// JSON text of the loop checkpoints that travel along.
+    pub checkpoints: Option<String>,
+    /// Completing, this step completes the instance.
+    pub ends_completed: bool,
+    /// Failing, this step fails the instance.
+    pub ends_failed: bool,
+}
+
+/// Which failures the caller will try again, so that they are not recorded.
+#[derive(Clone, Copy, Debug)]
+pub enum RetryOn<'a> {
+    Any,
+    Sqlstates(&'a [String]),
+}
+
+impl RetryOn<'_> {
+    pub(super) fn covers(self, failure: &StepFailure) -> bool {
+        match self {
+            RetryOn::Any => true,
+            RetryOn::Sqlstates(states) => states.contains(&failure.sqlstate),
+        }
+    }
+}
+
+/// One execution of one SQL node.
+#[derive(Clone, Debug)]
+pub struct Step<'a> {
+    pub instance: &'a str,
+    pub epoch: i64,
+    pub incarnation: Uuid,
+    pub role_oid: u32,
+    /// `None` is the database of the schema.
+    pub database: Option<&'a str>,
+    pub run_path: &'a str,
+    /// One statement, without parameters.
+    pub sql: &'a str,
+    pub attempt: i32,
+    pub fence: &'a Fence,
+    /// An upper bound; the role's own statement_timeout holds where it is lower.
+    pub statement_timeout: Option<Duration>,
+    /// `None` records every failure.
+    pub retry_on: Option<RetryOn<'a>>,
+    pub cancel: CancellationToken,
+}
+
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const STEP_BEGIN: &str = "SELECT df.step_begin($1, $2, $3)";
+const STEP_RECORD: &str =
+    "SELECT df.step_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+/// The same, for a transaction in which nothing runs in between.
+const STEP_RECORD_ALONE: &str = "SELECT df.step_record($1, $2, $3, df.step_begin($1, $2, $3), \
+     $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+/// Lowers statement_timeout to $1 milliseconds; answers the timeout then in force, 0 for none.
+const BOUND_TIMEOUT: &str = include_str!("bound_timeout.sql");
+
+/// Brings a session back to how it was after login. Plans and functions stay cached on purpose:
+/// they belong to the same role.
+pub(super) const CLEAN: &str = "RESET ALL; CLOSE ALL; RESET ROLE; DEALLOCATE ALL; UNLISTEN *; \
+     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
+
+/// The texts of a step's own statements, made once per attempt.
+pub(super) struct Texts {
+    set_role: String,
+    lock_timeout: String,
+    epoch: String,
+    incarnation: String,
+    attempt: String,
+    within: String,
+    turns: String,
+    decides: String,
+    timeout: Option<String>,
+}
+
+/// What is recorded of a step.
+pub(super) enum Record<'a> {
+    Completed { result: &'a str },
+    Failed(&'a StepFailure),
+}
+
+impl Texts {
+    pub fn new(step: &Step<'_>, login: &Login, fence_lock_timeout: Duration) -> Self {
+        let within = &step.fence.within;
+        let millis = step
+            .statement_timeout
+            .map(|limit| limit.as_millis().max(1).to_string());
+        Texts {
+            set_role: format!("SET LOCAL ROLE {}", quote_identifier(&login.role_name)),
+            lock_timeout: format!(
+                "SET LOCAL lock_timeout = {}",
+                fence_lock_timeout.as_millis()
+            ),
+            epoch: step.epoch.to_string(),
+            incarnation: step.incarnation.to_string(),
+            attempt: step.attempt.to_string(),
+            within: text_array(within.iter().map(|(path, _)| path.as_str())),
+            turns: text_array(within.iter().map(|(_, turn)| turn.to_string())),
+            decides: text_array(step.fence.decides.iter().map(String::as_str)),
+            timeout: millis,
+        }
+    }
+
+    /// The name of the transaction: instance, epoch, incarnation.
+    pub fn key<'a>(&'a self, step: &Step<'a>) -> [Param<'a>; 3] {
+        [
+            Param {
+                type_oid: oid::TEXT,
+                value: Some(step.instance),
+            },
+            Param {
+                type_oid: oid::INT8,
+                value: Some(&self.epoch),
+            },
+            Param {
+                type_oid: oid::UUID,
+                value: Some(&self.incarnation),
+            },
+        ]
+    }
+
+    /// The parameter of `BOUND_TIMEOUT`.
+    pub fn bound<'a>(&'a self) -> [Param<'a>; 1] {
+        [Param {
+            type_oid: oid::INT8,
+            value: self.timeout.as_deref(),
+        }]
+    }
+
+    /// Opens the transaction and takes on the role; ends where the user's statement goes.
+    pub fn opening<'a>(
+        &'a self,
+        key: &'a [Param<'a>],
+        bound: &'a [Param<'a>],
+    ) -> Vec<Statement<'a>> {
+        let mut statements = vec![
+            Statement::command(BEGIN),
+            Statement::command(&self.set_role),
+            Statement::call(STEP_BEGIN, key),
+        ];
+        if self.timeout.is_some() {
+            statements.push(Statement::call(BOUND_TIMEOUT, bound));
+        }
+        statements
+    }
+
+    /// As `opening`, always answering the statement_timeout in force, as its last reply.
+    pub fn probing<'a>(
+        &'a self,
+        key: &'a [Param<'a>],
+        bound: &'a [Param<'a>],
+    ) -> Vec<Statement<'a>> {
+        let mut statements = self.opening(key, bound);
+        statements.truncate(3);
+        statements.push(Statement::call(BOUND_TIMEOUT, bound));
+        statements
+    }
+
+    /// The parameters of the record call; `xid` is absent where the call finds it itself.
+    pub fn record<'a>(
+        &'a self,
+        step: &Step<'a>,
+        xid: Option<&'a str>,
+        record: &Record<'a>,
+    ) -> Vec<Param<'a>> {
+        let fence = step.fence;
+        let (status, result, failure, ends) = match *record {
+            Record::Completed { result } => (
+                "completed",
+                Some(result),
+                None,
+                fence.ends_completed.then_some("completed"),
+            ),
+            Record::Failed(failure) => (
+                "failed",
+                None,
+                Some(failure),
+                fence.ends_failed.then_some("failed"),
+            ),
+        };
+        let text = |value| Param {
+            type_oid: oid::TEXT,
+            value,
+        };
+        let mut params = self.key(step).to_vec();
+        params.extend(xid.map(|xid| text(Some(xid))));
+        params.extend([
+            text(Some(step.run_path)),
+            text(Some(status)),
+            text(result),
+            text(failure.map(|failure| failure.message.as_str())),
+            text(failure.map(|failure| failure.sqlstate.as_str())),
+            Param {
+                type_oid: oid::INT4,
+                value: Some(&self.attempt),
+            },
+            Param {
+                type_oid: oid::TEXT_ARRAY,
+                value: Some(&self.within),
+            },
+            Param {
+                type_oid: oid::INT4_ARRAY,
+                value: Some(&self.turns),
+            },
+            Param {
+                type_oid: oid::TEXT_ARRAY,
+                value: Some(&self.decides),
+            },
+            text(fence.checkpoints.as_deref()),
+            text(ends),
+        ]);
+        params
+    }
+
+    /// Checks what is deferred, records and commits.
+    pub fn closing<'a>(&'a self, params: &'a [Param<'a>]) -> [Statement<'a>; 5] {
+        [
+            Statement::command("SET CONSTRAINTS ALL IMMEDIATE"),
+            Statement::command("SET LOCAL statement_timeout = 0"),
+            Statement::command(&self.lock_timeout),
+            Statement::call(STEP_RECORD, params),
+            Statement::command("COMMIT"),
+        ]
+    }
+
+    /// A whole transaction that records a failure; `ROLLBACK` first where one is open.
+    pub fn failing<'a>(&'a self, params: &'a [Param<'a>], rollback: bool) -> Vec<Statement<'a>> {
+        let mut statements = Vec::with_capacity(7);
+        if rollback {
+            statements.push(Statement::command("ROLLBACK"));
+        }
+        statements.extend([
+            Statement::command(BEGIN),
+            Statement::command(&self.set_role),
+            Statement::command("SET LOCAL statement_timeout = 0"),
+            Statement::command(&self.lock_timeout),
+            Statement::call(STEP_RECORD_ALONE, params),
+            Statement::command("COMMIT"),
+        ]);
+        statements
+    }
+}
+
+/// Where in `opening` the statements stand, and in `closing`.
+pub(super) const SET_ROLE_AT: usize = 1;
+pub(super) const STEP_BEGIN_AT: usize = 2;
+pub(super) const SET_CONSTRAINTS_AT: usize = 0;
+pub(super) const RECORD_AT: usize = 3;
+pub(super) const COMMIT_AT: usize = 4;
+
+pub(super) fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// An array literal in which every element is quoted.
+fn text_array<T: AsRef<str>>(elements: impl Iterator<Item = T>) -> String {
+    let quoted = elements.map(|element| {
+        let element: Cow<'_, str> = element.as_ref().into();
+        format!("\"{}\"", element.replace('\\', "\\\\").replace('"', "\\\""))
+    });
+    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+}

@@ -1,0 +1,410 @@
+//! One session: statements go out in one write under one Sync, replies come back in order.
+
+use super::frames::{Fields, Frames, invalid};
+use super::startup::{self, ConnectError};
+use super::statement::{Column, PipelineError, Reply, Statement};
+use super::{CancelHandle, ConnectConfig, DbError, Severity};
+use postgres_protocol::IsNull;
+use postgres_protocol::message::frontend;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How much of an oversized result or a COPY is read to its end before it is cancelled instead.
+const DISCARD_BYTES: usize = 4 * 1024 * 1024;
+const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where the session stands between messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    Idle,
+    InTransaction,
+    /// In a transaction that can only be rolled back.
+    Failed,
+    /// The session has ended, or its stream is out of step.
+    Lost,
+}
+
+/// A session with a Postgres server. Not usable after an I/O or protocol error, after a dropped
+/// future, or after a cancel request: see [`Connection::is_reusable`].
+pub struct Connection {
+    frames: Frames,
+    status: TransactionStatus,
+    /// A batch was sent whose replies are not all read. A dropped future leaves it set.
+    in_flight: bool,
+    /// A simple query sent behind a pipeline is still to be read.
+    trailing: bool,
+    cancel_sent: bool,
+    encoding_is_utf8: bool,
+    cancel: CancelHandle,
+}
+
+impl Connection {
+    /// Connects and authenticates within the configuration's limit.
+    pub async fn connect(config: Arc<ConnectConfig>) -> Result<Self, ConnectError> {
+        let started = startup::start(&config);
+        let (frames, greeting) = if config.connect_timeout.is_zero() {
+            started.await?
+        } else {
+            let limited = tokio::time::timeout(config.connect_timeout, started);
+            limited.await.map_err(|_| ConnectError::TimedOut)??
+        };
+        let cancel = CancelHandle {
+            config,
+            process_id: greeting.process_id,
+            secret_key: greeting.secret_key,
+        };
+        Ok(Connection {
+            frames,
+            status: TransactionStatus::Idle,
+            in_flight: false,
+            trailing: false,
+            cancel_sent: false,
+            encoding_is_utf8: true,
+            cancel,
+        })
+    }
+
+    /// The transaction status after the last batch.
+    pub fn status(&self) -> TransactionStatus {
+        if self.in_flight {
+            TransactionStatus::Lost
+        } else {
+            self.status
+        }
+    }
+
+    /// Whether further statements may be sent.
+    pub fn is_reusable(&self) -> bool {
+        self.status() != TransactionStatus::Lost && !self.cancel_sent
+    }
+
+    /// Whether the session still speaks UTF-8; a statement may change that for itself.
+    pub fn encoding_is_utf8(&self) -> bool {
+        self.encoding_is_utf8
+    }
+
+    /// The server process behind the session.
+    pub fn process_id(&self) -> i32 {
+        self.cancel.process_id
+    }
+
+    /// How often something was sent since connecting: each is at most one round trip.
+    pub fn flushes(&self) -> u64 {
+        self.frames.flushes
+    }
+
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.clone()
+    }
+
+    /// Notes that somebody used the handle: a late signal may hit whatever comes next.
+    pub fn mark_cancel_sent(&mut self) {
+        self.cancel_sent = true;
+    }
+
+    /// Ends the session in good order, waiting for nothing.
+    pub async fn close(self) {
+        self.frames.terminate().await;
+    }
+
+    /// Runs the statements in order under one Sync: after the first error the server skips the rest.
+    pub async fn pipeline(
+        &mut self,
+        statements: &[Statement<'_>],
+    ) -> Result<Vec<Reply>, PipelineError> {
+        self.pipeline_then(statements, None).await
+    }
+
+    /// As `pipeline`, with a simple query sent in the same write, behind the Sync. Its replies are
+    /// left to [`Connection::settle`]; it runs whether the pipeline succeeds or not.
+    pub async fn pipeline_then(
+        &mut self,
+        statements: &[Statement<'_>],
+        trailing: Option<&str>,
+    ) -> Result<Vec<Reply>, PipelineError> {
+        self.settle().await?;
+        encode(statements, trailing, &mut self.frames.outbound).inspect_err(|_| {
+            self.in_flight = true;
+        })?;
+        self.in_flight = true;
+        self.trailing = trailing.is_some();
+        self.frames.flush().await?;
+        let replies = self.read_batch(statements).await;
+        match &replies {
+            Err(PipelineError::Io(_) | PipelineError::Protocol(_)) => {}
+            Err(PipelineError::Server {
+                status: TransactionStatus::Lost,
+                ..
+            }) => {}
+            _ => self.in_flight = false,
+        }
+        replies
+    }
+
+    /// Sends a simple query alone, leaving its replies to `settle`.
+    pub async fn send_trailing(&mut self, sql: &str) -> Result<(), PipelineError> {
+        self.settle().await?;
+        frontend::query(sql, &mut self.frames.outbound)?;
+        self.in_flight = true;
+        self.frames.flush().await?;
+        self.in_flight = false;
+        self.trailing = true;
+        Ok(())
+    }
+
+    /// Reads what a trailing query answered, if one is outstanding.
+    ///
+    /// Errors: `Server` when a part of it failed; the transaction status is then as it says.
+    pub async fn settle(&mut self) -> Result<(), PipelineError> {
+        if self.in_flight {
+            return Err(PipelineError::Io(io::ErrorKind::NotConnected.into()));
+        }
+        if !self.trailing {
+            return Ok(());
+        }
+        self.in_flight = true;
+        let mut failed = None;
+        loop {
+            let (tag, length) = self.frames.header().await?;
+            match tag {
+                b'E' => {
+                    let error = DbError::parse(&self.frames.head(length).await?);
+                    if error.severity != Severity::Error {
+                        return Err(lost(0, error));
+                    }
+                    failed.get_or_insert(error);
+                }
+                b'Z' => break self.ready(length).await?,
+                b'S' => self.parameter(length).await?,
+                _ => self.frames.skip(length).await?,
+            }
+        }
+        self.trailing = false;
+        self.in_flight = false;
+        match failed {
+            Some(error) => Err(PipelineError::Server {
+                statement: 0,
+                error: Box::new(error),
+                status: self.status,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    async fn read_batch(
+        &mut self,
+        statements: &[Statement<'_>],
+    ) -> Result<Vec<Reply>, PipelineError> {
+        let mut batch = Batch::default();
+        loop {
+            let (tag, length) = match (self.frames.header().await, batch.error.take()) {
+                (Ok(header), error) => {
+                    batch.error = error;
+                    header
+                }
+                // A session that is being ended says why before it closes the stream.
+                (Err(_), Some(error)) => return Err(lost(batch.replies.len(), error)),
+                (Err(error), None) => return Err(error.into()),
+            };
+            let index = batch.replies.len();
+            let limit = statements.get(index).map_or(0, |one| one.max_result_bytes);
+            match tag {
+                b'D' => self.row(&mut batch, length, limit).await?,
+                b'T' => batch.reply.columns = Some(columns(&self.frames.body(length).await?)?),
+                b'C' => {
+                    batch.reply.tag = Fields(&self.frames.body(length).await?).text()?;
+                    batch.finish_statement();
+                }
+                b'I' => batch.finish_statement(),
+                b'E' => {
+                    let error = DbError::parse(&self.frames.head(length).await?);
+                    if error.severity != Severity::Error {
+                        return Err(lost(index, error));
+                    }
+                    batch.error.get_or_insert(error);
+                }
+                b'G' => {
+                    batch.copy = true;
+                    // The server ignores the Sync already sent while it waits for COPY data.
+                    frontend::copy_fail("no client", &mut self.frames.outbound)?;
+                    frontend::sync(&mut self.frames.outbound);
+                    self.frames.skip(length).await?;
+                    self.frames.flush().await?;
+                }
+                b'H' => {
+                    batch.copy = true;
+                    self.frames.skip(length).await?;
+                }
+                b'd' => self.discard(&mut batch, length).await?,
+                b'S' => self.parameter(length).await?,
+                b'1' | b'2' | b'3' | b'n' | b't' | b'c' | b'N' | b'A' => {
+                    self.frames.skip(length).await?;
+                }
+                b'Z' => {
+                    self.ready(length).await?;
+                    return batch.outcome(statements, self.status);
+                }
+                other => {
+                    let why = format!("unexpected message {:?}", other as char);
+                    return Err(PipelineError::Protocol(why));
+                }
+            }
+        }
+    }
+
+    async fn row(&mut self, batch: &mut Batch, length: usize, limit: usize) -> io::Result<()> {
+        if batch.too_large || batch.reply.rows.bytes() + length > limit {
+            batch.too_large = true;
+            batch.reply.rows = Default::default();
+            return self.discard(batch, length).await;
+        }
+        batch.reply.rows.push(self.frames.peek(length).await?);
+        self.frames.consume(length);
+        Ok(())
+    }
+
+    /// Reads past what nobody wants; a server that goes on and on is told to stop.
+    async fn discard(&mut self, batch: &mut Batch, length: usize) -> io::Result<()> {
+        self.frames.skip(length).await?;
+        batch.discarded += length;
+        if batch.discarded > DISCARD_BYTES && !self.cancel_sent {
+            self.cancel_sent = true;
+            self.cancel.cancel(CANCEL_LIMIT).await?;
+        }
+        Ok(())
+    }
+
+    async fn ready(&mut self, length: usize) -> io::Result<()> {
+        self.status = match self.frames.body(length).await?.first() {
+            Some(b'I') => TransactionStatus::Idle,
+            Some(b'T') => TransactionStatus::InTransaction,
+            Some(b'E') => TransactionStatus::Failed,
+            _ => return Err(invalid("unknown transaction status")),
+        };
+        Ok(())
+    }
+
+    async fn parameter(&mut self, length: usize) -> io::Result<()> {
+        let body = self.frames.head(length).await?;
+        let mut fields = Fields(&body);
+        if fields.text()? == "client_encoding" {
+            self.encoding_is_utf8 = fields.text()? == "UTF8";
+        }
+        Ok(())
+    }
+}
+
+/// What is read so far of one pipeline.
+#[derive(Default)]
+struct Batch {
+    replies: Vec<Reply>,
+    reply: Reply,
+    error: Option<DbError>,
+    copy: bool,
+    too_large: bool,
+    discarded: usize,
+    /// The statement that asked for COPY or answered too much, if it came to its end.
+    spoiled: Option<usize>,
+}
+
+impl Batch {
+    fn finish_statement(&mut self) {
+        if self.copy || self.too_large {
+            self.spoiled.get_or_insert(self.replies.len());
+        }
+        self.replies.push(std::mem::take(&mut self.reply));
+    }
+
+    fn outcome(
+        self,
+        statements: &[Statement<'_>],
+        status: TransactionStatus,
+    ) -> Result<Vec<Reply>, PipelineError> {
+        let statement = self.spoiled.unwrap_or(self.replies.len());
+        if self.copy {
+            return Err(PipelineError::Copy { statement });
+        }
+        if self.too_large {
+            let limit = statements[statement].max_result_bytes;
+            return Err(PipelineError::ResultTooLarge { statement, limit });
+        }
+        if let Some(error) = self.error {
+            return Err(PipelineError::Server {
+                statement,
+                error: Box::new(error),
+                status,
+            });
+        }
+        if self.replies.len() != statements.len() {
+            return Err(PipelineError::Protocol(
+                "fewer replies than statements".into(),
+            ));
+        }
+        Ok(self.replies)
+    }
+}
+
+fn lost(statement: usize, error: DbError) -> PipelineError {
+    let status = TransactionStatus::Lost;
+    PipelineError::Server {
+        statement,
+        error: Box::new(error),
+        status,
+    }
+}
+
+/// Everything uses the unnamed statement: a named one could be replaced by SQL of the same session.
+fn encode(
+    statements: &[Statement<'_>],
+    trailing: Option<&str>,
+    out: &mut bytes::BytesMut,
+) -> io::Result<()> {
+    for statement in statements {
+        let types = statement.params.iter().map(|one| one.type_oid);
+        frontend::parse("", statement.sql, types, out)?;
+        let put = |param: &super::Param<'_>, out: &mut bytes::BytesMut| match param.value {
+            Some(value) => {
+                out.extend_from_slice(value.as_bytes());
+                Ok(IsNull::No)
+            }
+            None => Ok(IsNull::Yes),
+        };
+        frontend::bind("", "", [0i16], statement.params, put, [0i16], out).map_err(|error| {
+            match error {
+                frontend::BindError::Serialization(error) => error,
+                frontend::BindError::Conversion(error) => io::Error::other(error),
+            }
+        })?;
+        if statement.describe {
+            frontend::describe(b'P', "", out)?;
+        }
+        frontend::execute("", 0, out)?;
+    }
+    frontend::sync(out);
+    if let Some(sql) = trailing {
+        frontend::query(sql, out)?;
+    }
+    Ok(())
+}
+
+/// The body of a RowDescription.
+fn columns(body: &[u8]) -> io::Result<Vec<Column>> {
+    let mut fields = Fields(body);
+    let count = fields.i16()?;
+    (0..count)
+        .map(|_| {
+            let name = fields.text()?;
+            let (_table, _attribute) = (fields.u32()?, fields.i16()?);
+            let type_oid = fields.u32()?;
+            let _size = fields.i16()?;
+            let type_modifier = fields.i32()?;
+            let _format = fields.i16()?;
+            Ok(Column {
+                name,
+                type_oid,
+                type_modifier,
+            })
+        })
+        .collect()
+}

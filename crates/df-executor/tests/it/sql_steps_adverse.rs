@@ -1,0 +1,169 @@
+//! Steps that lose their connection, their server or their leave to run.
+
+use crate::support::proxy::Proxy;
+use crate::support::steps::Bench;
+use df_executor::sql_step::{Fenced, StepOutcome};
+use nix::sys::signal::Signal;
+use std::time::{Duration, Instant};
+
+const SLOW: &str = "with e as (insert into effects (note) values ('x') returning n) \
+    select n, case when (select count(*) from df_test_gate) = 0 then pg_sleep(60) end as s from e";
+
+/// A gate that the slow statement passes at once when it is open.
+fn gate(bench: &Bench) {
+    bench.database.psql(
+        "create table public.df_test_gate (a int); grant select on public.df_test_gate to alice",
+    );
+}
+
+#[tokio::test]
+async fn a_session_killed_under_its_statement_is_tried_again_with_one_effect() {
+    let bench = Bench::start().await;
+    gate(&bench);
+    let killer = async {
+        bench.until_running("pg_sleep(60)").await;
+        bench.database.psql("insert into df_test_gate values (1)");
+        bench.database.psql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'df_step_alice'",
+        );
+    };
+    let (outcome, ()) = tokio::join!(bench.run("root", SLOW), killer);
+    assert!(
+        matches!(outcome, StepOutcome::Completed { .. }),
+        "{outcome:?}"
+    );
+    assert_eq!(bench.effects(), "1");
+    assert_eq!(bench.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_stray_cancel_is_tried_again() {
+    let bench = Bench::start().await;
+    gate(&bench);
+    let canceller = async {
+        bench.until_running("pg_sleep(60)").await;
+        bench.database.psql("insert into df_test_gate values (1)");
+        bench.database.psql(
+            "select pg_cancel_backend(pid) from pg_stat_activity where usename = 'df_step_alice'",
+        );
+    };
+    let (outcome, ()) = tokio::join!(bench.run("root", SLOW), canceller);
+    assert!(
+        matches!(outcome, StepOutcome::Completed { .. }),
+        "{outcome:?}"
+    );
+    assert_eq!(bench.effects(), "1");
+}
+
+#[tokio::test]
+async fn a_statement_that_ends_its_own_session_fails_once_the_limit_is_reached() {
+    let bench = Bench::with(|config| config.retry.interrupted_attempts = Some(3)).await;
+    let failure = bench
+        .failure("root", "select pg_terminate_backend(pg_backend_pid())")
+        .await;
+    assert_eq!(failure.sqlstate, "57P01");
+    assert_eq!(bench.connections(), 4);
+}
+
+#[tokio::test]
+async fn a_serialization_failure_is_tried_up_to_the_limit() {
+    let bench = Bench::start().await;
+    let sql = "do $$ begin perform nextval('effects_n_seq'); raise 'again' using errcode = '40001'; end $$";
+    let failure = bench.failure("root", sql).await;
+    assert_eq!(failure.sqlstate, "40001");
+    assert_eq!(
+        bench
+            .database
+            .psql("select last_value from app.effects_n_seq"),
+        "3"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_step_stops_promptly_and_leaves_no_session_running() {
+    let bench = Bench::start().await;
+    gate(&bench);
+    let step = bench.step("root", SLOW);
+    let mut asked = Instant::now();
+    let canceller = async {
+        bench.until_running("pg_sleep(60)").await;
+        asked = Instant::now();
+        step.cancel.cancel();
+    };
+    let (outcome, ()) = tokio::join!(bench.steps.run(&step), canceller);
+    assert_eq!(outcome.unwrap(), StepOutcome::Fenced(Fenced::Cancelled));
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        asked.elapsed()
+    );
+    bench
+        .until("not exists (select from pg_stat_activity where usename = 'df_step_alice')")
+        .await;
+    assert_eq!(bench.effects(), "0");
+    bench.run("root", "select 1").await;
+    assert_eq!(
+        bench.connections(),
+        2,
+        "a connection is not used after a cancel request"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_cut_after_commit_was_sent_finds_the_step_recorded() {
+    let plain = Bench::start().await;
+    let proxy = Proxy::start(plain.database.cluster.port, b"COMMIT").await;
+    let bench = plain.behind(proxy.port);
+    proxy.arm();
+    let outcome = bench
+        .run("root", "insert into effects (note) values ('x')")
+        .await;
+    assert!(proxy.has_cut());
+    assert_eq!(outcome, StepOutcome::AlreadyRecorded);
+    assert_eq!(bench.effects(), "1");
+    assert_eq!(bench.recorded("root", "status"), "completed");
+}
+
+#[tokio::test]
+async fn a_connection_cut_before_the_record_was_sent_runs_the_step_once() {
+    let plain = Bench::start().await;
+    let proxy = Proxy::start(plain.database.cluster.port, b"insert into effects").await;
+    let bench = plain.behind(proxy.port);
+    proxy.arm();
+    let outcome = bench
+        .run("root", "insert into effects (note) values ('x')")
+        .await;
+    assert!(
+        matches!(outcome, StepOutcome::Completed { .. }),
+        "{outcome:?}"
+    );
+    assert!(proxy.has_cut());
+    assert_eq!(bench.effects(), "1");
+}
+
+#[tokio::test]
+async fn a_server_that_crashes_is_waited_for() {
+    let bench = Bench::start().await;
+    bench
+        .run("root[0]", "insert into effects (note) values ('x')")
+        .await;
+    // A backend killed outright makes the postmaster restart every session.
+    let pid = bench
+        .database
+        .psql("select pid from pg_stat_activity where backend_type = 'checkpointer'");
+    let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
+    for n in 1..4 {
+        let outcome = bench
+            .run(
+                &format!("root[{n}]"),
+                "insert into effects (note) values ('x')",
+            )
+            .await;
+        assert!(
+            matches!(outcome, StepOutcome::Completed { .. }),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(bench.effects(), "4");
+}

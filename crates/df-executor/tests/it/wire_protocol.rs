@@ -1,0 +1,417 @@
+//! The client's own promises: what a pipeline answers, and what it survives.
+
+use crate::support::cluster::Cluster;
+use crate::support::database::{Database, LIMIT, query, scalar};
+use df_executor::wire::{
+    ConnectConfig, ConnectError, Connection, Param, PipelineError, RootCertificates, SslMode,
+    Statement, TransactionStatus, oid,
+};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn a_pipeline_is_one_flush_and_stops_at_the_first_error() {
+    let database = Database::create();
+    let mut connection = database.connect("postgres").await;
+    let before = connection.flushes();
+    let params = [
+        Param {
+            type_oid: oid::INT4,
+            value: Some("7"),
+        },
+        Param {
+            type_oid: oid::TEXT,
+            value: None,
+        },
+    ];
+    let replies = connection
+        .pipeline(&[
+            Statement::command("begin"),
+            Statement::call("select $1 + 1, $2", &params),
+            Statement::query("select 'x' as a", LIMIT),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(connection.flushes(), before + 1);
+    assert_eq!(connection.status(), TransactionStatus::InTransaction);
+    let values: Vec<_> = replies[1].rows.iter().next().unwrap().collect();
+    assert_eq!(values, [Some(&b"8"[..]), None]);
+    assert_eq!(replies[2].columns.as_ref().unwrap()[0].name, "a");
+
+    let failing = [
+        Statement::command("select 1"),
+        Statement::command("select 1/0"),
+        Statement::command("commit"),
+    ];
+    let error = connection.pipeline(&failing).await.unwrap_err();
+    let PipelineError::Server {
+        statement: 1,
+        error,
+        status,
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (error.sqlstate.as_str(), status),
+        ("22012", TransactionStatus::Failed)
+    );
+    connection
+        .pipeline(&[Statement::command("rollback")])
+        .await
+        .unwrap();
+    assert!(connection.is_reusable());
+}
+
+#[tokio::test]
+async fn copy_is_an_error_and_never_a_hang() {
+    let database = Database::create();
+    database.psql("create table t (a int)");
+    let mut connection = database.connect("postgres").await;
+    for sql in [
+        "copy t from stdin",
+        "copy t to stdout",
+        "copy (select generate_series(1,1000)) to stdout",
+    ] {
+        let error = connection
+            .pipeline(&[Statement::query(sql, LIMIT)])
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, PipelineError::Copy { statement: 0 }),
+            "{sql}: {error}"
+        );
+        assert!(connection.is_reusable(), "{sql}");
+        assert_eq!(scalar(&mut connection, "select 5").await, "5", "{sql}");
+    }
+    let sql = "copy (select repeat('x', 1000), generate_series(1,1000000000)) to stdout";
+    let error = connection
+        .pipeline(&[Statement::query(sql, LIMIT)])
+        .await
+        .unwrap_err();
+    assert!(matches!(error, PipelineError::Copy { .. }), "{error}");
+    assert!(
+        !connection.is_reusable(),
+        "an endless COPY is cancelled, and the connection given up"
+    );
+}
+
+#[tokio::test]
+async fn a_result_past_its_limit_is_dropped_and_an_endless_one_cancelled() {
+    let database = Database::create();
+    let mut connection = database.connect("postgres").await;
+    let small = Statement::query(
+        "select repeat('x', 100) from generate_series(1, 100)",
+        5_000,
+    );
+    let error = connection
+        .pipeline(&[Statement::command("select 1"), small])
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PipelineError::ResultTooLarge {
+                statement: 1,
+                limit: 5_000
+            }
+        ),
+        "{error}"
+    );
+    assert!(connection.is_reusable());
+    let wide = Statement::query("select repeat('x', 3000000)", 5_000);
+    let error = connection.pipeline(&[wide]).await.unwrap_err();
+    assert!(
+        matches!(error, PipelineError::ResultTooLarge { .. }),
+        "{error}"
+    );
+
+    let endless = "select repeat('x', 1000), generate_series(1, 1000000000000)";
+    let error = connection
+        .pipeline(&[Statement::query(endless, 5_000)])
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, PipelineError::ResultTooLarge { .. }),
+        "{error}"
+    );
+    assert!(!connection.is_reusable());
+}
+
+#[tokio::test]
+async fn notices_notifications_and_parameters_in_between_are_read_past() {
+    let database = Database::create();
+    let mut connection = database.connect("postgres").await;
+    query(&mut connection, "listen here").await;
+    query(&mut connection, "notify here, 'hello'").await;
+    query(
+        &mut connection,
+        "do $$ begin raise notice '%', repeat('x', 3000000); end $$",
+    )
+    .await;
+    query(&mut connection, "set timezone = 'UTC'").await;
+    assert!(connection.encoding_is_utf8());
+    query(&mut connection, "set client_encoding = 'LATIN1'").await;
+    assert!(!connection.encoding_is_utf8());
+    let sql = "do $$ begin raise exception '%', repeat('x', 3000000); end $$";
+    let error = connection
+        .pipeline(&[Statement::command(sql)])
+        .await
+        .unwrap_err();
+    let PipelineError::Server { error, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(error.message.len() < 100_000);
+    assert_eq!(scalar(&mut connection, "select 1").await, "1");
+}
+
+#[tokio::test]
+async fn a_trailing_query_is_read_before_the_next_use() {
+    let database = Database::create();
+    let mut connection = database.connect("postgres").await;
+    let before = connection.flushes();
+    let first = [Statement::command("select 1")];
+    connection
+        .pipeline_then(&first, Some("set work_mem = '7MB'; select 2"))
+        .await
+        .unwrap();
+    assert_eq!(connection.flushes(), before + 1);
+    assert_eq!(scalar(&mut connection, "show work_mem").await, "7MB");
+    connection
+        .pipeline_then(&first, Some("select 1/0"))
+        .await
+        .unwrap();
+    assert!(matches!(
+        connection.settle().await,
+        Err(PipelineError::Server { .. })
+    ));
+    assert!(connection.is_reusable());
+}
+
+#[tokio::test]
+async fn a_cancel_request_ends_the_statement_promptly() {
+    let database = Database::create();
+    let mut connection = database.connect("postgres").await;
+    let handle = connection.cancel_handle();
+    let watcher = database.clone();
+    let cancel = tokio::task::spawn_blocking(move || {
+        while watcher
+            .psql("select count(*) from pg_stat_activity where query = 'select pg_sleep(60)'")
+            != "1"
+        {}
+    });
+    let started = Instant::now();
+    let canceller = async {
+        cancel.await.unwrap();
+        handle.cancel(Duration::from_secs(5)).await.unwrap();
+    };
+    let sleep = [Statement::command("select pg_sleep(60)")];
+    let (answer, ()) = tokio::join!(connection.pipeline(&sleep), canceller);
+    let error = answer.unwrap_err();
+    let PipelineError::Server { error, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(error.sqlstate, "57014");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_terminated_session_says_why_and_is_lost() {
+    let database = Database::create();
+    let mut connection = database.connect("postgres").await;
+    let suicide = [Statement::command(
+        "select pg_terminate_backend(pg_backend_pid())",
+    )];
+    let error = connection.pipeline(&suicide).await.unwrap_err();
+    let PipelineError::Server { error, status, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (error.sqlstate.as_str(), status),
+        ("57P01", TransactionStatus::Lost)
+    );
+    assert!(!connection.is_reusable());
+}
+
+#[tokio::test]
+async fn a_dropped_pipeline_leaves_the_connection_unusable() {
+    let database = Database::create();
+    let mut connection = database.connect("postgres").await;
+    let sleep = [Statement::command("select pg_sleep(5)")];
+    let limited = tokio::time::timeout(Duration::from_millis(50), connection.pipeline(&sleep));
+    assert!(limited.await.is_err());
+    assert!(!connection.is_reusable());
+    assert!(
+        connection
+            .pipeline(&[Statement::command("select 1")])
+            .await
+            .is_err()
+    );
+}
+
+/// A cluster that asks for passwords and offers TLS with a certificate for `localhost`.
+fn guarded_cluster() -> Cluster {
+    let cluster = Cluster::start(&[]);
+    let data = cluster.data();
+    let path = |name: &str| data.join(name).to_str().unwrap().to_owned();
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ])
+        .args([
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ])
+        .args(["-keyout", &path("server.key"), "-out", &path("server.crt")])
+        .output()
+        .expect("openssl runs");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    // The key belongs to root or to the server's user, and is closed to others.
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&data).unwrap());
+    std::os::unix::fs::chown(path("server.key"), Some(owner), None).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path("server.key"), mode).unwrap();
+    cluster.psql(
+        "postgres",
+        "set password_encryption = 'md5'; create role by_md5 login password 'm';
+         set password_encryption = 'scram-sha-256'; create role by_scram login password 's';
+         create role in_clear login password 'c'; create role tls_only login password 't';",
+    );
+    let rules = "local all postgres trust
+        hostssl all tls_only all scram-sha-256
+        hostnossl all tls_only all reject
+        host all by_md5 all md5
+        host all by_scram all scram-sha-256
+        host all in_clear all password\n";
+    std::fs::write(path("pg_hba.conf"), rules).unwrap();
+    cluster.psql("postgres", "alter system set ssl = on");
+    cluster.psql("postgres", "select pg_reload_conf()");
+    cluster
+}
+
+#[tokio::test]
+async fn passwords_and_certificates_are_checked_as_libpq_means_them() {
+    let cluster = guarded_cluster();
+    let file = || RootCertificates::File(cluster.data().join("server.crt"));
+    let open = |user: &str, password: &str, host: &str, ssl_mode, roots| {
+        Connection::connect(Arc::new(ConnectConfig {
+            host: host.into(),
+            port: cluster.port,
+            user: user.into(),
+            password: Some(password.into()),
+            database: "postgres".into(),
+            ssl_mode,
+            roots,
+            connect_timeout: Duration::from_secs(10),
+            ..Default::default()
+        }))
+    };
+    use RootCertificates::System;
+    use SslMode::*;
+    // (user, password, host, mode, roots, whether it connects, whether over TLS)
+    for (user, password, host, mode, roots, expected) in [
+        ("by_scram", "s", "127.0.0.1", Disable, System, Ok("f")),
+        ("by_scram", "s", "127.0.0.1", Prefer, System, Ok("t")),
+        ("by_scram", "s", "localhost", VerifyFull, file(), Ok("t")),
+        ("by_md5", "m", "127.0.0.1", Disable, System, Ok("f")),
+        (
+            "by_md5",
+            "wrong",
+            "127.0.0.1",
+            Disable,
+            System,
+            Err("28P01"),
+        ),
+        (
+            "by_scram",
+            "wrong",
+            "127.0.0.1",
+            Require,
+            System,
+            Err("28P01"),
+        ),
+        ("in_clear", "c", "127.0.0.1", Disable, System, Err("clear")),
+        ("in_clear", "c", "127.0.0.1", Require, System, Ok("t")),
+        ("tls_only", "t", "127.0.0.1", Require, System, Ok("t")),
+        ("tls_only", "t", "127.0.0.1", Disable, System, Err("28000")),
+        ("tls_only", "t", "127.0.0.1", VerifyCa, file(), Ok("t")),
+        (
+            "tls_only",
+            "t",
+            "127.0.0.1",
+            VerifyFull,
+            file(),
+            Err("certificate"),
+        ),
+        (
+            "tls_only",
+            "t",
+            "localhost",
+            VerifyFull,
+            System,
+            Err("certificate"),
+        ),
+        (
+            "tls_only",
+            "t",
+            "localhost",
+            VerifyCa,
+            System,
+            Err("certificate"),
+        ),
+    ] {
+        let label = format!("{user} {host} {mode:?}");
+        match (open(user, password, host, mode, roots).await, expected) {
+            (Ok(mut connection), Ok(tls)) => {
+                let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+                assert_eq!(scalar(&mut connection, sql).await, tls, "{label}");
+                connection
+                    .cancel_handle()
+                    .cancel(Duration::from_secs(5))
+                    .await
+                    .expect(&label);
+            }
+            (Err(ConnectError::Refused(error)), Err(state)) => {
+                assert_eq!(error.sqlstate, state, "{label}: {error}");
+            }
+            (Err(error), Err(part)) => {
+                let text = error.to_string();
+                assert!(text.contains(part), "{label}: {text}");
+            }
+            (Ok(_), Err(_)) => panic!("{label} must not connect"),
+            (Err(error), Ok(_)) => panic!("{label}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_needs_no_tls() {
+    let database = Database::create();
+    let mut config = database.config("postgres");
+    config.host = database.cluster.socket().to_str().unwrap().into();
+    config.ssl_mode = SslMode::VerifyFull;
+    config.settings = vec![
+        ("search_path".into(), "a, b".into()),
+        ("work_mem".into(), "9MB".into()),
+    ];
+    let mut connection = Connection::connect(Arc::new(config)).await.unwrap();
+    assert_eq!(scalar(&mut connection, "show search_path").await, "a, b");
+    query(&mut connection, "set work_mem = '1MB'").await;
+    query(&mut connection, "reset all").await;
+    assert_eq!(scalar(&mut connection, "show work_mem").await, "9MB");
+}
