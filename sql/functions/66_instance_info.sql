@@ -3,7 +3,7 @@
 create or replace function df.version() returns text
     language sql immutable parallel safe
     set search_path = pg_catalog, pg_temp
-    as $$ select '0.1.0' $$;
+    as $$ select '@version@' $$;
 
 -- The database df is installed in, which is where workflows run unless df.start names another.
 create or replace function df.target_database() returns text

@@ -15,6 +15,6 @@ select pg_temp.check(format('df.list_instances(null, 10, null, %L)', c), 'invali
   from unnest(array['', 'x', '%%%', 'AAAA', '/////w==',
       encode('12/short', 'base64'), encode('-1/abcdefgh', 'base64'), encode('99999999999999999/abcdefgh', 'base64'),
       encode('1/abcdefg''', 'base64'), repeat('A', 100000)]) c;
-select df.configure('max_list_limit', '5');
+update df.setting_values set value = '5' where name = 'max_list_limit';
 select pg_temp.check('df.list_instances(null, 6)', 'limit_count 6 is above the max_list_limit setting of 5');
 rollback;
