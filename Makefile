@@ -10,7 +10,7 @@ help: ## Show what can be made
 
 .PHONY: setup
 setup: ## Install what the build and the tests need, where it is missing
-	@./scripts/setup
+	@./.ci/setup
 
 .PHONY: build
 build: ## Build everything
@@ -18,7 +18,7 @@ build: ## Build everything
 
 .PHONY: demo
 demo: ## See a workflow survive the death of its relay
-	@./demo/run
+	@./tests/demo/run
 
 .PHONY: dev
 dev: ## A private Postgres with the schema, a relay and psql
@@ -42,4 +42,4 @@ fmt: ## Format the code
 
 .PHONY: bench
 bench: ## Measure throughput and latency on a private Postgres
-	@./bench/run
+	@./tests/bench/run
