@@ -1,5 +1,5 @@
-//! Measures steps per second on 1 and 8 connections, against a database that holds the functions of a
-//! step: `STEP_PORT=… STEP_HOST=… cargo run --release --example steps_per_second`.
+//! Measures steps per second on 1 and 8 connections, against a database that holds the functions
+//! of a step: `STEP_PORT=… STEP_HOST=… cargo run --release --example steps_per_second`.
 //!
 //! Prints one line per variant. `tests/support/steps.sql` makes stand-ins of the functions.
 

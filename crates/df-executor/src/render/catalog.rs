@@ -133,7 +133,8 @@ impl TypeCache {
         }
     }
 
-    /// Describes the types and all they are made of; built-in scalars and absent types are left out.
+    /// Describes the types and all they are made of; built-in scalars and absent types are left
+    /// out.
     pub(super) async fn closure(
         &self,
         oids: impl IntoIterator<Item = u32>,

@@ -1,6 +1,7 @@
 //! Turns the rows of a statement into the JSON text of a step's result.
 //!
-//! Pure but for the lookup of types it has not met. It works on text format only, so every type has a form.
+//! Pure but for the lookup of types it has not met. It works on text format only, so every type
+//! has a form.
 
 mod builtin;
 mod catalog;

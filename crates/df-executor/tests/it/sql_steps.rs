@@ -332,6 +332,10 @@ async fn a_statement_outside_a_transaction_runs_as_the_role() {
         there,
         expect(r#"{"rows":[{"p":{"a":1,"b":"x"}}],"row_count":1}"#)
     );
+    step.statement_timeout = Some(Duration::from_millis(50));
+    step.sql = "select pg_sleep(30)";
+    let late = bench.steps.run_outside(&step).await.unwrap();
+    assert!(matches!(late, OutsideOutcome::Failed(f) if f.sqlstate == "57014"));
     step.sql = "select 1/0";
     let failed = bench.steps.run_outside(&step).await.unwrap();
     assert!(matches!(failed, OutsideOutcome::Failed(f) if f.sqlstate == "22012"));

@@ -158,9 +158,29 @@ async fn a_server_that_crashes_is_waited_for() {
     let mut steps = 1;
     while bench.connections() == 1 {
         let path = format!("root[{steps}]");
-        let outcome = bench.run(&path, "insert into effects (note) values ('x')").await;
-        assert!(matches!(outcome, StepOutcome::Completed { .. }), "{outcome:?}");
+        let outcome = bench
+            .run(&path, "insert into effects (note) values ('x')")
+            .await;
+        assert!(
+            matches!(outcome, StepOutcome::Completed { .. }),
+            "{outcome:?}"
+        );
         steps += 1;
     }
     assert_eq!(bench.effects(), steps.to_string());
+}
+
+#[tokio::test]
+async fn one_step_run_twice_at_once_has_one_effect() {
+    let bench = Bench::start().await;
+    let sql = "insert into effects (note) values ('x')";
+    for n in 0..20 {
+        let path = format!("root[{n}]");
+        let (one, other) = tokio::join!(bench.run(&path, sql), bench.run(&path, sql));
+        let done = |outcome: &StepOutcome| matches!(outcome, StepOutcome::Completed { .. });
+        assert!(done(&one) != done(&other), "{one:?} {other:?}");
+        let adopts = |outcome: &StepOutcome| *outcome == StepOutcome::AlreadyRecorded;
+        assert!(adopts(&one) || adopts(&other), "{one:?} {other:?}");
+    }
+    assert_eq!(bench.effects(), "20");
 }
