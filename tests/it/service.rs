@@ -21,7 +21,7 @@ async fn a_missing_schema_is_waited_for_with_the_command_that_mends_it() {
     relay.wait_for_log("df-relay install");
     let mut install = spawn(&["install"], &[("DF_DATABASE_URL", &db.superuser_url())]);
     assert!(install.wait().success(), "{}", install.log());
-    relay.wait_for_log("\"ready\"");
+    relay.wait_for_log("relay ready");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_relay_started_before_postgres_waits_for_it() {
     let mut relay = spawn(&["run"], &[("DF_DATABASE_URL", &url)]);
     relay.wait_for_log("postgres is not reachable");
     cluster.start().unwrap();
-    relay.wait_for_log("ready");
+    relay.wait_for_log("relay ready");
     assert_eq!(relay.stop(), 0, "{}", relay.log());
     assert!(
         ConnectOptions::parse(&admin_url)

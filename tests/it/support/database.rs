@@ -104,7 +104,7 @@ impl TestDb {
     /// A relay of this database as a child process, once it says that it is ready.
     pub fn start_relay(&self) -> Process {
         let relay = self.spawn_relay(&[]);
-        relay.wait_for_log("ready");
+        relay.wait_for_log("relay ready");
         relay
     }
 
