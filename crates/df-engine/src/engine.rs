@@ -100,6 +100,8 @@ impl Engine {
         let (terminal, terminals) = unbounded_channel();
         provider.on_quiet(quiet);
         provider.on_terminal(terminal);
+        let (child_ended, ended_children) = unbounded_channel();
+        provider.on_child_ended(child_ended);
         let shared = Arc::new(Shared {
             backend,
             client: Client::new(provider.clone()),
@@ -119,6 +121,7 @@ impl Engine {
         .await;
         tokio::spawn(watch_quiet(shared.clone(), quiets));
         tokio::spawn(watch_terminal(shared.clone(), terminals));
+        tokio::spawn(watch_children(shared.clone(), ended_children));
         Ok((Engine { shared, runtime }, out))
     }
 
@@ -141,11 +144,11 @@ impl Engine {
             }
             all.insert(root.clone(), loaded);
         }
-        self.shared
-            .client
-            .start_orchestration(&root, WORKFLOW, "")
-            .await
-            .map_err(|error| Error::Refused { instance, why: error.to_string() })
+        let started = self.shared.client.start_orchestration(&root, WORKFLOW, "").await;
+        started.map_err(|error| {
+            self.shared.loaded.lock().remove(&root);
+            Error::Refused { instance, why: error.to_string() }
+        })
     }
 
     /// Nudges waits of an instance that may be over. Harmless twice, late or early.
@@ -242,7 +245,9 @@ impl Shared {
 
     /// Nudges a wait when the clock says so, for as long as its instance is in memory.
     fn time(self: &Arc<Self>, loaded: &Arc<Loaded>, path: &str) {
-        let Some(due) = loaded.wait_due(path) else { return };
+        let Some(due) = loaded.wait_due(path) else {
+            return;
+        };
         let (shared, loaded, path) = (self.clone(), loaded.clone(), path.to_owned());
         self.timers.spawn(async move {
             tokio::select! {
@@ -287,9 +292,8 @@ async fn run_activity(
         plan: &plan,
         cancel: &cancel,
     };
-    let work = async {
-        if name == walk::LEAF { activity.leaf().await } else { activity.settle().await }
-    };
+    let work =
+        async { if name == walk::LEAF { activity.leaf().await } else { activity.settle().await } };
     tokio::pin!(work);
     // A race's loser is cancelled by the engine: its statement should end soon, too.
     let reply = tokio::select! {
@@ -403,6 +407,16 @@ async fn unload_if_idle(shared: &Arc<Shared>, root: &str) -> Option<Instant> {
     None
 }
 
+/// Forgets branches that have ended: a loop around a JOIN of loops would collect them for ever.
+async fn watch_children(shared: Arc<Shared>, mut ended: UnboundedReceiver<String>) {
+    while let Some(Some(child)) = shared.closed.run_until_cancelled(ended.recv()).await {
+        shared.provider.remove_ended_child(&child);
+        if let Some(loaded) = shared.get(root_of(&child)) {
+            loaded.forget_walk(&child);
+        }
+    }
+}
+
 /// Reports walks that are over, and drops them.
 async fn watch_terminal(shared: Arc<Shared>, mut terminals: UnboundedReceiver<Terminal>) {
     loop {
@@ -413,7 +427,9 @@ async fn watch_terminal(shared: Arc<Shared>, mut terminals: UnboundedReceiver<Te
                 None => return,
             },
         };
-        let Some(loaded) = shared.get(&terminal.root) else { continue };
+        let Some(loaded) = shared.get(&terminal.root) else {
+            continue;
+        };
         shared.unload(&terminal.root, &loaded).await;
         let Assignment { instance, epoch, .. } = loaded.assignment.clone();
         shared.send(match terminal.status {

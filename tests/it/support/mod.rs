@@ -3,9 +3,10 @@
 
 mod binary;
 mod database;
+pub mod effects;
 mod relay;
 mod server;
 
-pub use database::TestDb;
+pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
