@@ -40,11 +40,11 @@ begin
         raise exception 'unknown setting %', coalesce(quote_literal(configure.name), 'NULL')
             using errcode = '22023', hint = 'SELECT * FROM df.settings lists them.';
     end if;
-    if configure.value is not null and case v_kind
+    if configure.value is not null and (case v_kind
         when 'boolean' then lower(configure.value) not in ('true', 'false', 'on', 'off')
         when 'integer' then configure.value !~ '^[0-9]{1,15}$'
         when 'number' then configure.value !~ '^[0-9]{1,12}(\.[0-9]{1,6})?$'
-        else false end
+        else false end)
     then
         raise exception 'setting % takes a % value, not %', configure.name,
             case v_kind when 'boolean' then 'boolean' else 'non-negative ' || v_kind end,

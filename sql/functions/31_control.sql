@@ -129,12 +129,12 @@ end
 $$;
 
 create or replace function df.status(instance_id text) returns text
-    language sql stable
+    language sql volatile
     set search_path = pg_catalog, pg_temp
     as $$ select i.status from df.instances i where i.id = status.instance_id $$;
 
 create or replace function df.result(instance_id text) returns text
-    language sql stable
+    language sql volatile
     set search_path = pg_catalog, pg_temp
     as $$ select i.result::text from df.instances i where i.id = result.instance_id $$;
 

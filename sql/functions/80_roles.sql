@@ -1,5 +1,16 @@
 -- Who may use df: a role's grants and its step login. Names are given raw.
 
+-- Functions that nobody outside df_owner calls.
+create or replace function df.internal_functions() returns setof text
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'checkpoint',
+        'record_run', 'record_wait', 'record_settle', 'end_wait', 'hand_signal', 'postpone_event',
+        'raise_refusal', 'apply_cancel', 'wake_relays', 'configure', 'reconcile', 'scram_verifier',
+        'hmac_sha256', 'xor_bytes'])
+$$;
+
 -- What a granted role may call and touch. One list for grant and revoke.
 create or replace function df.usage_grants()
     returns table (ordinal integer, object text, privileges text, needs text)
@@ -31,17 +42,6 @@ create or replace function df.usage_grants()
     select 100000 + row_number() over (order by c.oid)::integer, format('table df.%I', c.relname), 'select', ''
       from pg_class c
      where c.relnamespace = 'df'::regnamespace and c.relkind = 'v'
-$$;
-
--- Functions that nobody outside df_owner calls.
-create or replace function df.internal_functions() returns setof text
-    language sql immutable
-    set search_path = pg_catalog, pg_temp
-    as $$
-    select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'checkpoint',
-        'record_run', 'record_wait', 'record_settle', 'end_wait', 'hand_signal', 'postpone_event',
-        'raise_refusal', 'apply_cancel', 'wake_relays', 'configure', 'reconcile', 'scram_verifier',
-        'hmac_sha256', 'xor_bytes'])
 $$;
 
 -- Grants everything a role needs, and makes its step login. include_http adds df.http; with_grant

@@ -1,1 +1,6 @@
-//! End-to-end tests.
+//! End-to-end tests: SQL from any client, against a real server and the real binary.
+
+mod dev;
+mod service;
+mod sql_files;
+mod support;

@@ -38,7 +38,11 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        EngineConfig { walkers: 2, concurrent_leaves: 256, linger: Duration::from_secs(1) }
+        EngineConfig {
+            walkers: 2,
+            concurrent_leaves: 256,
+            linger: Duration::from_secs(1),
+        }
     }
 }
 
@@ -46,12 +50,24 @@ impl Default for EngineConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The walk is over: the instance has ended, or may no longer be walked here.
-    Ended { instance: String, epoch: i64, stopped: bool },
+    Ended {
+        instance: String,
+        epoch: i64,
+        stopped: bool,
+    },
     /// The instance only waits and has left memory; these waits are pending.
-    Idle { instance: String, epoch: i64, waits: Vec<String> },
+    Idle {
+        instance: String,
+        epoch: i64,
+        waits: Vec<String>,
+    },
     /// The engine lost its way (not the workflow's failure): rebuild the instance from what is
     /// recorded.
-    Broken { instance: String, epoch: i64, why: String },
+    Broken {
+        instance: String,
+        epoch: i64,
+        why: String,
+    },
 }
 
 /// Why the engine refused a call.
@@ -145,7 +161,10 @@ impl Engine {
             .client
             .start_orchestration(&root, WORKFLOW, "")
             .await
-            .map_err(|error| Error::Refused { instance, why: error.to_string() })
+            .map_err(|error| Error::Refused {
+                instance,
+                why: error.to_string(),
+            })
     }
 
     /// Nudges waits of an instance that may be over. Harmless twice, late or early.
@@ -167,7 +186,10 @@ impl Engine {
 
     /// Whether an instance is in memory under this epoch.
     pub fn holds(&self, instance: &str, epoch: i64) -> bool {
-        self.shared.loaded.lock().contains_key(&root_id(instance, epoch))
+        self.shared
+            .loaded
+            .lock()
+            .contains_key(&root_id(instance, epoch))
     }
 
     /// How many instances are in memory.
@@ -178,7 +200,9 @@ impl Engine {
     /// The instances in memory, with their epochs.
     pub fn loaded(&self) -> Vec<(String, i64)> {
         let all = self.shared.loaded.lock();
-        all.values().map(|l| (l.assignment.instance.clone(), l.assignment.epoch)).collect()
+        all.values()
+            .map(|l| (l.assignment.instance.clone(), l.assignment.epoch))
+            .collect()
     }
 
     /// Drops every instance, as losing the engine would.
@@ -221,7 +245,11 @@ impl Shared {
         }
         if let Some(wait) = loaded.take_wait(path) {
             let queue = walk::wake_queue(path);
-            if let Err(error) = self.client.enqueue_event(&wait.orchestration, &queue, "").await {
+            if let Err(error) = self
+                .client
+                .enqueue_event(&wait.orchestration, &queue, "")
+                .await
+            {
                 tracing::warn!(instance = %loaded.assignment.instance, %error, "nudge was refused");
             }
         }
@@ -242,7 +270,9 @@ impl Shared {
 
     /// Nudges a wait when the clock says so, for as long as its instance is in memory.
     fn time(self: &Arc<Self>, loaded: &Arc<Loaded>, path: &str) {
-        let Some(due) = loaded.wait_due(path) else { return };
+        let Some(due) = loaded.wait_due(path) else {
+            return;
+        };
         let (shared, loaded, path) = (self.clone(), loaded.clone(), path.to_owned());
         self.timers.spawn(async move {
             tokio::select! {
@@ -259,9 +289,12 @@ fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
         .register(walk::LEAF, move |ctx: ActivityContext, run_path: String| {
             run_activity(for_leaf.clone(), ctx, run_path, walk::LEAF)
         })
-        .register(walk::SETTLE, move |ctx: ActivityContext, run_path: String| {
-            run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
-        })
+        .register(
+            walk::SETTLE,
+            move |ctx: ActivityContext, run_path: String| {
+                run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
+            },
+        )
         .build()
 }
 
@@ -288,7 +321,11 @@ async fn run_activity(
         cancel: &cancel,
     };
     let work = async {
-        if name == walk::LEAF { activity.leaf().await } else { activity.settle().await }
+        if name == walk::LEAF {
+            activity.leaf().await
+        } else {
+            activity.settle().await
+        }
     };
     tokio::pin!(work);
     // A race's loser is cancelled by the engine: its statement should end soon, too.
@@ -308,43 +345,49 @@ async fn run_activity(
 fn orchestrations(shared: &Arc<Shared>) -> OrchestrationRegistry {
     let (for_root, for_branch) = (shared.clone(), shared.clone());
     OrchestrationRegistry::builder()
-        .register(WORKFLOW, move |ctx: OrchestrationContext, _input: String| {
-            let shared = for_root.clone();
-            async move {
-                let Some(loaded) = shared.get(root_of(&ctx.instance_id())) else {
-                    return Ok("stopped".to_owned());
-                };
-                let walk = Walk::new(ctx.clone(), loaded);
-                let names = Arc::default();
-                let outcome = walk.node(0, "root".to_owned(), names, Scope::root()).await;
-                match outcome.end {
-                    End::Continue => ctx.continue_as_new("").await,
-                    End::Stopped | End::Lost => Ok("stopped".to_owned()),
-                    End::Done(_) | End::Failed(_) | End::Break(_) => Ok("ended".to_owned()),
+        .register(
+            WORKFLOW,
+            move |ctx: OrchestrationContext, _input: String| {
+                let shared = for_root.clone();
+                async move {
+                    let Some(loaded) = shared.get(root_of(&ctx.instance_id())) else {
+                        return Ok("stopped".to_owned());
+                    };
+                    let walk = Walk::new(ctx.clone(), loaded);
+                    let names = Arc::default();
+                    let outcome = walk.node(0, "root".to_owned(), names, Scope::root()).await;
+                    match outcome.end {
+                        End::Continue => ctx.continue_as_new("").await,
+                        End::Stopped | End::Lost => Ok("stopped".to_owned()),
+                        End::Done(_) | End::Failed(_) | End::Break(_) => Ok("ended".to_owned()),
+                    }
                 }
-            }
-        })
-        .register(walk::BRANCH, move |ctx: OrchestrationContext, _input: String| {
-            let shared = for_branch.clone();
-            async move {
-                let id = ctx.instance_id();
-                let Some(loaded) = shared.get(root_of(&id)) else {
-                    return Err("stopped".to_owned());
-                };
-                let Some(branch) = loaded.branch(&id) else {
-                    return Err("stopped".to_owned());
-                };
-                let walk = Walk::new(ctx.clone(), loaded.clone());
-                let walks = branch.branches.iter().map(|(node, at, scope)| {
-                    walk.node(*node, at.clone(), branch.names.clone(), scope.clone())
-                });
-                let outcomes: Vec<Outcome> = ctx.join(walks.collect()).await;
-                if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
-                    return ctx.continue_as_new("").await;
+            },
+        )
+        .register(
+            walk::BRANCH,
+            move |ctx: OrchestrationContext, _input: String| {
+                let shared = for_branch.clone();
+                async move {
+                    let id = ctx.instance_id();
+                    let Some(loaded) = shared.get(root_of(&id)) else {
+                        return Err("stopped".to_owned());
+                    };
+                    let Some(branch) = loaded.branch(&id) else {
+                        return Err("stopped".to_owned());
+                    };
+                    let walk = Walk::new(ctx.clone(), loaded.clone());
+                    let walks = branch.branches.iter().map(|(node, at, scope)| {
+                        walk.node(*node, at.clone(), branch.names.clone(), scope.clone())
+                    });
+                    let outcomes: Vec<Outcome> = ctx.join(walks.collect()).await;
+                    if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
+                        return ctx.continue_as_new("").await;
+                    }
+                    serde_json::to_string(&outcomes).map_err(|error| error.to_string())
                 }
-                serde_json::to_string(&outcomes).map_err(|error| error.to_string())
-            }
-        })
+            },
+        )
         .build()
 }
 
@@ -393,12 +436,22 @@ async fn unload_if_idle(shared: &Arc<Shared>, root: &str) -> Option<Instant> {
     *unloaded = true;
     loaded.cancel.cancel();
     shared.loaded.lock().remove(root);
-    let Assignment { instance, epoch, .. } = loaded.assignment.clone();
+    let Assignment {
+        instance, epoch, ..
+    } = loaded.assignment.clone();
     shared.send(if waits.is_empty() {
         let why = "it came to rest without waiting for anything".to_owned();
-        Event::Broken { instance, epoch, why }
+        Event::Broken {
+            instance,
+            epoch,
+            why,
+        }
     } else {
-        Event::Idle { instance, epoch, waits }
+        Event::Idle {
+            instance,
+            epoch,
+            waits,
+        }
     });
     None
 }
@@ -413,14 +466,24 @@ async fn watch_terminal(shared: Arc<Shared>, mut terminals: UnboundedReceiver<Te
                 None => return,
             },
         };
-        let Some(loaded) = shared.get(&terminal.root) else { continue };
+        let Some(loaded) = shared.get(&terminal.root) else {
+            continue;
+        };
         shared.unload(&terminal.root, &loaded).await;
-        let Assignment { instance, epoch, .. } = loaded.assignment.clone();
+        let Assignment {
+            instance, epoch, ..
+        } = loaded.assignment.clone();
         shared.send(match terminal.status {
-            TerminalStatus::Completed => {
-                Event::Ended { instance, epoch, stopped: terminal.output == "stopped" }
-            }
-            TerminalStatus::Failed => Event::Broken { instance, epoch, why: terminal.output },
+            TerminalStatus::Completed => Event::Ended {
+                instance,
+                epoch,
+                stopped: terminal.output == "stopped",
+            },
+            TerminalStatus::Failed => Event::Broken {
+                instance,
+                epoch,
+                why: terminal.output,
+            },
         });
     }
 }

@@ -41,7 +41,14 @@ impl Executor {
         session: Arc<Session>,
         installation: String,
     ) -> Self {
-        Executor { steps, http, recorder, directory, session, installation }
+        Executor {
+            steps,
+            http,
+            recorder,
+            directory,
+            session,
+            installation,
+        }
     }
 
     async fn settings_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
@@ -58,7 +65,7 @@ impl Executor {
     /// administrator can mend it; a role or database that is gone fails the node.
     async fn run_step(&self, step: Step<'_>) -> Result<StepOutcome, StepFailure> {
         loop {
-            let error = match self.steps.run(step.clone()).await {
+            let error = match self.steps.run(&step).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
@@ -75,7 +82,10 @@ impl Executor {
                         "step waits for its set-up to be mended");
                 }
             }
-            let paused = step.cancel.run_until_cancelled(tokio::time::sleep(SET_UP_PAUSE)).await;
+            let paused = step
+                .cancel
+                .run_until_cancelled(tokio::time::sleep(SET_UP_PAUSE))
+                .await;
             if paused.is_none() {
                 return Ok(StepOutcome::Fenced(Fenced::Cancelled));
             }
@@ -97,7 +107,12 @@ impl Executor {
             instance: on.instance.clone(),
             epoch: on.epoch,
             path: leaf.run_path.to_owned(),
-            within: leaf.fence.within.iter().map(|(path, _)| path.clone()).collect(),
+            within: leaf
+                .fence
+                .within
+                .iter()
+                .map(|(path, _)| path.clone())
+                .collect(),
             turns: leaf.fence.within.iter().map(|(_, turn)| *turn).collect(),
             decides: effect.decides.clone(),
             ends: effect.ends.then_some("failed"),
@@ -119,12 +134,17 @@ impl Executor {
 
     async fn policy(&self) -> Result<HttpPolicy, Error> {
         let settings = self.directory.settings().await?;
-        let number = |name: &str, default: usize| {
-            settings.get(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+        let number = |name: &str, default: u64| {
+            settings
+                .get(name)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(default)
         };
         let policy = HttpPolicy::default();
         Ok(HttpPolicy {
-            allow_private: settings.get("http_allow_private").is_some_and(|text| text == "true"),
+            allow_private: settings
+                .get("http_allow_private")
+                .is_some_and(|text| text == "true"),
             allowed_hosts: settings
                 .get("http_allowed_hosts")
                 .map(|text| text.split(',').map(|host| host.trim().to_owned()).collect())
@@ -145,8 +165,17 @@ impl Executor {
     ) -> Result<String, Failure> {
         let multipart = matches!(leaf.body, HttpBody::Multipart(_));
         let unavailable = |error: Error| plain_failure("08000", error.to_string());
-        if !self.directory.may_http(on.role, multipart).await.map_err(unavailable)? {
-            let function = if multipart { "df.http_multipart" } else { "df.http" };
+        if !self
+            .directory
+            .may_http(on.role, multipart)
+            .await
+            .map_err(unavailable)?
+        {
+            let function = if multipart {
+                "df.http_multipart"
+            } else {
+                "df.http"
+            };
             let message =
                 format!("the submitting role does not have EXECUTE privilege on {function}");
             return Err(plain_failure("42501", message));
@@ -246,7 +275,7 @@ impl Backend for Executor {
             retry_on: None,
             cancel: cancel.clone(),
         };
-        match self.steps.run_outside(step).await {
+        match self.steps.run_outside(&step).await {
             Ok(OutsideOutcome::Completed { result }) => Ok(result),
             Ok(OutsideOutcome::Failed(failure) | OutsideOutcome::Unknown(failure)) => {
                 Err(engine_failure(failure))
@@ -289,11 +318,19 @@ impl Backend for Executor {
 }
 
 fn failure(sqlstate: &str, message: String) -> StepFailure {
-    StepFailure { sqlstate: sqlstate.to_owned(), message, ..StepFailure::default() }
+    StepFailure {
+        sqlstate: sqlstate.to_owned(),
+        message,
+        ..StepFailure::default()
+    }
 }
 
 fn plain_failure(sqlstate: &str, message: String) -> Failure {
-    Failure { message, sqlstate: Some(sqlstate.to_owned()), path: String::new() }
+    Failure {
+        message,
+        sqlstate: Some(sqlstate.to_owned()),
+        path: String::new(),
+    }
 }
 
 /// What the user reads of a failed statement: Postgres's own message, and its detail.
@@ -310,7 +347,7 @@ fn http_sqlstate(error: &HttpError) -> &'static str {
     match error {
         HttpError::Refused(_) => "42501",
         HttpError::Invalid(_) => "22023",
-        HttpError::TooLarge(_) => "54000",
+        HttpError::TooLarge { .. } => "54000",
         HttpError::TimedOut { .. } => "57014",
         HttpError::Cancelled => "57014",
         _ => "08000",

@@ -57,7 +57,10 @@ impl Session {
             if broken {
                 self.forget(&connected).await;
             } else if !class(&error).is_retryable() {
-                return Err(Error::Database { doing: sql.to_owned(), source: error });
+                return Err(Error::Database {
+                    doing: sql.to_owned(),
+                    source: error,
+                });
             }
             tracing::warn!(error = %describe(&error), "a call to df failed; trying again");
             self.pause(&mut delays).await?;
@@ -98,14 +101,20 @@ impl Session {
             return Ok(connected.clone());
         }
         let client = connect_when_up(&self.options, &self.policy, &self.shutdown).await?;
-        let connected = Arc::new(Connected { client, statements: Default::default() });
+        let connected = Arc::new(Connected {
+            client,
+            statements: Default::default(),
+        });
         *current = Some(connected.clone());
         Ok(connected)
     }
 
     async fn forget(&self, broken: &Arc<Connected>) {
         let mut current = self.current.lock().await;
-        if current.as_ref().is_some_and(|connected| Arc::ptr_eq(connected, broken)) {
+        if current
+            .as_ref()
+            .is_some_and(|connected| Arc::ptr_eq(connected, broken))
+        {
             *current = None;
         }
     }

@@ -94,7 +94,10 @@ impl Relay {
     /// owner's to finish, before or after.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
         if self.config.listen {
-            let options = self.options.clone().with_application_name("df-relay listen");
+            let options = self
+                .options
+                .clone()
+                .with_application_name("df-relay listen");
             tokio::spawn(wake::listen(options, self.wake.clone(), shutdown.clone()));
         }
         while !shutdown.is_cancelled() {
@@ -112,7 +115,13 @@ impl Relay {
             self.options.clone().with_application_name("df-relay lease"),
             shutdown.clone(),
         ));
-        let lease = lease::take(beats, self.config.lease, self.config.poll_interval, shutdown).await?;
+        let lease = lease::take(
+            beats,
+            self.config.lease,
+            self.config.poll_interval,
+            shutdown,
+        )
+        .await?;
         *self.incarnation.write() = lease.incarnation;
         tracing::info!(incarnation = %lease.incarnation, "relay ready");
         let drained = self.drain(lease.incarnation, &lease.lost).await;
@@ -122,22 +131,34 @@ impl Relay {
             self.parking.clear();
             self.missing.clear();
             // What the old incarnation owned is claimed again, by whoever is first.
-            self.session.insist("select df.relay_release($1)", &[&lease.incarnation]).await?;
+            self.session
+                .insist("select df.relay_release($1)", &[&lease.incarnation])
+                .await?;
         }
         drained
     }
 
     /// Hands every instance over at once. Call it once the engine has ended.
-    pub async fn release(options: &ConnectOptions, incarnation: Uuid) -> Result<i32, PostgresError> {
+    pub async fn release(
+        options: &ConnectOptions,
+        incarnation: Uuid,
+    ) -> Result<i32, PostgresError> {
         let client = options.connect().await?;
         let row = client
             .query_one("select df.relay_release($1)", &[&incarnation])
             .await
-            .map_err(|source| PostgresError::Database { doing: "hand over".to_owned(), source })?;
+            .map_err(|source| PostgresError::Database {
+                doing: "hand over".to_owned(),
+                source,
+            })?;
         Ok(row.get(0))
     }
 
-    async fn drain(&mut self, incarnation: Uuid, lost: &CancellationToken) -> Result<(), PostgresError> {
+    async fn drain(
+        &mut self,
+        incarnation: Uuid,
+        lost: &CancellationToken,
+    ) -> Result<(), PostgresError> {
         let mut next_take_over = Instant::now();
         let mut next_compare = Instant::now() + self.config.compare_interval;
         let mut busy_until = Instant::now() + self.config.grace;
@@ -155,7 +176,11 @@ impl Relay {
             }
             self.park(incarnation).await?;
             let room = self.room();
-            let claimed = if room > 0 { self.claim(incarnation, room).await? } else { 0 };
+            let claimed = if room > 0 {
+                self.claim(incarnation, room).await?
+            } else {
+                0
+            };
             let delivered = self.deliver(incarnation).await?;
             backlog = if room > 0 { claimed >= room } else { backlog };
             let now = Instant::now();
@@ -217,16 +242,34 @@ impl Relay {
     fn note(&mut self, event: Event) {
         match event {
             Event::Ended { stopped: false, .. } => {}
-            Event::Ended { instance, epoch, .. } => {
+            Event::Ended {
+                instance, epoch, ..
+            } => {
                 tracing::debug!(instance, epoch, "walk was stopped");
             }
-            Event::Idle { instance, epoch, waits } => {
-                self.parking.push(Parked { instance, epoch, waits });
+            Event::Idle {
+                instance,
+                epoch,
+                waits,
+            } => {
+                self.parking.push(Parked {
+                    instance,
+                    epoch,
+                    waits,
+                });
             }
-            Event::Broken { instance, epoch, why } => {
+            Event::Broken {
+                instance,
+                epoch,
+                why,
+            } => {
                 tracing::warn!(instance, epoch, why, "engine lost its way; rebuilding");
                 // Giving it back with a wait that is not there makes it claimable at once.
-                self.parking.push(Parked { instance, epoch, waits: vec!["rebuild".to_owned()] });
+                self.parking.push(Parked {
+                    instance,
+                    epoch,
+                    waits: vec!["rebuild".to_owned()],
+                });
             }
         }
     }
@@ -234,18 +277,33 @@ impl Relay {
     /// How many instances may be claimed now: whole batches, so that a full relay does not claim
     /// one by one.
     fn room(&self) -> usize {
-        let room = self.config.max_instances.saturating_sub(self.engine.loaded_count());
-        if room < self.config.batch.min(self.config.max_instances) / 2 { 0 } else { room.min(self.config.batch) }
+        let room = self
+            .config
+            .max_instances
+            .saturating_sub(self.engine.loaded_count());
+        if room < self.config.batch.min(self.config.max_instances) / 2 {
+            0
+        } else {
+            room.min(self.config.batch)
+        }
     }
 
     async fn set_idle(&self, idle: bool) -> Result<(), PostgresError> {
-        self.session.insist("select df.relay_set_idle($1)", &[&idle]).await.map(drop)
+        self.session
+            .insist("select df.relay_set_idle($1)", &[&idle])
+            .await
+            .map(drop)
     }
 
     async fn until_next_wake(&self) -> Result<Duration, PostgresError> {
-        let rows = self.session.insist("select df.relay_next_wake()", &[]).await?;
+        let rows = self
+            .session
+            .insist("select df.relay_next_wake()", &[])
+            .await?;
         let seconds: Option<f64> = rows[0].get(0);
-        let next = seconds.map_or(Duration::MAX, |left| Duration::from_secs_f64(left.clamp(0.0, 1e6)));
+        let next = seconds.map_or(Duration::MAX, |left| {
+            Duration::from_secs_f64(left.clamp(0.0, 1e6))
+        });
         Ok(next.min(self.config.poll_interval))
     }
 
@@ -290,16 +348,19 @@ impl Relay {
             )
             .await?;
         for row in rows {
-            recorded.entry(row.get("instance_id")).or_default().push(RecordedRun {
-                run_path: row.get("run_path"),
-                status: row.get("status"),
-                turn: row.get("turn"),
-                attempt: row.get("attempt"),
-                truth: row.get("truth"),
-                error: row.get("error"),
-                sqlstate: row.get("sqlstate"),
-                detail: row.get("detail"),
-            });
+            recorded
+                .entry(row.get("instance_id"))
+                .or_default()
+                .push(RecordedRun {
+                    run_path: row.get("run_path"),
+                    status: row.get("status"),
+                    turn: row.get("turn"),
+                    attempt: row.get("attempt"),
+                    truth: row.get("truth"),
+                    error: row.get("error"),
+                    sqlstate: row.get("sqlstate"),
+                    detail: row.get("detail"),
+                });
         }
         Ok(recorded)
     }
@@ -313,10 +374,14 @@ impl Relay {
         let instance: String = row.get("instance_id");
         let epoch: i64 = row.get("epoch");
         let role: u32 = row.get("submitted_by");
-        let graph = self.graphs.get(&self.session, row.get("graph_id"), role).await?;
+        let graph = self
+            .graphs
+            .get(&self.session, row.get("graph_id"), role)
+            .await?;
         let vars: Option<String> = row.get("vars");
         let vars = vars.map_or(Ok(BTreeMap::new()), |text| {
-            serde_json::from_str(&text).map_err(|error| format!("its variables are no object of texts: {error}"))
+            serde_json::from_str(&text)
+                .map_err(|error| format!("its variables are no object of texts: {error}"))
         });
         let refused = match (graph, vars) {
             (Ok(graph), Ok(vars)) => {
@@ -337,7 +402,12 @@ impl Relay {
             }
             (Err(why), _) | (_, Err(why)) => why,
         };
-        tracing::warn!(instance, epoch, why = refused, "instance can never run; failing it");
+        tracing::warn!(
+            instance,
+            epoch,
+            why = refused,
+            "instance can never run; failing it"
+        );
         self.session
             .insist(
                 "select df.relay_fail($1, $2, $3, $4, $5)",
@@ -361,7 +431,9 @@ impl Relay {
                 "cancel" => self.engine.stop(&instance).await,
                 _ => {
                     let woken: Option<Vec<String>> = row.get(2);
-                    self.engine.nudge(&instance, &woken.unwrap_or_default()).await;
+                    self.engine
+                        .nudge(&instance, &woken.unwrap_or_default())
+                        .await;
                 }
             }
         }
@@ -386,7 +458,11 @@ impl Relay {
         let parked: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();
         // One that somebody had locked is compared, and rebuilt, later.
         let left = self.parking.len() - parked.len();
-        tracing::debug!(parked = parked.len(), left, "gave back instances that only wait");
+        tracing::debug!(
+            parked = parked.len(),
+            left,
+            "gave back instances that only wait"
+        );
         self.parking.clear();
         Ok(())
     }
@@ -394,7 +470,10 @@ impl Relay {
     async fn take_over(&self) -> Result<(), PostgresError> {
         loop {
             let limit = self.config.batch as i32;
-            let rows = self.session.insist("select df.relay_take_over($1)", &[&limit]).await?;
+            let rows = self
+                .session
+                .insist("select df.relay_take_over($1)", &[&limit])
+                .await?;
             let freed: i32 = rows[0].get(0);
             if freed > 0 {
                 tracing::info!(freed, "took over instances of relays that are gone");
@@ -411,7 +490,10 @@ impl Relay {
         let held: HashSet<(String, i64)> = self.engine.loaded().into_iter().collect();
         let rows = self
             .session
-            .insist("select instance_id, epoch from df.relay_owned($1)", &[&incarnation])
+            .insist(
+                "select instance_id, epoch from df.relay_owned($1)",
+                &[&incarnation],
+            )
             .await?;
         let owned: HashSet<(String, i64)> =
             rows.iter().map(|row| (row.get(0), row.get(1))).collect();
@@ -419,7 +501,10 @@ impl Relay {
         for (instance, epoch) in missing.intersection(&self.missing) {
             tracing::info!(instance, epoch, "owned but not in the engine; rebuilding");
             self.session
-                .insist("select df.relay_rebuild($1, $2, $3)", &[&incarnation, instance, epoch])
+                .insist(
+                    "select df.relay_rebuild($1, $2, $3)",
+                    &[&incarnation, instance, epoch],
+                )
                 .await?;
         }
         for (instance, epoch) in held.difference(&owned) {

@@ -30,7 +30,8 @@ fn scalar(oid: u32) -> Option<Shape> {
         2249 => Shape::Record,
         // bytea, "char", name, regproc, text, oid, tid, xid, cid, oidvector, int2vector
         17 | 18 | 19 | 22 | 24 | 25 | 26 | 27 | 28 | 29 | 30 => Shape::Text,
-        // xml, point, lseg, path, box, polygon, line, cidr, unknown, circle, macaddr8, money, macaddr
+        // xml, point, lseg, path, box, polygon, line, cidr, unknown, circle, macaddr8, money,
+        // macaddr
         142 | 600..=604 | 628 | 650 | 705 | 718 | 774 | 790 | 829 => Shape::Text,
         // inet, aclitem, bpchar, varchar, date, time, interval, timetz, bit, varbit, numeric
         869 | 1033 | 1042 | 1043 | 1082 | 1083 | 1186 | 1266 | 1560 | 1562 | 1700 => Shape::Text,
@@ -38,7 +39,8 @@ fn scalar(oid: u32) -> Option<Shape> {
         1790 | 2202..=2206 | 2275 | 2950 => Shape::Text,
         // txid_snapshot, pg_lsn, tsvector, gtsvector, tsquery, regconfig, regdictionary
         2970 | 3220 | 3614 | 3642 | 3615 | 3734 | 3769 => Shape::Text,
-        // the ranges, jsonpath, regnamespace, regrole, regcollation, the multiranges, xid8, pg_snapshot
+        // the ranges, jsonpath, regnamespace, regrole, regcollation, the multiranges, xid8,
+        // pg_snapshot
         3904
         | 3906
         | 3908

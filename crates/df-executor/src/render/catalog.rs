@@ -55,14 +55,14 @@ pub trait TypeCatalog: Send + Sync {
 
 /// One row of [`TYPE_QUERY`], its columns in order.
 #[derive(Clone, Debug, Default)]
-struct TypeRow {
-    oid: u32,
-    name: String,
-    kind: String,
-    related: u32,
-    delimiter: String,
-    field_name: Option<String>,
-    field_type: Option<u32>,
+pub struct TypeRow {
+    pub oid: u32,
+    pub name: String,
+    pub kind: String,
+    pub related: u32,
+    pub delimiter: String,
+    pub field_name: Option<String>,
+    pub field_type: Option<u32>,
 }
 
 impl TypeInfo {
@@ -85,7 +85,7 @@ impl TypeInfo {
     }
 
     /// Gathers rows, which come ordered by type and field, into descriptions.
-    fn from_rows(rows: impl IntoIterator<Item = TypeRow>) -> Vec<TypeInfo> {
+    pub fn from_rows(rows: impl IntoIterator<Item = TypeRow>) -> Vec<TypeInfo> {
         let mut all: Vec<TypeInfo> = Vec::new();
         for row in rows {
             let field = row.field_name.zip(row.field_type);
@@ -133,7 +133,8 @@ impl TypeCache {
         }
     }
 
-    /// Describes the types and all they are made of; built-in scalars and absent types are left out.
+    /// Describes the types and all they are made of; built-in scalars and absent types are left
+    /// out.
     pub(super) async fn closure(
         &self,
         oids: impl IntoIterator<Item = u32>,

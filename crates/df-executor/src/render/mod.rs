@@ -1,6 +1,7 @@
 //! Turns the rows of a statement into the JSON text of a step's result.
 //!
-//! Pure but for the lookup of types it has not met. It works on text format only, so every type has a form.
+//! Pure but for the lookup of types it has not met. It works on text format only, so every type
+//! has a form.
 
 mod builtin;
 mod catalog;
@@ -10,7 +11,7 @@ mod shape;
 mod time;
 mod value;
 
-pub use catalog::{CatalogError, TYPE_QUERY, TypeCache, TypeCatalog, TypeInfo, TypeKind};
+pub use catalog::{CatalogError, TYPE_QUERY, TypeCache, TypeCatalog, TypeInfo, TypeKind, TypeRow};
 pub use rows::render;
 
 /// Why a result has no JSON form. All but `Catalog` are the statement's own failure.

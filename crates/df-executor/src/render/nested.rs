@@ -1,7 +1,7 @@
 //! Arrays and composites: their text forms taken apart, each part rendered by its own shape.
 //!
-//! The formats are those of array_out and record_out ("Array Input and Output Syntax" and "Composite Type
-//! Input and Output Syntax" in the Postgres manual).
+//! The formats are those of array_out and record_out ("Array Input and Output Syntax" and
+//! "Composite Type Input and Output Syntax" in the Postgres manual).
 
 use super::shape::Shape;
 use super::value::{Fault, write_string, write_value};
@@ -154,8 +154,8 @@ fn each_field(
     unreachable!("the loop ends with the text")
 }
 
-/// Reads a quoted part that starts at `at` into `part`; returns where it ends. Backslashes escape, and a
-/// doubled quote is one quote.
+/// Reads a quoted part that starts at `at` into `part`; returns where it ends. Backslashes escape,
+/// and a doubled quote is one quote.
 fn unquote(text: &str, at: usize, part: &mut String) -> Option<usize> {
     let bytes = text.as_bytes();
     part.clear();

@@ -7,8 +7,8 @@ use crate::wire::{Column, Reply};
 use std::collections::HashSet;
 use std::fmt::Write;
 
-/// Renders a reply as `{"rows":[{…}],"row_count":n}`, at most `limit` bytes of it. A statement without
-/// rows counts what it affected.
+/// Renders a reply as `{"rows":[{…}],"row_count":n}`, at most `limit` bytes of it. A statement
+/// without rows counts what it affected.
 pub async fn render(reply: &Reply, types: &TypeCache, limit: usize) -> Result<String, RenderError> {
     let Some(columns) = &reply.columns else {
         return Ok(format!(
@@ -74,8 +74,8 @@ fn write_bytes(shape: &Shape, bytes: &[u8], out: &mut String) -> Result<(), Faul
     write_value(shape, text, out)
 }
 
-/// The keys as they stand in the text: separator, quoted name, colon. A repeated name gets the first
-/// free of `_2`, `_3`, …, where a name that a column has by itself is not free.
+/// The keys as they stand in the text: separator, quoted name, colon. A repeated name gets the
+/// first free of `_2`, `_3`, …, where a name that a column has by itself is not free.
 fn keys(columns: &[Column]) -> Vec<String> {
     let own: HashSet<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let mut used = HashSet::new();

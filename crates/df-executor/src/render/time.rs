@@ -12,7 +12,8 @@ pub(super) fn timestamp(text: &str) -> Result<String, Fault> {
     Ok(text.replacen(' ', "T", 1))
 }
 
-/// `2024-01-02 03:04:05+05:30` to `2024-01-01T21:34:05+00:00`; infinities and years BC keep their text.
+/// `2024-01-02 03:04:05+05:30` to `2024-01-01T21:34:05+00:00`; infinities and years BC keep their
+/// text.
 pub(super) fn timestamptz(text: &str) -> Result<String, Fault> {
     if keeps_its_text(text) {
         return Ok(text.to_owned());

@@ -188,7 +188,8 @@ impl SqlSteps {
         }
     }
 
-    /// The statement_timeout that the step ran under; zero is none, `None` means it could not be read.
+    /// The statement_timeout that the step ran under; zero is none, `None` means it could not be
+    /// read.
     async fn effective_timeout(
         &self,
         step: &Step<'_>,
@@ -225,8 +226,8 @@ fn controls_transaction(reply: &Reply) -> bool {
     tags.contains(&reply.tag.as_str()) || matches!(reply.tag.as_str(), "SAVEPOINT" | "RELEASE")
 }
 
-/// Runs a pipeline; when the token fires, ends it by cancel requests. The flag tells whether any was
-/// sent, after which the connection serves nobody else.
+/// Runs a pipeline; when the token fires, ends it by cancel requests. The flag tells whether any
+/// was sent, after which the connection serves nobody else.
 pub(super) async fn watched(
     connection: &mut Connection,
     statements: &[Statement<'_>],

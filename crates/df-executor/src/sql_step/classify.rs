@@ -1,6 +1,7 @@
 //! Whose fault an error is, and so what follows from it. Pure.
 
-use super::{ExecutorError, Fenced, LoginError, StepFailure};
+use super::seam::quote_identifier;
+use super::{ExecutorError, Fenced, Login, LoginError, StepFailure};
 use crate::wire::{ConnectError, DbError, Severity};
 
 /// What to do about an error of a step.
@@ -35,17 +36,21 @@ pub(super) fn statement(error: DbError) -> Verdict {
     }
     match (error.class(), error.sqlstate.as_str()) {
         (_, "57014") => Verdict::Cancelled(error.into()),
-        // The disk is full or connections are used up, for everybody.
-        (_, "53100" | "53300" | "57P01" | "57P02" | "57P03") => Verdict::Outage(error.to_string()),
+        // The disk is full, for everybody.
+        (_, "53100") => Verdict::Outage(error.to_string()),
         // A bind without parameters, or a limit on the role's own temporary files.
         (_, "08P01" | "53400") => Verdict::Fail(error.into()),
-        // The session lives, so these are of a foreign server, or the statement's own appetite.
-        ("08" | "40" | "53", _) => Verdict::Transient(error.into()),
+        // The session lives, so these come from a foreign server or of the statement's own
+        // appetite: a server that is itself away ends the session, or refuses the next one.
+        ("08" | "40" | "53", _) | (_, "57P01" | "57P02" | "57P03") => {
+            Verdict::Transient(error.into())
+        }
         _ => Verdict::Fail(error.into()),
     }
 }
 
-/// An error of the relay's own statements before the user's. `at_begin` is true for step_begin.
+/// An error of the relay's own statements before the user's; the flags say of which. Neither is
+/// BEGIN.
 pub(super) fn opening(error: DbError, set_role: bool, step_begin: bool, role: &str) -> Verdict {
     if let Some(fenced) = Fenced::from_sqlstate(&error.sqlstate) {
         return Verdict::Fenced(fenced);
@@ -67,8 +72,8 @@ pub(super) fn opening(error: DbError, set_role: bool, step_begin: bool, role: &s
     Verdict::Outage(error.to_string())
 }
 
-/// An error of the record call. What else it says may come of what the statement left behind, so it is
-/// the node's failure until recording that fails as well.
+/// An error of the record call. What else it says may come of what the statement left behind, so
+/// it is the node's failure until recording that fails as well.
 pub(super) fn record(error: DbError) -> Verdict {
     if let Some(fenced) = Fenced::from_sqlstate(&error.sqlstate) {
         return Verdict::Fenced(fenced);
@@ -95,11 +100,17 @@ fn passing(error: &DbError) -> Option<Verdict> {
 }
 
 /// Why a connection could not be had.
-pub(super) fn connect(error: ConnectError, database: &str) -> Verdict {
+pub(super) fn connect(error: ConnectError, login: &Login) -> Verdict {
     match error {
         ConnectError::Refused(error) => match (error.class(), error.sqlstate.as_str()) {
             ("08" | "53" | "57" | "40" | "XX" | "58", _) => Verdict::Outage(error.to_string()),
-            (_, "3D000") => Verdict::Stop(LoginError::DatabaseGone(database.to_owned()).into()),
+            (_, "3D000") => Verdict::Stop(LoginError::DatabaseGone(login.database.clone()).into()),
+            (_, "42501") => {
+                let database = quote_identifier(&login.database);
+                let role = quote_identifier(&login.user);
+                let mend = format!("{error}; GRANT CONNECT ON DATABASE {database} TO {role}");
+                Verdict::Stop(LoginError::NotSetUp(mend).into())
+            }
             _ => Verdict::Stop(LoginError::NotSetUp(error.to_string()).into()),
         },
         ConnectError::Authentication(why) => Verdict::Stop(LoginError::NotSetUp(why).into()),
@@ -179,6 +190,7 @@ mod tests {
         check("40P01", Error, "transient");
         check("53200", Error, "transient");
         check("53100", Error, "outage");
+        check("57P03", Error, "transient");
         check("57014", Error, "cancelled");
         check("57P01", Fatal, "interrupted");
         check("XX000", Fatal, "interrupted");

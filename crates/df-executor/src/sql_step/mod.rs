@@ -1,7 +1,7 @@
 //! A SQL step: the user's statement, its recorded result and the fence, in one transaction.
 //!
-//! Knows the two SQL functions of a step and nothing else of the schema. It settles every outcome by the
-//! record function's answer, never by looking.
+//! Knows the two SQL functions of a step and nothing else of the schema. It settles every outcome
+//! by the record function's answer, never by looking.
 
 mod attempt;
 mod classify;

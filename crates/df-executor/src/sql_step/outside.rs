@@ -1,16 +1,16 @@
-//! A statement that cannot share a transaction with its record: run alone, on a connection of its own.
+//! A statement that cannot share a transaction with its record: run alone, on a connection of its
+//! own.
 //!
 //! At-least-once: the caller records an intent before, and the result after.
 
 use super::attempt::watched;
 use super::classify::{self, Verdict};
 use super::run::SqlSteps;
-use super::seam::{Step, quote_identifier};
+use super::seam::{self, Step, quote_identifier};
 use super::{ExecutorError, Login, LoginError, OutsideOutcome, StepFailure};
 use crate::render::{CatalogError, TYPE_QUERY, TypeCache, TypeCatalog, TypeInfo, render};
 use crate::wire::{Connection, Param, PipelineError, Statement};
 use std::sync::Arc;
-use std::time::Duration;
 
 const IDENTITY: &str = "SELECT session_user, current_user";
 const CATALOG_BYTES: usize = 4 * 1024 * 1024;
@@ -58,15 +58,15 @@ impl SqlSteps {
             Err(error) => return Err(Verdict::Stop(error.into())),
         };
         let connected = self.pools.connect(&login).await;
-        let mut connection =
-            connected.map_err(|error| classify::connect(error, &login.database))?;
+        let mut connection = connected.map_err(|error| classify::connect(error, &login))?;
         let set_role = format!("SET ROLE {}", quote_identifier(&login.role_name));
-        let limit = step.statement_timeout.unwrap_or(Duration::ZERO).as_millis();
-        let set_timeout = format!("SET statement_timeout = {limit}");
-        let mut statements = vec![Statement::command(&set_role), Statement::command(IDENTITY)];
-        if limit > 0 {
-            statements.push(Statement::command(&set_timeout));
-        }
+        let timeout = step.statement_timeout.map(seam::millis);
+        let bound = seam::bound(timeout.as_deref(), false);
+        let statements = [
+            Statement::command(&set_role),
+            Statement::command(IDENTITY),
+            Statement::call(seam::BOUND_TIMEOUT, &bound),
+        ];
         let replies = connection
             .pipeline(&statements)
             .await

@@ -1,7 +1,7 @@
 //! Step connections, kept per role and database and lent to one step at a time.
 //!
-//! A connection comes back only when its session is in step and its cleaning is on the way; everything
-//! else is dropped. It never hands a session of one role to another.
+//! A connection comes back only when its session is in step and its cleaning is on the way;
+//! everything else is dropped. It never hands a session of one role to another.
 
 use super::classify::{self, Verdict};
 use super::{Login, LoginError, LoginSource};
@@ -176,7 +176,7 @@ impl Pools {
             match self.connect(&login).await {
                 Ok(connection) => return Ok((connection, login)),
                 Err(error) if !is_refused(&error) => {
-                    return Err(classify::connect(error, &login.database));
+                    return Err(classify::connect(error, &login));
                 }
                 Err(_) => self.forget(role),
             }
@@ -191,7 +191,7 @@ impl Pools {
                 role.state().login = Some(login.clone());
                 Ok((connection, login))
             }
-            Err(error) => Err(classify::connect(error, &login.database)),
+            Err(error) => Err(classify::connect(error, &login)),
         }
     }
 
@@ -203,7 +203,11 @@ impl Pools {
         config.database.clone_from(&login.database);
         config.settings.clone_from(&login.settings);
         // What the rendering relies on comes after the role's own settings.
-        for (name, value) in [("DateStyle", "ISO"), ("extra_float_digits", "1")] {
+        for (name, value) in [
+            ("DateStyle", "ISO"),
+            ("extra_float_digits", "1"),
+            ("standard_conforming_strings", "on"),
+        ] {
             config.settings.push((name.into(), value.into()));
         }
         self.statistics

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct RetrySchedule {
     pub first: Duration,
     pub longest: Duration,
-    /// Attempts of one step at serialization failures, deadlocks and the like before its node fails.
+    /// Attempts of one step at serialization failures, deadlocks and the like before its node
+    /// fails.
     pub transient_attempts: u32,
     /// Attempts of one step whose connection dies while the user's statement runs, before its node
     /// fails; `None` goes on for ever. A statement that ends its own session would do so too.

@@ -19,7 +19,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug)]
 pub struct SqlStepsConfig {
-    /// Where the server is and how to reach it; user, password, database and settings come from logins.
+    /// Where the server is and how to reach it; user, password, database and settings come from
+    /// logins.
     pub server: ConnectConfig,
     pub pool: PoolLimits,
     pub retry: RetrySchedule,
@@ -209,7 +210,8 @@ impl SqlSteps {
         Err(verdict)
     }
 
-    /// Ends an open transaction, cleans the session and gives it back, without waiting for the answers.
+    /// Ends an open transaction, cleans the session and gives it back, without waiting for the
+    /// answers.
     async fn abandon(&self, lease: Option<Box<Lease>>) {
         let Some(mut lease) = lease else { return };
         if !lease.connection.is_reusable() {

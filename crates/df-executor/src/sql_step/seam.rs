@@ -2,6 +2,7 @@
 
 use super::{Login, StepFailure};
 use crate::wire::{Param, Statement, oid};
+use df_engine::Effect;
 use std::borrow::Cow;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -12,14 +13,12 @@ use uuid::Uuid;
 pub struct Fence {
     /// Enclosing races with the step's own branch, enclosing loops with its own iteration.
     pub within: Vec<(String, i32)>,
-    /// Run paths of the races that this step's end decides.
-    pub decides: Vec<String>,
+    /// What the step's completion implies besides itself.
+    pub on_completed: Effect,
+    /// What its failure implies.
+    pub on_failed: Effect,
     /// JSON text of the loop checkpoints that travel along.
     pub checkpoints: Option<String>,
-    /// Completing, this step completes the instance.
-    pub ends_completed: bool,
-    /// Failing, this step fails the instance.
-    pub ends_failed: bool,
 }
 
 /// Which failures the caller will try again, so that they are not recorded.
@@ -66,8 +65,9 @@ const STEP_RECORD: &str =
 /// The same, for a transaction in which nothing runs in between.
 const STEP_RECORD_ALONE: &str = "SELECT df.step_record($1, $2, $3, df.step_begin($1, $2, $3), \
      $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-/// Lowers statement_timeout to $1 milliseconds; answers the timeout then in force, 0 for none.
-const BOUND_TIMEOUT: &str = include_str!("bound_timeout.sql");
+/// Lowers statement_timeout to $1 milliseconds, for the transaction if $2; answers the timeout
+/// then in force, 0 for none.
+pub(super) const BOUND_TIMEOUT: &str = include_str!("bound_timeout.sql");
 
 /// Brings a session back to how it was after login. Plans and functions stay cached on purpose:
 /// they belong to the same role.
@@ -83,7 +83,8 @@ pub(super) struct Texts {
     attempt: String,
     within: String,
     turns: String,
-    decides: String,
+    decides_completed: String,
+    decides_failed: String,
     timeout: Option<String>,
 }
 
@@ -96,22 +97,18 @@ pub(super) enum Record<'a> {
 impl Texts {
     pub fn new(step: &Step<'_>, login: &Login, fence_lock_timeout: Duration) -> Self {
         let within = &step.fence.within;
-        let millis = step
-            .statement_timeout
-            .map(|limit| limit.as_millis().max(1).to_string());
+        let timeout = step.statement_timeout.map(millis);
         Texts {
             set_role: format!("SET LOCAL ROLE {}", quote_identifier(&login.role_name)),
-            lock_timeout: format!(
-                "SET LOCAL lock_timeout = {}",
-                fence_lock_timeout.as_millis()
-            ),
+            lock_timeout: format!("SET LOCAL lock_timeout = {}", millis(fence_lock_timeout)),
             epoch: step.epoch.to_string(),
             incarnation: step.incarnation.to_string(),
             attempt: step.attempt.to_string(),
             within: text_array(within.iter().map(|(path, _)| path.as_str())),
             turns: text_array(within.iter().map(|(_, turn)| turn.to_string())),
-            decides: text_array(step.fence.decides.iter().map(String::as_str)),
-            timeout: millis,
+            decides_completed: text_array(step.fence.on_completed.decides.iter()),
+            decides_failed: text_array(step.fence.on_failed.decides.iter()),
+            timeout,
         }
     }
 
@@ -134,11 +131,8 @@ impl Texts {
     }
 
     /// The parameter of `BOUND_TIMEOUT`.
-    pub fn bound<'a>(&'a self) -> [Param<'a>; 1] {
-        [Param {
-            type_oid: oid::INT8,
-            value: self.timeout.as_deref(),
-        }]
+    pub fn bound(&self) -> [Param<'_>; 2] {
+        bound(self.timeout.as_deref(), true)
     }
 
     /// Opens the transaction and takes on the role; ends where the user's statement goes.
@@ -178,19 +172,21 @@ impl Texts {
         record: &Record<'a>,
     ) -> Vec<Param<'a>> {
         let fence = step.fence;
-        let (status, result, failure, ends) = match *record {
-            Record::Completed { result } => (
-                "completed",
-                Some(result),
-                None,
-                fence.ends_completed.then_some("completed"),
-            ),
-            Record::Failed(failure) => (
-                "failed",
-                None,
-                Some(failure),
-                fence.ends_failed.then_some("failed"),
-            ),
+        let (status, result, failure, effect, decides) = match *record {
+            Record::Completed { result } => {
+                let decides = &self.decides_completed;
+                (
+                    "completed",
+                    Some(result),
+                    None,
+                    &fence.on_completed,
+                    decides,
+                )
+            }
+            Record::Failed(failure) => {
+                let decides = &self.decides_failed;
+                ("failed", None, Some(failure), &fence.on_failed, decides)
+            }
         };
         let text = |value| Param {
             type_oid: oid::TEXT,
@@ -218,10 +214,10 @@ impl Texts {
             },
             Param {
                 type_oid: oid::TEXT_ARRAY,
-                value: Some(&self.decides),
+                value: Some(decides),
             },
             text(fence.checkpoints.as_deref()),
-            text(ends),
+            text(effect.ends.then_some(status)),
         ]);
         params
     }
@@ -261,6 +257,25 @@ pub(super) const STEP_BEGIN_AT: usize = 2;
 pub(super) const SET_CONSTRAINTS_AT: usize = 0;
 pub(super) const RECORD_AT: usize = 3;
 pub(super) const COMMIT_AT: usize = 4;
+
+/// The parameters of [`BOUND_TIMEOUT`].
+pub(super) fn bound(millis: Option<&str>, local: bool) -> [Param<'_>; 2] {
+    [
+        Param {
+            type_oid: oid::INT8,
+            value: millis,
+        },
+        Param {
+            type_oid: oid::BOOL,
+            value: Some(if local { "true" } else { "false" }),
+        },
+    ]
+}
+
+/// A timeout in milliseconds, at least one: zero would be none.
+pub(super) fn millis(limit: Duration) -> String {
+    limit.as_millis().max(1).to_string()
+}
 
 pub(super) fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

@@ -108,7 +108,8 @@ impl Connection {
         self.frames.terminate().await;
     }
 
-    /// Runs the statements in order under one Sync: after the first error the server skips the rest.
+    /// Runs the statements in order under one Sync: after the first error the server skips the
+    /// rest.
     pub async fn pipeline(
         &mut self,
         statements: &[Statement<'_>],
@@ -288,8 +289,11 @@ impl Connection {
     async fn parameter(&mut self, length: usize) -> io::Result<()> {
         let body = self.frames.head(length).await?;
         let mut fields = Fields(&body);
-        if fields.text()? == "client_encoding" {
-            self.encoding_is_utf8 = fields.text()? == "UTF8";
+        // A value may be of any length and so be cut; the encoding's never is.
+        if let (Ok(name), Ok(value)) = (fields.text(), fields.text())
+            && name == "client_encoding"
+        {
+            self.encoding_is_utf8 = value == "UTF8";
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Buffered reading and writing of protocol messages.
 //!
-//! It knows lengths and tags, not meanings, and never holds more of a message than its caller asks for.
+//! It knows lengths and tags, not meanings, and never holds more of a message than its caller asks
+//! for.
 
 use super::stream::Stream;
 use bytes::{Buf, BytesMut};

@@ -1,7 +1,7 @@
 //! A small Postgres client: one connection, text format, statements pipelined under one Sync.
 //!
-//! It speaks protocol 3.0 and knows nothing of workflows. It never decides whether an error is worth
-//! another try; it only says what happened, and whether the outcome is known.
+//! It speaks protocol 3.0 and knows nothing of workflows. It never decides whether an error is
+//! worth another try; it only says what happened, and whether the outcome is known.
 
 mod cancel;
 mod config;
@@ -22,6 +22,7 @@ pub use statement::{Column, Param, PipelineError, Reply, Row, Rows, Statement};
 
 /// Type oids of the parameters that the relay's own statements send.
 pub mod oid {
+    pub const BOOL: u32 = 16;
     pub const INT8: u32 = 20;
     pub const INT4: u32 = 23;
     pub const TEXT: u32 = 25;

@@ -89,8 +89,8 @@ fn system_roots() -> RootCertStore {
 struct Verifier {
     /// `None` accepts any certificate, as `prefer` and a bare `require` do.
     chain: Option<Arc<WebPkiServerVerifier>>,
-    /// The certificates of the root file. A self-signed server certificate is often named there itself;
-    /// webpki takes no authority for a server, so such a one is compared instead.
+    /// The certificates of the root file. A self-signed server certificate is often named there
+    /// itself; webpki takes no authority for a server, so such a one is compared instead.
     pinned: Vec<CertificateDer<'static>>,
     names: bool,
     provider: Arc<CryptoProvider>,

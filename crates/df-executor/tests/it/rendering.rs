@@ -249,7 +249,8 @@ async fn a_composite_altered_since_it_was_looked_up_is_looked_up_again() {
 
 #[tokio::test]
 async fn an_extensions_own_type_names_the_column_and_the_cast() {
-    // A base type made by hand stands for an extension's: what matters is that pg_catalog has it not.
+    // A base type made by hand stands for an extension's: what matters is that pg_catalog has it
+    // not.
     let mut s = session(
         "create type own;
          create function own_in(cstring) returns own as 'textin' language internal strict immutable;

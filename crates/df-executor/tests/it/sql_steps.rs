@@ -1,6 +1,7 @@
 //! Steps that go their way: what is sent, recorded, refused and left behind.
 
 use crate::support::steps::{Bench, any_failure_again};
+use df_engine::Effect;
 use df_executor::sql_step::{ExecutorError, Fence, Fenced, OutsideOutcome, StepOutcome};
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ async fn a_step_is_two_round_trips_on_a_connection_that_is_kept() {
     let mut bench = Bench::start().await;
     bench.fence = Fence {
         within: vec![("root.\"a\\".into(), 1), ("root.b".into(), 7)],
-        decides: vec!["root.left".into()],
+        on_completed: Effect {
+            decides: vec!["root.left".into()],
+            ends: true,
+        },
         checkpoints: Some("{\"root\":3}".into()),
-        ends_completed: true,
-        ends_failed: true,
+        ..Fence::default()
     };
     let sql = "insert into effects (note) values ('x') returning note";
     for n in 1..=5 {
@@ -158,7 +161,7 @@ async fn what_a_step_leaves_is_gone_before_the_next() {
     let left = "select current_setting('work_mem') as mem, current_setting('search_path') as path,
         current_setting('statement_timeout') as timeout, to_regclass('left_over') as temp,
         (select count(*) from pg_proc where proname = 'left_over') as functions,
-        (select count(*) from pg_cursors) as cursors,
+        (select count(*) from pg_cursors where name <> '') as cursors,
         (select count(*) from pg_prepared_statements where name <> '') as prepared,
         (select count(*) from pg_listening_channels()) as channels,
         (select count(*) from pg_locks where locktype = 'advisory') as locks,
@@ -329,9 +332,14 @@ async fn a_statement_outside_a_transaction_runs_as_the_role() {
         there,
         expect(r#"{"rows":[{"p":{"a":1,"b":"x"}}],"row_count":1}"#)
     );
+    step.statement_timeout = Some(Duration::from_millis(50));
+    step.sql = "select pg_sleep(30)";
+    let late = bench.steps.run_outside(&step).await.unwrap();
+    assert!(matches!(late, OutsideOutcome::Failed(f) if f.sqlstate == "57014"));
     step.sql = "select 1/0";
     let failed = bench.steps.run_outside(&step).await.unwrap();
     assert!(matches!(failed, OutsideOutcome::Failed(f) if f.sqlstate == "22012"));
+    bench.database.psql("grant pg_signal_backend to alice");
     step.sql = "select pg_terminate_backend(pg_backend_pid())";
     let lost = bench.steps.run_outside(&step).await.unwrap();
     assert!(matches!(lost, OutsideOutcome::Unknown(_)), "{lost:?}");

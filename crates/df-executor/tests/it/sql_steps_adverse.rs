@@ -58,6 +58,7 @@ async fn a_stray_cancel_is_tried_again() {
 #[tokio::test]
 async fn a_statement_that_ends_its_own_session_fails_once_the_limit_is_reached() {
     let bench = Bench::with(|config| config.retry.interrupted_attempts = Some(3)).await;
+    bench.database.psql("grant pg_signal_backend to alice");
     let failure = bench
         .failure("root", "select pg_terminate_backend(pg_backend_pid())")
         .await;
@@ -112,7 +113,7 @@ async fn a_cancelled_step_stops_promptly_and_leaves_no_session_running() {
 #[tokio::test]
 async fn a_connection_cut_after_commit_was_sent_finds_the_step_recorded() {
     let plain = Bench::start().await;
-    let proxy = Proxy::start(plain.database.cluster.port, b"COMMIT").await;
+    let proxy = Proxy::start(plain.database.cluster.port, b"df.step_record").await;
     let bench = plain.behind(proxy.port);
     proxy.arm();
     let outcome = bench
@@ -153,17 +154,33 @@ async fn a_server_that_crashes_is_waited_for() {
         .psql("select pid from pg_stat_activity where backend_type = 'checkpointer'");
     let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
     nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
-    for n in 1..4 {
+    // Steps go on, one after another, until one has lived through the restart.
+    let mut steps = 1;
+    while bench.connections() == 1 {
+        let path = format!("root[{steps}]");
         let outcome = bench
-            .run(
-                &format!("root[{n}]"),
-                "insert into effects (note) values ('x')",
-            )
+            .run(&path, "insert into effects (note) values ('x')")
             .await;
         assert!(
             matches!(outcome, StepOutcome::Completed { .. }),
             "{outcome:?}"
         );
+        steps += 1;
     }
-    assert_eq!(bench.effects(), "4");
+    assert_eq!(bench.effects(), steps.to_string());
+}
+
+#[tokio::test]
+async fn one_step_run_twice_at_once_has_one_effect() {
+    let bench = Bench::start().await;
+    let sql = "insert into effects (note) values ('x')";
+    for n in 0..20 {
+        let path = format!("root[{n}]");
+        let (one, other) = tokio::join!(bench.run(&path, sql), bench.run(&path, sql));
+        let done = |outcome: &StepOutcome| matches!(outcome, StepOutcome::Completed { .. });
+        assert!(done(&one) != done(&other), "{one:?} {other:?}");
+        let adopts = |outcome: &StepOutcome| *outcome == StepOutcome::AlreadyRecorded;
+        assert!(adopts(&one) || adopts(&other), "{one:?} {other:?}");
+    }
+    assert_eq!(bench.effects(), "20");
 }

@@ -10,9 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-/// Stops the server and removes its folder when the test process closes its end of stdin, by dropping
-/// the cluster or by dying in whatever way. A background job ignores SIGINT and SIGQUIT only if the
-/// shell made it so, and the server sets its own handlers.
+/// Stops the server and removes its folder when the test process closes its end of stdin, by
+/// dropping the cluster or by dying in whatever way. A background job ignores SIGINT and SIGQUIT
+/// only if the shell made it so, and the server sets its own handlers.
 const KEEPER: &str = r#"folder=$1; shift; "$@" </dev/null & server=$!
 cat >/dev/null; kill -QUIT $server; wait $server; rm -rf "$folder""#;
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Forwards to a server; once armed, the next client batch that holds the marker is still passed on, but
-/// its answer never is: the connection is cut when the server has answered.
+/// Forwards to a server; once armed, the next client batch that holds the marker is still passed
+/// on, but its answer never is: the connection is cut when the server has answered.
 pub struct Proxy {
     pub port: u16,
     armed: Arc<AtomicBool>,

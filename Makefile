@@ -1,0 +1,45 @@
+# What people and CI do with this repository. `make` alone explains itself.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what the build and the tests need, where it is missing
+	@./.ci/setup
+
+.PHONY: build
+build: ## Build everything
+	$(CARGO) build --workspace --all-targets
+
+.PHONY: demo
+demo: ## See a workflow survive the death of its relay
+	@./tests/demo/run
+
+.PHONY: dev
+dev: ## A private Postgres with the schema, a relay and psql
+	$(CARGO) run --quiet -p df-cli -- dev --psql
+
+.PHONY: test
+test: ## Run every test; DF_TEST_ARGS=name picks some
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace $(DF_TEST_ARGS)
+
+.PHONY: lint
+lint: ## Check formatting, lints and dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --log-level error check; \
+	else echo "lint: cargo-deny is not installed, so dependencies were not checked (cargo install cargo-deny)"; fi
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: bench
+bench: ## Measure throughput and latency on a private Postgres
+	@./tests/bench/run

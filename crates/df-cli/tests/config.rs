@@ -1,0 +1,152 @@
+//! Flag over variable over file over default; no secret is ever shown.
+
+use std::fs;
+use std::process::{Command, Output};
+
+/// Runs the binary with nothing of the caller's configuration.
+fn df_relay(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_df-relay"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DF_") || name == "PGPASSWORD" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(args)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("df.toml");
+    fs::write(&file, "shutdown_grace_seconds = 3\nlog_level = \"warn\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let variable = ("DF_SHUTDOWN_GRACE_SECONDS", "2");
+    for (args, variables, expected) in [
+        (
+            &["run", "--print-config"][..],
+            &[][..],
+            "shutdown_grace_seconds = 30\n",
+        ),
+        (
+            &["run", "--print-config", "--config", file],
+            &[],
+            "shutdown_grace_seconds = 3\n",
+        ),
+        (
+            &["run", "--print-config", "--config", file],
+            &[variable],
+            "shutdown_grace_seconds = 2\n",
+        ),
+        (
+            &[
+                "run",
+                "--print-config",
+                "--config",
+                file,
+                "--shutdown-grace-seconds",
+                "1",
+            ],
+            &[variable],
+            "shutdown_grace_seconds = 1\n",
+        ),
+        (
+            &["run", "--print-config"],
+            &[("DF_CONFIG", file)],
+            "log_level = \"warn\"\n",
+        ),
+    ] {
+        let output = df_relay(args, variables);
+        assert!(stdout(&output).contains(expected), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn no_output_shows_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("df.toml");
+    for (args, url, text) in [
+        (
+            &["run", "--print-config"][..],
+            "postgres://u:s3cret@h/d",
+            "",
+        ),
+        (
+            &["install", "--print-config"],
+            "host=h user=u password=s3cret",
+            "",
+        ),
+        (&["install"], "postgres://u:s3cret@127.0.0.1:1/d", ""),
+        (
+            &["install"],
+            "postgres://u:s3cret@127.0.0.1:1/d?sslmode=s3cret",
+            "",
+        ),
+        (&["run", "--help"], "postgres://u:s3cret@h/d", ""),
+        (
+            &["run", "--print-config"],
+            "",
+            "database_url = \"postgres://u:s3cret@h/d\"",
+        ),
+        (&["run"], "", "database_url = \"postgres://u:s3cret@h/d"),
+        (&["run"], "", "relay_password = [\"s3cret\"]"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let variables = [
+            ("DF_DATABASE_URL", url),
+            ("DF_CONFIG", file.to_str().unwrap()),
+            ("DF_RELAY_PASSWORD", "s3cret"),
+        ];
+        let from = usize::from(url.is_empty());
+        let output = df_relay(args, &variables[from..]);
+        let shown = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(!shown.contains("s3cret"), "{args:?}: {shown}");
+        assert!(!shown.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn exit_codes_tell_usage_from_an_unreachable_server() {
+    for (args, code) in [
+        (&["run"][..], 2),
+        (&["install", "--database-url", "nonsense"], 2),
+        (&["run", "--config", "/nonexistent.toml"], 2),
+        (
+            &[
+                "run",
+                "--log-level",
+                "info=what=ever",
+                "--database-url",
+                "postgres://h/d",
+            ],
+            2,
+        ),
+        (
+            &["install", "--database-url", "postgres://u:p@127.0.0.1:1/d"],
+            3,
+        ),
+        (
+            &[
+                "uninstall",
+                "--database-url",
+                "postgres://u:p@127.0.0.1:1/d",
+            ],
+            2,
+        ),
+        (&["--version"], 0),
+    ] {
+        let output = df_relay(args, &[]);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
+    }
+}

@@ -1,0 +1,171 @@
+//! The real binary as a child process: its log, its signals, its end.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::binary::df_relay;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ends the child when this process ends without having done so: its stdin is a pipe from us.
+const WATCHER: &str = r#"read -r _line; kill -s KILL "$1" 2>/dev/null"#;
+
+/// A running df-relay. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    watcher: Child,
+    output: Arc<Output>,
+}
+
+/// What the child has written so far, line by line.
+#[derive(Default)]
+struct Output {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    stdout: Vec<String>,
+    stderr: Vec<String>,
+    open_streams: u32,
+}
+
+/// Starts df-relay with arguments and variables; its other `DF_*` variables are removed.
+pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> Process {
+    let mut command = Command::new(df_relay());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DF_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args).envs(variables.iter().copied());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("df-relay starts");
+    let watcher = Command::new("/bin/sh")
+        .args(["-c", WATCHER, "watcher", &child.id().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("the watcher starts");
+    let output = Arc::new(Output::default());
+    output.lines.lock().unwrap().open_streams = 2;
+    let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    follow(BufReader::new(stdout), Arc::clone(&output), |lines| {
+        &mut lines.stdout
+    });
+    follow(BufReader::new(stderr), Arc::clone(&output), |lines| {
+        &mut lines.stderr
+    });
+    Process {
+        child,
+        watcher,
+        output,
+    }
+}
+
+fn follow(
+    stream: impl BufRead + Send + 'static,
+    output: Arc<Output>,
+    pick: fn(&mut Lines) -> &mut Vec<String>,
+) {
+    std::thread::spawn(move || {
+        for line in stream.lines().map_while(Result::ok) {
+            pick(&mut output.lines.lock().unwrap()).push(line);
+            output.changed.notify_all();
+        }
+        output.lines.lock().unwrap().open_streams -= 1;
+        output.changed.notify_all();
+    });
+}
+
+impl Process {
+    /// The first line of the log that holds `fragment`, now or later.
+    pub fn wait_for_log(&self, fragment: &str) -> String {
+        self.wait_for(fragment, |lines| &lines.stderr)
+    }
+
+    /// The same for stdout.
+    pub fn wait_for_stdout(&self, fragment: &str) -> String {
+        self.wait_for(fragment, |lines| &lines.stdout)
+    }
+
+    fn wait_for(&self, fragment: &str, pick: fn(&Lines) -> &Vec<String>) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = self.output.lines.lock().unwrap();
+        loop {
+            if let Some(line) = pick(&lines).iter().find(|line| line.contains(fragment)) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || lines.open_streams == 0 {
+                let log = lines.stderr.join("\n");
+                drop(lines);
+                panic!("df-relay never said {fragment:?}; its log:\n{log}");
+            }
+            lines = self.output.changed.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+
+    /// All of stdout; complete once the child has ended.
+    pub fn stdout(&self) -> Vec<String> {
+        self.output.lines.lock().unwrap().stdout.clone()
+    }
+
+    /// All of the log; complete once the child has ended.
+    pub fn log(&self) -> String {
+        self.output.lines.lock().unwrap().stderr.join("\n")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid fits"));
+        kill(pid, signal).expect("df-relay runs");
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("df-relay can be killed");
+        let status = self.wait();
+        assert_eq!(status.signal(), Some(Signal::SIGKILL as i32));
+    }
+
+    /// SIGTERM, and waits for the end; returns the exit code.
+    pub fn stop(&mut self) -> i32 {
+        self.signal(Signal::SIGTERM);
+        self.wait().code().expect("df-relay ends by itself")
+    }
+
+    /// Waits for the end, and for the rest of the output.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = self.output.lines.lock().unwrap();
+        while lines.open_streams > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "df-relay does not end");
+            lines = self.output.changed.wait_timeout(lines, left).unwrap().0;
+        }
+        drop(lines);
+        self.child.wait().expect("df-relay is a child")
+    }
+}
+
+impl Drop for Process {
+    /// The watcher first: it must not signal a pid that has ended.
+    fn drop(&mut self) {
+        let _ = self.watcher.kill();
+        let _ = self.watcher.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
