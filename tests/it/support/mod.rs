@@ -5,7 +5,11 @@ mod binary;
 mod database;
 mod relay;
 mod server;
+mod web;
+mod workflows;
 
-pub use database::TestDb;
+pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
+pub use web::{Request, Web};
+pub use workflows::{Ended, Raised, Workflows, literal, refused};
