@@ -13,6 +13,7 @@ create or replace function df.relay_claim(p_incarnation uuid, p_limit integer)
 declare
     v_ids  text[];
     v_runs integer;
+    v_now  timestamptz := df.clock();
 begin
     -- A relay whose lease ran out, or that registered before the server restarted, must not own
     -- anything new.
@@ -23,7 +24,7 @@ begin
     end if;
     v_ids := array(
         select i.id from df.instances i
-         where i.owner is null and i.ended_at is null and i.wake_at <= df.clock()
+         where i.owner is null and i.ended_at is null and i.wake_at <= v_now
            and i.min_version <= v_runs
          order by i.wake_at limit p_limit for update skip locked);
     if v_ids = '{}' then

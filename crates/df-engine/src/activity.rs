@@ -49,23 +49,26 @@ impl Activity<'_> {
                 let result = df_graph::sleep_result(*seconds).to_string();
                 self.wait(None, Some(*seconds), None, result).await
             }
-            Kind::WaitSchedule { cron } => {
-                match df_graph::next_match(cron, Utc::now()) {
-                    Ok(at) => {
-                        let due = at.map(|at| at.to_rfc3339());
-                        self.wait(None, None, due, df_graph::schedule_result().to_string()).await
-                    }
-                    Err(error) => self.failed(error.to_string(), Some("22023")).await,
+            Kind::WaitSchedule { cron } => match df_graph::next_match(cron, Utc::now()) {
+                Ok(at) => {
+                    let due = at.map(|at| at.to_rfc3339());
+                    self.wait(None, None, due, df_graph::schedule_result().to_string())
+                        .await
                 }
-            }
-            Kind::Signal { name, timeout_seconds } => {
+                Err(error) => self.failed(error.to_string(), Some("22023")).await,
+            },
+            Kind::Signal {
+                name,
+                timeout_seconds,
+            } => {
                 let result = df_graph::signal_timeout_result(name).to_string();
                 self.wait(Some(name), *timeout_seconds, None, result).await
             }
             Kind::Break { value } => self.break_value(value.as_deref()).await,
-            Kind::If { condition: Condition::HasRows { result_name }, .. } => {
-                self.has_rows(result_name).await
-            }
+            Kind::If {
+                condition: Condition::HasRows { result_name },
+                ..
+            } => self.has_rows(result_name).await,
             Kind::Http(config) => match self.bound(&request::texts_of(config)).await {
                 Some(bound) => self.http(request::build(config, &bound)).await,
                 None => LeafReply::Stopped,
@@ -82,7 +85,13 @@ impl Activity<'_> {
 
     /// Applies what the planned end of a construct implies.
     pub async fn settle(&self) -> LeafReply {
-        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+        let effect = self
+            .plan
+            .scope
+            .on_done
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
         let mut entry = self.entry("settle", &effect);
         match &self.plan.end {
             Some(End::Done(result) | End::Break(result)) => {
@@ -117,7 +126,9 @@ impl Activity<'_> {
     }
 
     async fn sql(&self, query: &str, timeout_seconds: Option<f64>) -> LeafReply {
-        let Some(bound) = self.bound(&[query]).await else { return LeafReply::Stopped };
+        let Some(bound) = self.bound(&[query]).await else {
+            return LeafReply::Stopped;
+        };
         let sql = match df_graph::substitute_sql(query, &bound) {
             Ok(sql) => sql,
             Err(error) => return self.failed(error.to_string(), Some("22023")).await,
@@ -127,7 +138,13 @@ impl Activity<'_> {
         if outside || self.loaded.assignment.database.is_some() {
             return self
                 .at_least_once(|attempt| {
-                    self.backend.run_outside(&self.loaded.assignment, &sql, timeout, attempt, self.cancel)
+                    self.backend.run_outside(
+                        &self.loaded.assignment,
+                        &sql,
+                        timeout,
+                        attempt,
+                        self.cancel,
+                    )
                 })
                 .await;
         }
@@ -140,10 +157,17 @@ impl Activity<'_> {
             timeout,
             may_retry: &|_| false,
         };
-        match self.backend.run_sql(&self.loaded.assignment, leaf, self.cancel).await {
+        match self
+            .backend
+            .run_sql(&self.loaded.assignment, leaf, self.cancel)
+            .await
+        {
             LeafEnd::Completed(result) => self.completed(&result),
             LeafEnd::Failed(failure) | LeafEnd::Unrecorded(failure) => {
-                self.noted_failure(Failure { path: self.run_path.to_owned(), ..failure })
+                self.noted_failure(Failure {
+                    path: self.run_path.to_owned(),
+                    ..failure
+                })
             }
             LeafEnd::AlreadyRecorded => self.adopt().await,
             LeafEnd::Refused(refused) => refusal(refused),
@@ -167,7 +191,9 @@ impl Activity<'_> {
                 sqlstate: recorded.sqlstate,
                 path: self.run_path.to_owned(),
             }),
-            Some("decided") => LeafReply::Completed { truth: recorded.turn.map(|turn| turn != 0) },
+            Some("decided") => LeafReply::Completed {
+                truth: recorded.turn.map(|turn| turn != 0),
+            },
             _ => LeafReply::Stopped,
         }
     }
@@ -179,7 +205,13 @@ impl Activity<'_> {
         due: Option<String>,
         result: String,
     ) -> LeafReply {
-        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+        let effect = self
+            .plan
+            .scope
+            .on_done
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
         let entry = Entry {
             ends: effect.ends.then_some("completed"),
             signal: signal.map(str::to_owned),
@@ -189,11 +221,16 @@ impl Activity<'_> {
             ..self.entry("wait", &effect)
         };
         // Registered before it is asked, so that a nudge that overtakes the answer finds it.
-        let pending = PendingWait { orchestration: self.orchestration.to_owned(), due: None };
+        let pending = PendingWait {
+            orchestration: self.orchestration.to_owned(),
+            due: None,
+        };
         self.loaded.begin_wait(self.run_path, pending.clone());
         match self.record(entry).await {
             Ok(recorded) if recorded.outcome == "waiting" => {
-                let left = recorded.remaining_seconds.map(|left| left.clamp(0.0, MAX_WAIT_SECONDS));
+                let left = recorded
+                    .remaining_seconds
+                    .map(|left| left.clamp(0.0, MAX_WAIT_SECONDS));
                 let due = left.and_then(|left| {
                     tokio::time::Instant::now().checked_add(Duration::from_secs_f64(left))
                 });
@@ -216,11 +253,18 @@ impl Activity<'_> {
     async fn break_value(&self, value: Option<&str>) -> LeafReply {
         if !self.plan.scope.in_loop {
             let failure = walk::break_outside_loop(self.run_path);
-            return self.failed(failure.message, failure.sqlstate.as_deref()).await;
+            return self
+                .failed(failure.message, failure.sqlstate.as_deref())
+                .await;
         }
         let text = value.unwrap_or_default();
-        let Some(bound) = self.bound(&[text]).await else { return LeafReply::Stopped };
-        match value.map(|text| df_graph::substitute_json_text(text, &bound)).transpose() {
+        let Some(bound) = self.bound(&[text]).await else {
+            return LeafReply::Stopped;
+        };
+        match value
+            .map(|text| df_graph::substitute_json_text(text, &bound))
+            .transpose()
+        {
             Ok(value) => {
                 let result = df_graph::break_value(value.as_deref()).to_string();
                 self.record_completed(result, None).await
@@ -234,10 +278,13 @@ impl Activity<'_> {
             let message = format!("no result is named {name} where the IF asks for its rows");
             return self.failed(message, Some("22023")).await;
         };
-        let Some(text) = self.result_text(result).await else { return LeafReply::Stopped };
+        let Some(text) = self.result_text(result).await else {
+            return LeafReply::Stopped;
+        };
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         let has_rows = df_graph::has_rows(&value);
-        self.record_completed("null".to_owned(), Some(i32::from(has_rows))).await
+        self.record_completed("null".to_owned(), Some(i32::from(has_rows)))
+            .await
     }
 
     async fn http(&self, request: Result<HttpLeaf, String>) -> LeafReply {
@@ -245,7 +292,8 @@ impl Activity<'_> {
             Ok(request) => {
                 self.at_least_once(|_| {
                     let on = &self.loaded.assignment;
-                    self.backend.send_http(on, self.run_path, request.clone(), self.cancel)
+                    self.backend
+                        .send_http(on, self.run_path, request.clone(), self.cancel)
                 })
                 .await
             }
@@ -275,14 +323,27 @@ impl Activity<'_> {
         }
         match acted {
             Ok(result) => self.record_completed(result, None).await,
-            Err(failure) => self.failed(failure.message, failure.sqlstate.as_deref()).await,
+            Err(failure) => {
+                self.failed(failure.message, failure.sqlstate.as_deref())
+                    .await
+            }
         }
     }
 
     async fn record_completed(&self, result: String, turn: Option<i32>) -> LeafReply {
-        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+        let effect = self
+            .plan
+            .scope
+            .on_done
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
         let entry = Entry {
-            status: Some(if turn.is_some() { "decided" } else { "completed" }),
+            status: Some(if turn.is_some() {
+                "decided"
+            } else {
+                "completed"
+            }),
             result: raw(result.clone()),
             turn,
             attempt: Some(1),
@@ -296,7 +357,9 @@ impl Activity<'_> {
                 Some(turn) => {
                     self.note_checkpoints();
                     self.loaded.record(self.run_path, Run::Decided(turn));
-                    LeafReply::Completed { truth: Some(turn != 0) }
+                    LeafReply::Completed {
+                        truth: Some(turn != 0),
+                    }
                 }
                 None => self.completed(&result),
             },
@@ -306,7 +369,13 @@ impl Activity<'_> {
 
     /// Records that the leaf failed before or without a statement of the user's.
     async fn failed(&self, message: String, sqlstate: Option<&str>) -> LeafReply {
-        let effect = self.plan.scope.on_failed.as_deref().cloned().unwrap_or_default();
+        let effect = self
+            .plan
+            .scope
+            .on_failed
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
         let failure = Failure {
             message,
             sqlstate: sqlstate.map(str::to_owned),
@@ -330,7 +399,9 @@ impl Activity<'_> {
 
     fn completed(&self, result: &str) -> LeafReply {
         let truth = self.run_path.contains("condition_node").then(|| {
-            serde_json::from_str(result).map(|value: Value| df_graph::truth(&value)).unwrap_or(false)
+            serde_json::from_str(result)
+                .map(|value: Value| df_graph::truth(&value))
+                .unwrap_or(false)
         });
         self.note_checkpoints();
         self.loaded.keep_result(self.run_path, result);
@@ -340,14 +411,16 @@ impl Activity<'_> {
 
     fn noted_failure(&self, failure: Failure) -> LeafReply {
         self.note_checkpoints();
-        self.loaded.record(self.run_path, Run::Failed(failure.clone()));
+        self.loaded
+            .record(self.run_path, Run::Failed(failure.clone()));
         LeafReply::Failed(failure)
     }
 
     fn note_checkpoints(&self) {
         for checkpoint in self.plan.scope.checkpoints.iter() {
             let names = serde_json::from_value(checkpoint.names.clone()).unwrap_or_default();
-            self.loaded.pass_checkpoint(&checkpoint.path, checkpoint.turn, names, &checkpoint.keep);
+            self.loaded
+                .pass_checkpoint(&checkpoint.path, checkpoint.turn, names, &checkpoint.keep);
         }
     }
 
@@ -367,7 +440,11 @@ impl Activity<'_> {
             within: within.iter().map(|(path, _)| path.clone()).collect(),
             turns: within.iter().map(|(_, turn)| *turn).collect(),
             decides: effect.decides.clone(),
-            checkpoints: if op == "wait" { self.checkpoints() } else { None },
+            checkpoints: if op == "wait" {
+                self.checkpoints()
+            } else {
+                None
+            },
             ..Entry::default()
         }
     }
@@ -384,7 +461,14 @@ impl Activity<'_> {
 
     /// The bindings that these texts need, their results loaded. `None` once cancelled.
     async fn bound(&self, texts: &[&str]) -> Option<Bound> {
-        Bound::load(self.backend, self.loaded, &self.plan.names, texts, self.cancel).await
+        Bound::load(
+            self.backend,
+            self.loaded,
+            &self.plan.names,
+            texts,
+            self.cancel,
+        )
+        .await
     }
 
     async fn result_text(&self, result: &ResultRef) -> Option<String> {

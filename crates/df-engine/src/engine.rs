@@ -38,7 +38,11 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        EngineConfig { walkers: 2, concurrent_leaves: 256, linger: Duration::from_secs(1) }
+        EngineConfig {
+            walkers: 2,
+            concurrent_leaves: 256,
+            linger: Duration::from_secs(1),
+        }
     }
 }
 
@@ -46,12 +50,24 @@ impl Default for EngineConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The walk is over: the instance has ended, or may no longer be walked here.
-    Ended { instance: String, epoch: i64, stopped: bool },
+    Ended {
+        instance: String,
+        epoch: i64,
+        stopped: bool,
+    },
     /// The instance only waits and has left memory; these waits are pending.
-    Idle { instance: String, epoch: i64, waits: Vec<String> },
+    Idle {
+        instance: String,
+        epoch: i64,
+        waits: Vec<String>,
+    },
     /// The engine lost its way (not the workflow's failure): rebuild the instance from what is
     /// recorded.
-    Broken { instance: String, epoch: i64, why: String },
+    Broken {
+        instance: String,
+        epoch: i64,
+        why: String,
+    },
 }
 
 /// Why the engine refused a call.
@@ -144,10 +160,17 @@ impl Engine {
             }
             all.insert(root.clone(), loaded);
         }
-        let started = self.shared.client.start_orchestration(&root, WORKFLOW, "").await;
+        let started = self
+            .shared
+            .client
+            .start_orchestration(&root, WORKFLOW, "")
+            .await;
         started.map_err(|error| {
             self.shared.loaded.lock().remove(&root);
-            Error::Refused { instance, why: error.to_string() }
+            Error::Refused {
+                instance,
+                why: error.to_string(),
+            }
         })
     }
 
@@ -170,7 +193,10 @@ impl Engine {
 
     /// Whether an instance is in memory under this epoch.
     pub fn holds(&self, instance: &str, epoch: i64) -> bool {
-        self.shared.loaded.lock().contains_key(&root_id(instance, epoch))
+        self.shared
+            .loaded
+            .lock()
+            .contains_key(&root_id(instance, epoch))
     }
 
     /// How many instances are in memory.
@@ -181,7 +207,9 @@ impl Engine {
     /// The instances in memory, with their epochs.
     pub fn loaded(&self) -> Vec<(String, i64)> {
         let all = self.shared.loaded.lock();
-        all.values().map(|l| (l.assignment.instance.clone(), l.assignment.epoch)).collect()
+        all.values()
+            .map(|l| (l.assignment.instance.clone(), l.assignment.epoch))
+            .collect()
     }
 
     /// Drops every instance, as losing the engine would.
@@ -224,7 +252,11 @@ impl Shared {
         }
         if let Some(wait) = loaded.take_wait(path) {
             let queue = walk::wake_queue(path);
-            if let Err(error) = self.client.enqueue_event(&wait.orchestration, &queue, "").await {
+            if let Err(error) = self
+                .client
+                .enqueue_event(&wait.orchestration, &queue, "")
+                .await
+            {
                 tracing::warn!(instance = %loaded.assignment.instance, %error, "nudge was refused");
             }
         }
@@ -264,9 +296,12 @@ fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
         .register(walk::LEAF, move |ctx: ActivityContext, run_path: String| {
             run_activity(for_leaf.clone(), ctx, run_path, walk::LEAF)
         })
-        .register(walk::SETTLE, move |ctx: ActivityContext, run_path: String| {
-            run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
-        })
+        .register(
+            walk::SETTLE,
+            move |ctx: ActivityContext, run_path: String| {
+                run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
+            },
+        )
         .build()
 }
 
@@ -292,8 +327,13 @@ async fn run_activity(
         plan: &plan,
         cancel: &cancel,
     };
-    let work =
-        async { if name == walk::LEAF { activity.leaf().await } else { activity.settle().await } };
+    let work = async {
+        if name == walk::LEAF {
+            activity.leaf().await
+        } else {
+            activity.settle().await
+        }
+    };
     tokio::pin!(work);
     // A race's loser is cancelled by the engine: its statement should end soon, too.
     let reply = tokio::select! {
@@ -312,43 +352,53 @@ async fn run_activity(
 fn orchestrations(shared: &Arc<Shared>) -> OrchestrationRegistry {
     let (for_root, for_branch) = (shared.clone(), shared.clone());
     OrchestrationRegistry::builder()
-        .register(WORKFLOW, move |ctx: OrchestrationContext, _input: String| {
-            let shared = for_root.clone();
-            async move {
-                let Some(loaded) = shared.get(root_of(&ctx.instance_id())) else {
-                    return Ok("stopped".to_owned());
-                };
-                let walk = Walk::new(ctx.clone(), loaded);
-                let names = Arc::default();
-                let outcome = walk.node(0, "root".to_owned(), names, Scope::root()).await;
-                match outcome.end {
-                    End::Continue => ctx.continue_as_new("").await,
-                    End::Stopped | End::Lost => Ok("stopped".to_owned()),
-                    End::Done(_) | End::Failed(_) | End::Break(_) => Ok("ended".to_owned()),
+        .register(
+            WORKFLOW,
+            move |ctx: OrchestrationContext, _input: String| {
+                let shared = for_root.clone();
+                async move {
+                    let Some(loaded) = shared.get(root_of(&ctx.instance_id())) else {
+                        return Ok("stopped".to_owned());
+                    };
+                    let walk = Walk::new(ctx.clone(), loaded);
+                    let names = Arc::default();
+                    let outcome = walk.node(0, "root".to_owned(), names, Scope::root()).await;
+                    match outcome.end {
+                        End::Continue => ctx.continue_as_new("").await,
+                        End::Stopped | End::Lost => Ok("stopped".to_owned()),
+                        End::Done(_) | End::Failed(_) | End::Break(_) => Ok("ended".to_owned()),
+                    }
                 }
-            }
-        })
-        .register(walk::BRANCH, move |ctx: OrchestrationContext, _input: String| {
-            let shared = for_branch.clone();
-            async move {
-                let id = ctx.instance_id();
-                let Some(loaded) = shared.get(root_of(&id)) else {
-                    return Err("stopped".to_owned());
-                };
-                let Some(branch) = loaded.branch(&id) else {
-                    return Err("stopped".to_owned());
-                };
-                let walk = Walk::new(ctx.clone(), loaded.clone());
-                let walks = branch.branches.iter().map(|(node, at, scope)| {
-                    walk.node(*node, at.clone(), branch.names.clone(), scope.clone())
-                });
-                let outcomes: Vec<Outcome> = ctx.join(walks.collect()).await;
-                if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
-                    return ctx.continue_as_new("").await;
+            },
+        )
+        .register(
+            walk::BRANCH,
+            move |ctx: OrchestrationContext, _input: String| {
+                let shared = for_branch.clone();
+                async move {
+                    let id = ctx.instance_id();
+                    let Some(loaded) = shared.get(root_of(&id)) else {
+                        return Err("stopped".to_owned());
+                    };
+                    let Some(branch) = loaded.branch(&id) else {
+                        return Err("stopped".to_owned());
+                    };
+                    let walk = Walk::new(ctx.clone(), loaded.clone());
+                    let walks = branch.branches.iter().map(|(node, at, scope)| {
+                        walk.node(*node, at.clone(), branch.names.clone(), scope.clone())
+                    });
+                    let outcomes: Vec<Outcome> = ctx.join(walks.collect()).await;
+                    if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
+                        return ctx.continue_as_new("").await;
+                    }
+                    let told: Vec<_> = outcomes
+                        .into_iter()
+                        .map(|outcome| walk.tell(outcome))
+                        .collect();
+                    serde_json::to_string(&told).map_err(|error| error.to_string())
                 }
-                serde_json::to_string(&outcomes).map_err(|error| error.to_string())
-            }
-        })
+            },
+        )
         .build()
 }
 
@@ -397,12 +447,22 @@ async fn unload_if_idle(shared: &Arc<Shared>, root: &str) -> Option<Instant> {
     *unloaded = true;
     loaded.cancel.cancel();
     shared.loaded.lock().remove(root);
-    let Assignment { instance, epoch, .. } = loaded.assignment.clone();
+    let Assignment {
+        instance, epoch, ..
+    } = loaded.assignment.clone();
     shared.send(if waits.is_empty() {
         let why = "it came to rest without waiting for anything".to_owned();
-        Event::Broken { instance, epoch, why }
+        Event::Broken {
+            instance,
+            epoch,
+            why,
+        }
     } else {
-        Event::Idle { instance, epoch, waits }
+        Event::Idle {
+            instance,
+            epoch,
+            waits,
+        }
     });
     None
 }
@@ -431,12 +491,20 @@ async fn watch_terminal(shared: Arc<Shared>, mut terminals: UnboundedReceiver<Te
             continue;
         };
         shared.unload(&terminal.root, &loaded).await;
-        let Assignment { instance, epoch, .. } = loaded.assignment.clone();
+        let Assignment {
+            instance, epoch, ..
+        } = loaded.assignment.clone();
         shared.send(match terminal.status {
-            TerminalStatus::Completed => {
-                Event::Ended { instance, epoch, stopped: terminal.output == "stopped" }
-            }
-            TerminalStatus::Failed => Event::Broken { instance, epoch, why: terminal.output },
+            TerminalStatus::Completed => Event::Ended {
+                instance,
+                epoch,
+                stopped: terminal.output == "stopped",
+            },
+            TerminalStatus::Failed => Event::Broken {
+                instance,
+                epoch,
+                why: terminal.output,
+            },
         });
     }
 }

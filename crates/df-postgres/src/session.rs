@@ -66,7 +66,10 @@ impl Session {
             if broken {
                 self.forget(&connected).await;
             } else if !class(&error).is_retryable() {
-                return Err(Error::Database { doing: sql.to_owned(), source: error });
+                return Err(Error::Database {
+                    doing: sql.to_owned(),
+                    source: error,
+                });
             }
             tracing::warn!(error = %describe(&error), "a call to df failed; trying again");
             self.pause(&mut delays).await?;
@@ -93,7 +96,10 @@ impl Session {
 
     async fn pause(&self, delays: &mut Delays) -> Result<(), Error> {
         let pause = delays.next_delay().unwrap_or(Duration::from_secs(5));
-        self.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.ok_or(Error::Cancelled)
+        self.shutdown
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .ok_or(Error::Cancelled)
     }
 
     async fn connected(&self) -> Result<Arc<Connected>, Error> {
@@ -105,14 +111,20 @@ impl Session {
         }
         let client = connect_when_up(&self.options, &self.policy, &self.shutdown).await?;
         self.connections.fetch_add(1, Ordering::Relaxed);
-        let connected = Arc::new(Connected { client, statements: Default::default() });
+        let connected = Arc::new(Connected {
+            client,
+            statements: Default::default(),
+        });
         *current = Some(connected.clone());
         Ok(connected)
     }
 
     async fn forget(&self, broken: &Arc<Connected>) {
         let mut current = self.current.lock().await;
-        if current.as_ref().is_some_and(|connected| Arc::ptr_eq(connected, broken)) {
+        if current
+            .as_ref()
+            .is_some_and(|connected| Arc::ptr_eq(connected, broken))
+        {
             *current = None;
         }
     }

@@ -40,11 +40,23 @@ pub struct RecordedRun {
 pub enum Event {
     /// The walk is over; `stopped` when it was refused rather than ended: the instance is somebody
     /// else's, or has ended, or is to be rebuilt.
-    Ended { instance: String, epoch: i64, stopped: bool },
+    Ended {
+        instance: String,
+        epoch: i64,
+        stopped: bool,
+    },
     /// The instance only waits, for these run paths, and has left memory.
-    Idle { instance: String, epoch: i64, waits: Vec<String> },
+    Idle {
+        instance: String,
+        epoch: i64,
+        waits: Vec<String>,
+    },
     /// The engine lost its way: rebuild the instance.
-    Broken { instance: String, epoch: i64, why: String },
+    Broken {
+        instance: String,
+        epoch: i64,
+        why: String,
+    },
 }
 
 /// An engine, as a relay sees it.

@@ -49,9 +49,19 @@ pub async fn take(
         .await?;
     let incarnation = rows[0].get(0);
     let (lost, beat) = (end.child_token(), Arc::new(Notify::new()));
-    let keeper = Keeper { session, incarnation, lease, lost: lost.clone(), beat: beat.clone() };
+    let keeper = Keeper {
+        session,
+        incarnation,
+        lease,
+        lost: lost.clone(),
+        beat: beat.clone(),
+    };
     tokio::spawn(keeper.keep(asked + lease));
-    Ok(Lease { incarnation, lost, beat })
+    Ok(Lease {
+        incarnation,
+        lost,
+        beat,
+    })
 }
 
 struct Keeper {
@@ -65,7 +75,13 @@ struct Keeper {
 impl Keeper {
     /// Renews the lease until it is lost; `until` is when it runs out.
     async fn keep(self, mut until: Instant) {
-        let Keeper { session, incarnation, lease, lost, beat } = self;
+        let Keeper {
+            session,
+            incarnation,
+            lease,
+            lost,
+            beat,
+        } = self;
         let mut server: Option<(ServerRun, i64)> = None;
         loop {
             let sent = Instant::now();

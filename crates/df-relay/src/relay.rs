@@ -109,7 +109,10 @@ impl Relay {
     /// owner's to finish, before or after.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
         if self.config.listen {
-            let options = self.options.clone().with_application_name("df-relay listen");
+            let options = self
+                .options
+                .clone()
+                .with_application_name("df-relay listen");
             tokio::spawn(wake::listen(options, self.wake.clone(), shutdown.clone()));
         }
         while !shutdown.is_cancelled() {
@@ -127,7 +130,12 @@ impl Relay {
             self.options.clone().with_application_name("df-relay lease"),
             self.parts.clone(),
         ));
-        let taken = lease::take(beats, self.config.lease, self.config.poll_interval, &self.parts);
+        let taken = lease::take(
+            beats,
+            self.config.lease,
+            self.config.poll_interval,
+            &self.parts,
+        );
         let Some(lease) = shutdown.run_until_cancelled(taken).await else {
             return Ok(());
         };
@@ -141,7 +149,9 @@ impl Relay {
             self.parking.clear();
             self.missing.clear();
             // What the old incarnation owned is claimed again, by whoever is first.
-            self.session.insist("select df.relay_release($1)", &[&lease.incarnation]).await?;
+            self.session
+                .insist("select df.relay_release($1)", &[&lease.incarnation])
+                .await?;
         }
         drained
     }
@@ -155,7 +165,10 @@ impl Relay {
         let row = client
             .query_one("select df.relay_release($1)", &[&incarnation])
             .await
-            .map_err(|source| PostgresError::Database { doing: "hand over".to_owned(), source })?;
+            .map_err(|source| PostgresError::Database {
+                doing: "hand over".to_owned(),
+                source,
+            })?;
         Ok(row.get(0))
     }
 
@@ -188,7 +201,11 @@ impl Relay {
             }
             self.park(incarnation).await?;
             let room = self.room();
-            let claimed = if room > 0 { self.claim(incarnation, room).await? } else { 0 };
+            let claimed = if room > 0 {
+                self.claim(incarnation, room).await?
+            } else {
+                0
+            };
             let delivered = self.deliver(incarnation).await?;
             backlog = if room > 0 { claimed >= room } else { backlog };
             let now = Instant::now();
@@ -219,7 +236,11 @@ impl Relay {
                 }
                 self.until_next_wake().await?
             };
-            let pause = if self.parking.is_empty() { pause } else { pause.min(LOCKED_PAUSE) };
+            let pause = if self.parking.is_empty() {
+                pause
+            } else {
+                pause.min(LOCKED_PAUSE)
+            };
             let until = (now + pause).min(next_take_over).min(next_compare);
             if !self.sleep(until, &lease.lost, shutdown, backlog).await {
                 return Ok(());
@@ -258,19 +279,38 @@ impl Relay {
 
     fn note(&mut self, event: Event) {
         match event {
-            Event::Ended { instance, stopped: false, .. } => {
+            Event::Ended {
+                instance,
+                stopped: false,
+                ..
+            } => {
                 self.rebuilt.remove(&instance);
             }
-            Event::Ended { instance, epoch, .. } => {
+            Event::Ended {
+                instance, epoch, ..
+            } => {
                 // Usually it has ended, or is somebody else's; giving it back then changes nothing.
                 tracing::debug!(instance, epoch, "walk was stopped");
                 self.rebuild(instance, epoch);
             }
-            Event::Idle { instance, epoch, waits } => {
+            Event::Idle {
+                instance,
+                epoch,
+                waits,
+            } => {
                 self.rebuilt.remove(&instance);
-                self.parking.push(Parked { instance, epoch, waits, delay: None });
+                self.parking.push(Parked {
+                    instance,
+                    epoch,
+                    waits,
+                    delay: None,
+                });
             }
-            Event::Broken { instance, epoch, why } => {
+            Event::Broken {
+                instance,
+                epoch,
+                why,
+            } => {
                 tracing::warn!(instance, epoch, why, "engine lost its way; rebuilding");
                 self.rebuild(instance, epoch);
             }
@@ -289,13 +329,21 @@ impl Relay {
             n => f64::from(n - 1).exp2().min(MAX_REBUILD_DELAY_SECONDS),
         };
         *times = times.saturating_add(1);
-        self.parking.push(Parked { instance, epoch, waits: Vec::new(), delay: Some(delay) });
+        self.parking.push(Parked {
+            instance,
+            epoch,
+            waits: Vec::new(),
+            delay: Some(delay),
+        });
     }
 
     /// How many instances may be claimed now: whole batches, so that a full relay does not claim
     /// one by one.
     fn room(&self) -> usize {
-        let room = self.config.max_instances.saturating_sub(self.engine.loaded_count());
+        let room = self
+            .config
+            .max_instances
+            .saturating_sub(self.engine.loaded_count());
         if room < self.config.batch.min(self.config.max_instances) / 2 {
             0
         } else {
@@ -304,14 +352,21 @@ impl Relay {
     }
 
     async fn set_idle(&self, idle: bool) -> Result<(), PostgresError> {
-        self.session.insist("select df.relay_set_idle($1)", &[&idle]).await.map(drop)
+        self.session
+            .insist("select df.relay_set_idle($1)", &[&idle])
+            .await
+            .map(drop)
     }
 
     async fn until_next_wake(&self) -> Result<Duration, PostgresError> {
-        let rows = self.session.insist("select df.relay_next_wake()", &[]).await?;
+        let rows = self
+            .session
+            .insist("select df.relay_next_wake()", &[])
+            .await?;
         let seconds: Option<f64> = rows[0].get(0);
-        let next =
-            seconds.map_or(Duration::MAX, |left| Duration::from_secs_f64(left.clamp(0.0, 1e6)));
+        let next = seconds.map_or(Duration::MAX, |left| {
+            Duration::from_secs_f64(left.clamp(0.0, 1e6))
+        });
         Ok(next.min(self.config.poll_interval))
     }
 
@@ -356,16 +411,19 @@ impl Relay {
             )
             .await?;
         for row in rows {
-            recorded.entry(row.get("instance_id")).or_default().push(RecordedRun {
-                run_path: row.get("run_path"),
-                status: row.get("status"),
-                turn: row.get("turn"),
-                attempt: row.get("attempt"),
-                truth: row.get("truth"),
-                error: row.get("error"),
-                sqlstate: row.get("sqlstate"),
-                detail: row.get("detail"),
-            });
+            recorded
+                .entry(row.get("instance_id"))
+                .or_default()
+                .push(RecordedRun {
+                    run_path: row.get("run_path"),
+                    status: row.get("status"),
+                    turn: row.get("turn"),
+                    attempt: row.get("attempt"),
+                    truth: row.get("truth"),
+                    error: row.get("error"),
+                    sqlstate: row.get("sqlstate"),
+                    detail: row.get("detail"),
+                });
         }
         Ok(recorded)
     }
@@ -379,7 +437,10 @@ impl Relay {
         let instance: String = row.get("instance_id");
         let epoch: i64 = row.get("epoch");
         let role: u32 = row.get("submitted_by");
-        let graph = self.graphs.get(&self.session, row.get("graph_id"), role).await?;
+        let graph = self
+            .graphs
+            .get(&self.session, row.get("graph_id"), role)
+            .await?;
         let vars: Option<String> = row.get("vars");
         let vars = vars.map_or(Ok(BTreeMap::new()), |text| {
             serde_json::from_str(&text)
@@ -398,13 +459,22 @@ impl Relay {
                     graph,
                 };
                 if let Err(why) = self.engine.load(claim, recorded).await {
-                    self.note(Event::Broken { instance, epoch, why });
+                    self.note(Event::Broken {
+                        instance,
+                        epoch,
+                        why,
+                    });
                 }
                 return Ok(());
             }
             (Err(why), _) | (_, Err(why)) => why,
         };
-        tracing::warn!(instance, epoch, why = refused, "instance can never run; failing it");
+        tracing::warn!(
+            instance,
+            epoch,
+            why = refused,
+            "instance can never run; failing it"
+        );
         self.session
             .insist(
                 "select df.relay_fail($1, $2, $3, $4, $5)",
@@ -428,7 +498,9 @@ impl Relay {
                 "cancel" => self.engine.stop(&instance, None).await,
                 _ => {
                     let woken: Option<Vec<String>> = row.get(2);
-                    self.engine.nudge(&instance, &woken.unwrap_or_default()).await;
+                    self.engine
+                        .nudge(&instance, &woken.unwrap_or_default())
+                        .await;
                 }
             }
         }
@@ -450,17 +522,28 @@ impl Relay {
                 &[&incarnation, &entries.get()],
             )
             .await?;
-        let busy: HashSet<String> =
-            rows.iter().filter(|row| row.get(1)).map(|row| row.get(0)).collect();
-        tracing::debug!(parked = rows.len() - busy.len(), busy = busy.len(), "gave back instances");
-        self.parking.retain(|parked| busy.contains(&parked.instance));
+        let busy: HashSet<String> = rows
+            .iter()
+            .filter(|row| row.get(1))
+            .map(|row| row.get(0))
+            .collect();
+        tracing::debug!(
+            parked = rows.len() - busy.len(),
+            busy = busy.len(),
+            "gave back instances"
+        );
+        self.parking
+            .retain(|parked| busy.contains(&parked.instance));
         Ok(())
     }
 
     async fn take_over(&self) -> Result<(), PostgresError> {
         loop {
             let limit = self.config.batch as i32;
-            let rows = self.session.insist("select df.relay_take_over($1)", &[&limit]).await?;
+            let rows = self
+                .session
+                .insist("select df.relay_take_over($1)", &[&limit])
+                .await?;
             let freed: i32 = rows[0].get(0);
             if freed > 0 {
                 tracing::info!(freed, "took over instances of relays that are gone");
@@ -479,7 +562,10 @@ impl Relay {
         let held: HashSet<(String, i64)> = self.engine.loaded().into_iter().collect();
         let rows = self
             .session
-            .insist("select instance_id, epoch from df.relay_owned($1)", &[&incarnation])
+            .insist(
+                "select instance_id, epoch from df.relay_owned($1)",
+                &[&incarnation],
+            )
             .await?;
         let owned: HashSet<(String, i64)> =
             rows.iter().map(|row| (row.get(0), row.get(1))).collect();
