@@ -1,6 +1,8 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
 mod dev;
+mod node_timeout;
+mod retry_policy;
 mod service;
 mod sql_files;
 mod support;

@@ -5,7 +5,8 @@ mod binary;
 mod database;
 mod relay;
 mod server;
+mod until;
 
-pub use database::TestDb;
+pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
