@@ -165,8 +165,9 @@ begin
     on conflict (instance_id, run_path) do update
         set status = excluded.status, result = excluded.result, error = excluded.error,
             sqlstate = excluded.sqlstate, attempt = excluded.attempt, epoch = excluded.epoch,
-            turn = excluded.turn, ended_at = excluded.ended_at
-        where r.status = 'intent';
+            turn = excluded.turn, ended_at = excluded.ended_at, due_at = null
+        -- What pauses before its next attempt is a row that this attempt may replace, and no other.
+        where r.status = 'intent' or (r.status = 'waiting' and r.attempt < excluded.attempt);
     if not found then
         return 'exists';
     end if;

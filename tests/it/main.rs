@@ -2,7 +2,9 @@
 
 mod dev;
 mod nesting;
+mod node_timeout;
 mod parking;
+mod retry_policy;
 mod service;
 mod sql_files;
 mod support;

@@ -269,6 +269,7 @@ fn run(recorded: RecordedRun) -> Option<(String, Run)> {
                 .and_then(|text| serde_json::from_str(&text).ok())
                 .unwrap_or_default(),
         },
+        "waiting" => Run::Waiting { attempt },
         _ => Run::Begun { attempt },
     };
     Some((run_path, run))

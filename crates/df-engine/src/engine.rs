@@ -23,6 +23,7 @@ use crate::loaded::{Loaded, Runs};
 use crate::outcome::{End, LeafReply, Outcome};
 use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
 use crate::scope::Scope;
+use crate::timed;
 use crate::walk::{self, Walk};
 
 /// How the engine is sized.
@@ -291,18 +292,14 @@ impl Shared {
 }
 
 fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
-    let (for_leaf, for_settle) = (shared.clone(), shared.clone());
-    ActivityRegistry::builder()
-        .register(walk::LEAF, move |ctx: ActivityContext, run_path: String| {
-            run_activity(for_leaf.clone(), ctx, run_path, walk::LEAF)
-        })
-        .register(
-            walk::SETTLE,
-            move |ctx: ActivityContext, run_path: String| {
-                run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
-            },
-        )
-        .build()
+    let mut registry = ActivityRegistry::builder();
+    for name in [walk::LEAF, walk::SETTLE, walk::TIMER] {
+        let shared = shared.clone();
+        registry = registry.register(name, move |ctx: ActivityContext, run_path: String| {
+            run_activity(shared.clone(), ctx, run_path, name)
+        });
+    }
+    registry.build()
 }
 
 async fn run_activity(
@@ -328,10 +325,10 @@ async fn run_activity(
         cancel: &cancel,
     };
     let work = async {
-        if name == walk::LEAF {
-            activity.leaf().await
-        } else {
-            activity.settle().await
+        match name {
+            walk::LEAF => activity.leaf().await,
+            walk::TIMER => activity.timer().await,
+            _ => activity.settle().await,
         }
     };
     tokio::pin!(work);
@@ -344,7 +341,10 @@ async fn run_activity(
         }
     };
     if reply == LeafReply::Waiting {
-        shared.time(&loaded, &run_path);
+        match name {
+            walk::TIMER => shared.time(&loaded, &timed::timer_path(&run_path)),
+            _ => shared.time(&loaded, &run_path),
+        }
     }
     Ok(reply.encode())
 }

@@ -6,6 +6,7 @@ mod database;
 pub mod effects;
 mod relay;
 mod server;
+mod until;
 mod web;
 mod workflows;
 
