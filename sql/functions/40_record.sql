@@ -45,14 +45,16 @@ $$;
 -- loop's checkpoint has passed the iteration. Call it only in a statement after df.fence.
 create or replace function df.decided_against(p_instance text, p_within text[], p_turns integer[])
     returns boolean
-    language sql volatile
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
-    select exists (
+begin
+    return exists (
         select from unnest(p_within, p_turns) as w(path, turn)
           join df.node_runs r on r.instance_id = p_instance and r.run_path = w.path
          where (r.status = 'decided' and r.turn <> w.turn)
-            or (r.status = 'checkpoint' and r.turn > w.turn))
+            or (r.status = 'checkpoint' and r.turn > w.turn));
+end
 $$;
 
 -- Records that the given races are won by the branch the run stands in. `p_within`/`p_turns` hold
@@ -60,23 +62,26 @@ $$;
 create or replace function df.decide(
     p_instance text, p_epoch bigint, p_within text[], p_turns integer[], p_decides text[])
     returns void
-    language sql volatile
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
+begin
     insert into df.node_runs (instance_id, run_path, status, turn, epoch, ended_at)
     select p_instance, w.path, 'decided', w.turn, p_epoch, clock_timestamp()
       from unnest(p_within, p_turns) as w(path, turn)
      where w.path = any (p_decides)
-    on conflict (instance_id, run_path) do nothing
+    on conflict (instance_id, run_path) do nothing;
+end
 $$;
 
 -- Ends an instance that the caller has locked exclusively.
 create or replace function df.end_instance(
     p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text)
     returns void
-    language sql volatile
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
+begin
     update df.instances i
        set status = p_status,
            result = case when p_status = 'completed' then p_result end,
@@ -86,7 +91,8 @@ create or replace function df.end_instance(
            completed_at = case when p_status = 'completed' then clock_timestamp() end,
            ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
            ending_xid = pg_current_xact_id()
-     where i.id = p_instance and i.ended_at is null
+     where i.id = p_instance and i.ended_at is null;
+end
 $$;
 
 -- Moves loops' checkpoints forward and deletes what they have passed, but for the rows that names

@@ -132,11 +132,13 @@ end
 $$;
 
 create or replace function df.end_wait(p_instance text, p_path text, p_result json) returns void
-    language sql volatile
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
+begin
     update df.node_runs r set status = 'completed', result = p_result, ended_at = clock_timestamp()
-     where r.instance_id = p_instance and r.run_path = p_path and r.status = 'waiting'
+     where r.instance_id = p_instance and r.run_path = p_path and r.status = 'waiting';
+end
 $$;
 
 create or replace function df.signal_result(p_name text, p_data json) returns json

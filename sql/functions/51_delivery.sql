@@ -12,6 +12,7 @@ create or replace function df.relay_claim(p_incarnation uuid, p_limit integer)
 #variable_conflict use_column
 declare
     v_ids text[];
+    v_now timestamptz := df.clock();
 begin
     -- A relay whose lease ran out must not own anything new.
     if not exists (select from df.relays r
@@ -20,7 +21,7 @@ begin
     end if;
     v_ids := array(
         select i.id from df.instances i
-         where i.owner is null and i.ended_at is null and i.wake_at <= df.clock()
+         where i.owner is null and i.ended_at is null and i.wake_at <= v_now
            and i.min_version <= 1
          order by i.wake_at limit p_limit for update skip locked);
     if v_ids = '{}' then

@@ -2,7 +2,9 @@
 
 mod dev;
 mod node_timeout;
+mod operator_control;
 mod retry_policy;
+mod nesting;
 mod service;
 mod sql_files;
 mod support;

@@ -384,7 +384,11 @@ fn orchestrations(shared: &Arc<Shared>) -> OrchestrationRegistry {
                     if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
                         return ctx.continue_as_new("").await;
                     }
-                    serde_json::to_string(&outcomes).map_err(|error| error.to_string())
+                    let told: Vec<_> = outcomes
+                        .into_iter()
+                        .map(|outcome| walk.tell(outcome))
+                        .collect();
+                    serde_json::to_string(&told).map_err(|error| error.to_string())
                 }
             },
         )

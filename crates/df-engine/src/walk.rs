@@ -35,6 +35,8 @@ pub const SETTLE: &str = "settle";
 /// The activity that times a node; its input is the node's run path.
 pub const TIMER: &str = "timer";
 
+/// A branch's outcome, and the truth of its result where it may be a condition's.
+type Told = (Outcome, Option<bool>);
 type Walking<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// One execution of one orchestration over one loaded instance.
@@ -376,15 +378,37 @@ impl Walk {
             .schedule_sub_orchestration_with_id(BRANCH, id.clone(), "")
             .await;
         self.loaded.forget_walk(&id);
-        let outcomes: Vec<Outcome> = reply
+        let told: Vec<Told> = reply
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
-        if outcomes.len() == expected {
-            outcomes
-        } else {
-            vec![Outcome::of(End::Stopped); expected]
+        if told.len() != expected {
+            return vec![Outcome::of(End::Stopped); expected];
         }
+        told.into_iter()
+            .map(|(outcome, truth)| self.hear(outcome, truth))
+            .collect()
+    }
+
+    /// What an orchestration of its own tells its parent: the parent's snapshot may be older than
+    /// the run that a condition of its own comes to stand on.
+    pub fn tell(&self, outcome: Outcome) -> Told {
+        let truth = match &outcome.end {
+            End::Done(result @ ResultRef::Run(_)) | End::Break(result @ ResultRef::Run(_)) => {
+                Some(self.truth(result))
+            }
+            _ => None,
+        };
+        (outcome, truth)
+    }
+
+    fn hear(&self, outcome: Outcome, truth: Option<bool>) -> Outcome {
+        if let (End::Done(ResultRef::Run(path)) | End::Break(ResultRef::Run(path)), Some(truth)) =
+            (&outcome.end, truth)
+        {
+            self.truths.lock().insert(path.clone(), truth);
+        }
+        outcome
     }
 
     /// Applies what the end of a JOIN, or of a LOOP by its condition, implies for what surrounds it.

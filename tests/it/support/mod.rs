@@ -6,7 +6,11 @@ mod database;
 mod relay;
 mod server;
 mod until;
+mod web;
+mod workflows;
 
 pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
+pub use web::{Request, Web};
+pub use workflows::{Ended, Raised, Workflows, literal, refused};
