@@ -1,7 +1,11 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
 mod dev;
+mod errors;
 mod nesting;
+mod node_types;
+mod results;
 mod service;
 mod sql_files;
 mod support;
+mod transactions;
