@@ -1,7 +1,9 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
+mod control;
 mod dev;
 mod errors;
+mod http_nodes;
 mod nesting;
 mod node_types;
 mod results;
