@@ -23,6 +23,7 @@ use crate::loaded::{Loaded, Runs};
 use crate::outcome::{End, LeafReply, Outcome};
 use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
 use crate::scope::Scope;
+use crate::timed;
 use crate::walk::{self, Walk};
 
 /// How the engine is sized.
@@ -116,6 +117,8 @@ impl Engine {
         let (terminal, terminals) = unbounded_channel();
         provider.on_quiet(quiet);
         provider.on_terminal(terminal);
+        let (child_ended, ended_children) = unbounded_channel();
+        provider.on_child_ended(child_ended);
         let shared = Arc::new(Shared {
             backend,
             client: Client::new(provider.clone()),
@@ -135,6 +138,7 @@ impl Engine {
         .await;
         tokio::spawn(watch_quiet(shared.clone(), quiets));
         tokio::spawn(watch_terminal(shared.clone(), terminals));
+        tokio::spawn(watch_children(shared.clone(), ended_children));
         Ok((Engine { shared, runtime }, out))
     }
 
@@ -157,14 +161,18 @@ impl Engine {
             }
             all.insert(root.clone(), loaded);
         }
-        self.shared
+        let started = self
+            .shared
             .client
             .start_orchestration(&root, WORKFLOW, "")
-            .await
-            .map_err(|error| Error::Refused {
+            .await;
+        started.map_err(|error| {
+            self.shared.loaded.lock().remove(&root);
+            Error::Refused {
                 instance,
                 why: error.to_string(),
-            })
+            }
+        })
     }
 
     /// Nudges waits of an instance that may be over. Harmless twice, late or early.
@@ -284,18 +292,14 @@ impl Shared {
 }
 
 fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
-    let (for_leaf, for_settle) = (shared.clone(), shared.clone());
-    ActivityRegistry::builder()
-        .register(walk::LEAF, move |ctx: ActivityContext, run_path: String| {
-            run_activity(for_leaf.clone(), ctx, run_path, walk::LEAF)
-        })
-        .register(
-            walk::SETTLE,
-            move |ctx: ActivityContext, run_path: String| {
-                run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
-            },
-        )
-        .build()
+    let mut registry = ActivityRegistry::builder();
+    for name in [walk::LEAF, walk::SETTLE, walk::TIMER] {
+        let shared = shared.clone();
+        registry = registry.register(name, move |ctx: ActivityContext, run_path: String| {
+            run_activity(shared.clone(), ctx, run_path, name)
+        });
+    }
+    registry.build()
 }
 
 async fn run_activity(
@@ -321,10 +325,10 @@ async fn run_activity(
         cancel: &cancel,
     };
     let work = async {
-        if name == walk::LEAF {
-            activity.leaf().await
-        } else {
-            activity.settle().await
+        match name {
+            walk::LEAF => activity.leaf().await,
+            walk::TIMER => activity.timer().await,
+            _ => activity.settle().await,
         }
     };
     tokio::pin!(work);
@@ -337,7 +341,10 @@ async fn run_activity(
         }
     };
     if reply == LeafReply::Waiting {
-        shared.time(&loaded, &run_path);
+        match name {
+            walk::TIMER => shared.time(&loaded, &timed::timer_path(&run_path)),
+            _ => shared.time(&loaded, &run_path),
+        }
     }
     Ok(reply.encode())
 }
@@ -458,6 +465,16 @@ async fn unload_if_idle(shared: &Arc<Shared>, root: &str) -> Option<Instant> {
         }
     });
     None
+}
+
+/// Forgets branches that have ended: a loop around a JOIN of loops would collect them for ever.
+async fn watch_children(shared: Arc<Shared>, mut ended: UnboundedReceiver<String>) {
+    while let Some(Some(child)) = shared.closed.run_until_cancelled(ended.recv()).await {
+        shared.provider.remove_ended_child(&child);
+        if let Some(loaded) = shared.get(root_of(&child)) {
+            loaded.forget_walk(&child);
+        }
+    }
 }
 
 /// Reports walks that are over, and drops them.

@@ -25,8 +25,12 @@ pub enum Run {
         truth: Option<bool>,
     },
     Failed(Failure),
-    /// A wait, or a request, that has begun.
+    /// A request, or a statement outside a transaction, that has begun.
     Begun {
+        attempt: i32,
+    },
+    /// A wait that has begun; of a step, the pause after this attempt.
+    Waiting {
         attempt: i32,
     },
     /// The branch of a RACE that won, or whether an IF on rows found any.

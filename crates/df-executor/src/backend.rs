@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use df_engine::{
-    Assignment, Backend, Entry, Failure, HttpBody, HttpLeaf, LeafEnd, Recorded, Refused, SqlLeaf,
+    Again, Assignment, Backend, Entry, Failure, HttpBody, HttpLeaf, LeafEnd, Recorded, Refused,
+    SqlLeaf,
 };
 use df_http::{Body, HttpClient, HttpError, HttpPolicy, HttpRequest, Part};
 use df_postgres::{Error, Session};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::logins::Directory;
 use crate::recorder::Recorder;
 use crate::sql_step::{
-    ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, SqlSteps, Step, StepFailure,
+    ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, RetryOn, SqlSteps, Step, StepFailure,
     StepOutcome,
 };
 
@@ -237,7 +238,11 @@ impl Backend for Executor {
             attempt: leaf.attempt,
             fence: &fence,
             statement_timeout: self.settings_timeout(leaf.timeout).await,
-            retry_on: None,
+            retry_on: match leaf.again {
+                Again::Never => None,
+                Again::Any => Some(RetryOn::Any),
+                Again::Sqlstates(states) => Some(RetryOn::Sqlstates(states)),
+            },
             cancel: cancel.clone(),
         };
         match self.run_step(step).await {

@@ -3,8 +3,10 @@
 
 mod binary;
 mod database;
+pub mod effects;
 mod relay;
 mod server;
+mod until;
 mod web;
 mod workflows;
 
