@@ -7,7 +7,6 @@ mod http_nodes;
 mod nesting;
 mod node_timeout;
 mod node_types;
-mod operator_control;
 mod parking;
 mod results;
 mod retry_policy;

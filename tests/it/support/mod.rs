@@ -10,7 +10,7 @@ mod until;
 mod web;
 mod workflows;
 
-pub use database::TestDb;
+pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
 pub use web::Web;
