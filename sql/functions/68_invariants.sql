@@ -62,7 +62,7 @@ create or replace function df.violations_of_runs(p_instance text)
     ), run as materialized (
         select r.*, r.xmin::text as written_by, df.static_path(r.run_path) as path, df.path_turns(r.run_path) as turns,
                regexp_replace(r.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
-          from df.node_runs r where r.instance_id = p_instance
+          from df.node_runs r where r.instance_id = p_instance and r.run_path !~ '\.timeout(\.due)?$'
     ), placed as materialized (
         select r.*, n.shape as node_shape, n.control, n.node_type from run r left join node n on n.path = r.path
     ), inst as materialized (

@@ -1,10 +1,10 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
 mod dev;
+mod nesting;
 mod node_timeout;
 mod operator_control;
 mod retry_policy;
-mod nesting;
 mod service;
 mod sql_files;
 mod support;
