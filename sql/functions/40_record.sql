@@ -13,6 +13,10 @@ create or replace function df.fence(
 declare
     v_inst record;
 begin
+    -- What a relay holds from before a restart or a failover may be ahead of this server.
+    if not df.is_of_this_server_run(p_incarnation) then
+        return 'DF001';
+    end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst

@@ -83,6 +83,7 @@ declare
     v_run    df.node_runs%rowtype;
     v_signal df.signals%rowtype;
     v_due    timestamptz;
+    v_key    text;
 begin
     if v_fence <> 'ok' then
         return v_fence;
@@ -111,6 +112,17 @@ begin
                 perform df.end_wait(p_instance, p_path, df.signal_result(p_signal, v_signal.data));
                 v_run.status := 'completed';
             end if;
+        end if;
+    end if;
+    if v_run.status = 'waiting' and v_run.due_at <= df.clock() and v_run.signal_name is not null then
+        -- A signal that was sent while nobody delivered it has come before the timeout is decided.
+        select s.key into v_key from df.signals s
+         where s.instance_id = p_instance and s.name = v_run.signal_name and s.consumed_at is null
+         order by s.n limit 1;
+        if found then
+            perform df.hand_signal(p_instance, v_key);
+            select * into v_run from df.node_runs r
+             where r.instance_id = p_instance and r.run_path = p_path;
         end if;
     end if;
     if v_run.status = 'waiting' and v_run.due_at <= df.clock() then

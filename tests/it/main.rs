@@ -2,9 +2,11 @@
 
 mod dev;
 mod nesting;
+mod parking;
 mod node_timeout;
 mod operator_control;
 mod retry_policy;
 mod service;
 mod sql_files;
 mod support;
+mod takeover;

@@ -227,9 +227,16 @@ impl df_relay::Engine for EngineOfRelay {
         }
     }
 
-    async fn stop(&self, instance: &str) {
-        let epoch = self.epochs.lock().remove(instance);
-        if let Some(epoch) = epoch {
+    async fn stop(&self, instance: &str, epoch: Option<i64>) {
+        let current = {
+            let mut epochs = self.epochs.lock();
+            let current = epochs.get(instance).copied();
+            if epoch.is_none() || epoch == current {
+                epochs.remove(instance);
+            }
+            current
+        };
+        if let Some(epoch) = epoch.or(current) {
             self.engine.stop(instance, epoch).await;
         }
     }

@@ -117,6 +117,8 @@ impl Engine {
         let (terminal, terminals) = unbounded_channel();
         provider.on_quiet(quiet);
         provider.on_terminal(terminal);
+        let (child_ended, ended_children) = unbounded_channel();
+        provider.on_child_ended(child_ended);
         let shared = Arc::new(Shared {
             backend,
             client: Client::new(provider.clone()),
@@ -136,6 +138,7 @@ impl Engine {
         .await;
         tokio::spawn(watch_quiet(shared.clone(), quiets));
         tokio::spawn(watch_terminal(shared.clone(), terminals));
+        tokio::spawn(watch_children(shared.clone(), ended_children));
         Ok((Engine { shared, runtime }, out))
     }
 
@@ -158,14 +161,18 @@ impl Engine {
             }
             all.insert(root.clone(), loaded);
         }
-        self.shared
+        let started = self
+            .shared
             .client
             .start_orchestration(&root, WORKFLOW, "")
-            .await
-            .map_err(|error| Error::Refused {
+            .await;
+        started.map_err(|error| {
+            self.shared.loaded.lock().remove(&root);
+            Error::Refused {
                 instance,
                 why: error.to_string(),
-            })
+            }
+        })
     }
 
     /// Nudges waits of an instance that may be over. Harmless twice, late or early.
@@ -509,6 +516,16 @@ async fn unload_if_idle(shared: &Arc<Shared>, root: &str) -> Option<Instant> {
         }
     });
     None
+}
+
+/// Forgets branches that have ended: a loop around a JOIN of loops would collect them for ever.
+async fn watch_children(shared: Arc<Shared>, mut ended: UnboundedReceiver<String>) {
+    while let Some(Some(child)) = shared.closed.run_until_cancelled(ended.recv()).await {
+        shared.provider.remove_ended_child(&child);
+        if let Some(loaded) = shared.get(root_of(&child)) {
+            loaded.forget_walk(&child);
+        }
+    }
 }
 
 /// Reports walks that are over, and drops them.

@@ -3,6 +3,7 @@
 
 mod binary;
 mod database;
+pub mod effects;
 mod relay;
 mod server;
 mod until;
