@@ -496,6 +496,8 @@ impl Relay {
             let (kind, instance): (String, String) = (row.get(0), row.get(1));
             match kind.as_str() {
                 "cancel" => self.engine.stop(&instance, None).await,
+                "pause" => self.engine.pause(&instance).await,
+                "resume" => self.engine.resume(&instance).await,
                 _ => {
                     let woken: Option<Vec<String>> = row.get(2);
                     self.engine
