@@ -33,13 +33,15 @@ begin
 end
 $$;
 
--- Ends the instance that the event's submitter owns. Fires for a forged outbox row too, which is
+-- Ends the instance that the event's submitter owns; locks that one row. Fires for a forged outbox row too, which is
 -- then no more than a cancel of one's own instance.
 create or replace function df.apply_cancel() returns trigger
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
 begin
+    -- The lock comes first: a step that commits while this waits has ended before the cancel.
+    perform 1 from df.instances i where i.id = new.instance_id for no key update;
     update df.instances i
        set status = 'cancelled', error = coalesce(new.payload, 'Cancelled by user'),
            ended_at = clock_timestamp(), updated_at = clock_timestamp(),

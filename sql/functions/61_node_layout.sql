@@ -35,8 +35,10 @@ create or replace function df.node_layout(p_instance text, p_graph text, p_resul
                    run_error text, run_result text, truth boolean)
     language sql stable
     set search_path = pg_catalog, pg_temp
-    -- Estimates know nothing of node_tree's size; a nested loop over it would be quadratic.
+    -- Estimates know nothing of node_tree's size; a nested loop over it would be quadratic. One that
+    -- cannot be avoided then looks so dear that it would be compiled first.
     set enable_nestloop = off
+    set jit = off
     as $$
     with placed as (
         select t.*, substr(t.path, length(t.parent) + 2) as segment

@@ -15,13 +15,14 @@
 -- In a loop the latest iteration counts. It is the greatest that a run or the loop's checkpoint
 -- names, or the one after it when that one has ended and the loop goes on.
 
--- p_results false leaves `result` null and reads no results but those of conditions.
+-- p_results false leaves `result` null and reads no results but those of conditions. `reached` says
+-- whether the walk may stand at the node, whatever is recorded there.
 create or replace function df.node_states_of(p_instance text, p_results boolean)
     returns table (path text, id text, parent_id text, node_type text, query text, result_name text,
                    left_node text, right_node text, status text, result json, error text,
                    sqlstate text, inferred_status text, inferred_status_from_ancestor_id text,
                    updated_at timestamptz, attempt integer, run_path text, run_status text,
-                   iteration integer, due_at timestamptz, signal_name text)
+                   iteration integer, due_at timestamptz, signal_name text, reached boolean)
     language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
@@ -243,6 +244,7 @@ begin
         right_node := p_instance || ':' || v_right_path[n];
         run_path := v_run_path[n];
         iteration := v_iter[n];
+        reached := coalesce(v_reached[n], false);
         status := case when v_fresh[n] or v_end[n] is null
                        then case when not coalesce(v_reached[n], false) then 'pending'
                                  when v_stop[n] is null then 'running' else 'cancelled' end
@@ -283,4 +285,10 @@ create or replace function df.node_states(p_instance text)
                    iteration integer, due_at timestamptz, signal_name text)
     language sql stable
     set search_path = pg_catalog, pg_temp
-    as $$ select s.* from df.node_states_of(p_instance, true) s $$;
+    as $$
+    select s.path, s.id, s.parent_id, s.node_type, s.query, s.result_name, s.left_node, s.right_node,
+           s.status, s.result, s.error, s.sqlstate, s.inferred_status,
+           s.inferred_status_from_ancestor_id, s.updated_at, s.attempt, s.run_path, s.run_status,
+           s.iteration, s.due_at, s.signal_name
+      from df.node_states_of(p_instance, true) s
+$$;

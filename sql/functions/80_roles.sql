@@ -6,9 +6,9 @@ create or replace function df.internal_functions() returns setof text
     set search_path = pg_catalog, pg_temp
     as $$
     select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'checkpoint',
-        'record_run', 'record_wait', 'record_settle', 'end_wait', 'hand_signal', 'postpone_event',
+        'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event',
         'raise_refusal', 'apply_cancel', 'wake_relays', 'configure', 'reconcile', 'scram_verifier',
-        'hmac_sha256', 'xor_bytes'])
+        'hmac_sha256', 'xor_bytes', 'server_run', 'is_of_this_server_run'])
 $$;
 
 -- What a granted role may call and touch. One list for grant and revoke.

@@ -20,6 +20,7 @@ begin
                        where p.pronamespace = 'df'::regnamespace and p.proname like 'relay\_%' loop
         execute format('grant execute on function %s to @relay_role@', v_function);
     end loop;
+    perform df.regrant('df_admin', false, false);
     -- What an upgrade has added reaches the roles that were granted before.
     for v_role in select r.rolname, g.include_http, g.with_grant
                     from df.granted_roles g join pg_roles r on r.oid = g.role_oid loop

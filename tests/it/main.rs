@@ -2,7 +2,12 @@
 
 mod dev;
 mod matrix;
+mod nesting;
+mod node_timeout;
+mod parking;
 mod programs;
+mod retry_policy;
 mod service;
 mod sql_files;
 mod support;
+mod takeover;

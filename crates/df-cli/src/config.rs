@@ -4,18 +4,18 @@
 use std::env;
 use std::fmt;
 use std::fs;
-use std::time::Duration;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use df_postgres::{ConnectOptions, RELAY_ROLE};
 use serde::{Deserialize, Serialize};
 
-use crate::service::{ReadySignal, ServiceConfig};
-use crate::tuning::Tuning;
 use crate::command_line::{Command, CommandLine, DatabaseOptions};
 use crate::exit::WrongUsage;
+use crate::service::{ReadySignal, ServiceConfig};
+use crate::tuning::Tuning;
 
 const DEFAULT_LOG_LEVEL: &str = "info";
 const DEFAULT_SHUTDOWN_GRACE_SECONDS: u64 = 30;
@@ -93,7 +93,10 @@ impl Config {
                 .unwrap_or(DEFAULT_SHUTDOWN_GRACE_SECONDS),
             data_dir: given.data_dir.or(file.data_dir),
             port: given.port.or(file.port),
-            tuning: given.relay.unwrap_or_default().or(file.relay.unwrap_or_default()),
+            tuning: given
+                .relay
+                .unwrap_or_default()
+                .or(file.relay.unwrap_or_default()),
         })
     }
 

@@ -37,14 +37,24 @@ pub async fn executor(
         Arc::new(Session::new(options, shutdown.clone()))
     };
     let reads = session("df-relay read");
-    let name = database.database().context("the connection string names no database")?;
+    let name = database
+        .database()
+        .context("the connection string names no database")?;
     let directory = Arc::new(Directory::new(reads.clone(), name.to_owned()));
     let settings = directory.settings().await?;
     let number = |name: &str, default: f64| {
-        settings.get(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+        settings
+            .get(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
     };
-    let rows = reads.insist("select value from df.meta where key = 'installation'", &[]).await?;
-    let installation: String = rows.first().context("df.meta names no installation")?.get(0);
+    let rows = reads
+        .insist("select value from df.meta where key = 'installation'", &[])
+        .await?;
+    let installation: String = rows
+        .first()
+        .context("df.meta names no installation")?
+        .get(0);
     let config = SqlStepsConfig {
         server: server(database),
         pool: PoolLimits {
@@ -61,9 +71,18 @@ pub async fn executor(
         fence_lock_timeout: Duration::from_secs_f64(number("fence_lock_timeout_seconds", 5.0)),
     };
     let steps = SqlSteps::new(config, directory.clone(), directory.clone());
-    let lanes = (0..RECORDING_LANES).map(|_| session("df-relay record")).collect();
+    let lanes = (0..RECORDING_LANES)
+        .map(|_| session("df-relay record"))
+        .collect();
     let http = df_http::HttpClient::new();
-    Ok(Executor::new(steps, http, Recorder::start(lanes), directory, reads, installation))
+    Ok(Executor::new(
+        steps,
+        http,
+        Recorder::start(lanes),
+        directory,
+        reads,
+        installation,
+    ))
 }
 
 fn server(database: &ConnectOptions) -> ConnectConfig {
@@ -80,7 +99,9 @@ fn server(database: &ConnectOptions) -> ConnectConfig {
         },
         roots: database
             .root_certificates()
-            .map_or(RootCertificates::System, |path| RootCertificates::File(path.to_owned())),
+            .map_or(RootCertificates::System, |path| {
+                RootCertificates::File(path.to_owned())
+            }),
         application_name: "df-relay step".to_owned(),
         connect_timeout: CONNECT_TIMEOUT,
         ..ConnectConfig::default()
@@ -117,19 +138,43 @@ async fn translate(
 ) {
     while let Some(event) = events.recv().await {
         let event = match event {
-            df_engine::Event::Ended { instance, epoch, stopped } => {
-                Event::Ended { instance, epoch, stopped }
-            }
-            df_engine::Event::Idle { instance, epoch, waits } => {
-                Event::Idle { instance, epoch, waits }
-            }
-            df_engine::Event::Broken { instance, epoch, why } => {
-                Event::Broken { instance, epoch, why }
-            }
+            df_engine::Event::Ended {
+                instance,
+                epoch,
+                stopped,
+            } => Event::Ended {
+                instance,
+                epoch,
+                stopped,
+            },
+            df_engine::Event::Idle {
+                instance,
+                epoch,
+                waits,
+            } => Event::Idle {
+                instance,
+                epoch,
+                waits,
+            },
+            df_engine::Event::Broken {
+                instance,
+                epoch,
+                why,
+            } => Event::Broken {
+                instance,
+                epoch,
+                why,
+            },
         };
-        let (Event::Ended { instance, epoch, .. }
-        | Event::Idle { instance, epoch, .. }
-        | Event::Broken { instance, epoch, .. }) = &event;
+        let (Event::Ended {
+            instance, epoch, ..
+        }
+        | Event::Idle {
+            instance, epoch, ..
+        }
+        | Event::Broken {
+            instance, epoch, ..
+        }) = &event;
         {
             let mut epochs = epochs.lock();
             if epochs.get(instance) == Some(epoch) {
@@ -146,7 +191,9 @@ async fn translate(
 impl df_relay::Engine for EngineOfRelay {
     async fn load(&self, claim: Claim, recorded: Vec<RecordedRun>) -> Result<(), String> {
         let runs = recorded.into_iter().filter_map(run).collect::<Runs>();
-        self.epochs.lock().insert(claim.instance.clone(), claim.epoch);
+        self.epochs
+            .lock()
+            .insert(claim.instance.clone(), claim.epoch);
         let assignment = Assignment {
             instance: claim.instance,
             epoch: claim.epoch,
@@ -156,7 +203,10 @@ impl df_relay::Engine for EngineOfRelay {
             label: claim.label,
             vars: claim.vars,
         };
-        self.engine.load(assignment, claim.graph, runs).await.map_err(|error| error.to_string())
+        self.engine
+            .load(assignment, claim.graph, runs)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     async fn nudge(&self, instance: &str, run_paths: &[String]) {
@@ -165,9 +215,16 @@ impl df_relay::Engine for EngineOfRelay {
         }
     }
 
-    async fn stop(&self, instance: &str) {
-        let epoch = self.epochs.lock().remove(instance);
-        if let Some(epoch) = epoch {
+    async fn stop(&self, instance: &str, epoch: Option<i64>) {
+        let current = {
+            let mut epochs = self.epochs.lock();
+            let current = epochs.get(instance).copied();
+            if epoch.is_none() || epoch == current {
+                epochs.remove(instance);
+            }
+            current
+        };
+        if let Some(epoch) = epoch.or(current) {
             self.engine.stop(instance, epoch).await;
         }
     }
@@ -188,7 +245,16 @@ impl df_relay::Engine for EngineOfRelay {
 
 /// One recorded row as the walk reads it.
 fn run(recorded: RecordedRun) -> Option<(String, Run)> {
-    let RecordedRun { run_path, status, turn, attempt, truth, error, sqlstate, detail } = recorded;
+    let RecordedRun {
+        run_path,
+        status,
+        turn,
+        attempt,
+        truth,
+        error,
+        sqlstate,
+        detail,
+    } = recorded;
     let run = match status.as_str() {
         "completed" => Run::Completed { truth },
         "failed" => Run::Failed(Failure {
@@ -199,8 +265,11 @@ fn run(recorded: RecordedRun) -> Option<(String, Run)> {
         "decided" => Run::Decided(turn?),
         "checkpoint" => Run::Checkpoint {
             turn: turn?,
-            names: detail.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+            names: detail
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default(),
         },
+        "waiting" => Run::Waiting { attempt },
         _ => Run::Begun { attempt },
     };
     Some((run_path, run))

@@ -23,7 +23,7 @@ use crate::request;
 use crate::walk;
 
 /// The longest wait that the database's clock arithmetic takes, in seconds: some three centuries.
-const MAX_WAIT_SECONDS: f64 = 1e10;
+pub(crate) const MAX_WAIT_SECONDS: f64 = 1e10;
 
 /// One activity call.
 pub struct Activity<'a> {
@@ -43,36 +43,43 @@ impl Activity<'_> {
             return reply;
         }
         let node = &self.loaded.graph.nodes[self.plan.node];
+        let limit = node.timeout_seconds.map(Duration::from_secs_f64);
         match &node.kind {
-            Kind::Sql { query } => self.sql(query, node.timeout_seconds).await,
+            Kind::Sql { query } => self.sql(query, limit).await,
             Kind::Sleep { seconds } => {
                 let result = df_graph::sleep_result(*seconds).to_string();
                 self.wait(None, Some(*seconds), None, result).await
             }
-            Kind::WaitSchedule { cron } => {
-                match df_graph::next_match(cron, Utc::now()) {
-                    Ok(at) => {
-                        let due = at.map(|at| at.to_rfc3339());
-                        self.wait(None, None, due, df_graph::schedule_result().to_string()).await
-                    }
-                    Err(error) => self.failed(error.to_string(), Some("22023")).await,
+            Kind::WaitSchedule { cron } => match df_graph::next_match(cron, Utc::now()) {
+                Ok(at) => {
+                    let due = at.map(|at| at.to_rfc3339());
+                    self.wait(None, None, due, df_graph::schedule_result().to_string())
+                        .await
                 }
-            }
-            Kind::Signal { name, timeout_seconds } => {
+                Err(error) => self.failed(error.to_string(), Some("22023")).await,
+            },
+            Kind::Signal {
+                name,
+                timeout_seconds,
+            } => {
                 let result = df_graph::signal_timeout_result(name).to_string();
                 self.wait(Some(name), *timeout_seconds, None, result).await
             }
             Kind::Break { value } => self.break_value(value.as_deref()).await,
-            Kind::If { condition: Condition::HasRows { result_name }, .. } => {
-                self.has_rows(result_name).await
-            }
+            Kind::If {
+                condition: Condition::HasRows { result_name },
+                ..
+            } => self.has_rows(result_name).await,
             Kind::Http(config) => match self.bound(&request::texts_of(config)).await {
-                Some(bound) => self.http(request::build(config, &bound)).await,
+                Some(bound) => self.http(request::build(config, &bound), limit).await,
                 None => LeafReply::Stopped,
             },
             Kind::HttpMultipart(config) => {
                 match self.bound(&request::texts_of_multipart(config)).await {
-                    Some(bound) => self.http(request::build_multipart(config, &bound)).await,
+                    Some(bound) => {
+                        self.http(request::build_multipart(config, &bound), limit)
+                            .await
+                    }
                     None => LeafReply::Stopped,
                 }
             }
@@ -82,7 +89,13 @@ impl Activity<'_> {
 
     /// Applies what the planned end of a construct implies.
     pub async fn settle(&self) -> LeafReply {
-        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+        let effect = self
+            .plan
+            .scope
+            .on_done
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
         let mut entry = self.entry("settle", &effect);
         match &self.plan.end {
             Some(End::Done(result) | End::Break(result)) => {
@@ -116,35 +129,56 @@ impl Activity<'_> {
         }
     }
 
-    async fn sql(&self, query: &str, timeout_seconds: Option<f64>) -> LeafReply {
-        let Some(bound) = self.bound(&[query]).await else { return LeafReply::Stopped };
+    async fn sql(&self, query: &str, timeout: Option<Duration>) -> LeafReply {
+        let Some(bound) = self.bound(&[query]).await else {
+            return LeafReply::Stopped;
+        };
         let sql = match df_graph::substitute_sql(query, &bound) {
             Ok(sql) => sql,
             Err(error) => return self.failed(error.to_string(), Some("22023")).await,
         };
-        let timeout = timeout_seconds.map(Duration::from_secs_f64);
         let outside = df_graph::transaction_class(&sql) == df_graph::Class::OutsideTransaction;
         if outside || self.loaded.assignment.database.is_some() {
             return self
                 .at_least_once(|attempt| {
-                    self.backend.run_outside(&self.loaded.assignment, &sql, timeout, attempt, self.cancel)
+                    self.backend.run_outside(
+                        &self.loaded.assignment,
+                        &sql,
+                        timeout,
+                        attempt,
+                        self.cancel,
+                    )
                 })
                 .await;
         }
-        let fence = self.plan.scope.fence();
+        let attempt = match self.next_attempt().await {
+            Ok(attempt) => attempt,
+            Err(reply) => return reply,
+        };
+        let mut fence = self.plan.scope.fence();
+        if attempt > 1 {
+            // The first attempt's record has carried them.
+            fence.checkpoints.clear();
+        }
         let leaf = SqlLeaf {
             run_path: self.run_path,
             sql: &sql,
-            attempt: 1,
+            attempt,
             fence: &fence,
             timeout,
-            may_retry: &|_| false,
+            again: self.again(attempt),
         };
-        match self.backend.run_sql(&self.loaded.assignment, leaf, self.cancel).await {
+        match self
+            .backend
+            .run_sql(&self.loaded.assignment, leaf, self.cancel)
+            .await
+        {
             LeafEnd::Completed(result) => self.completed(&result),
-            LeafEnd::Failed(failure) | LeafEnd::Unrecorded(failure) => {
-                self.noted_failure(Failure { path: self.run_path.to_owned(), ..failure })
-            }
+            LeafEnd::Failed(failure) => self.noted_failure(Failure {
+                path: self.run_path.to_owned(),
+                ..failure
+            }),
+            LeafEnd::Unrecorded(failure) => self.pause(attempt, failure).await,
             LeafEnd::AlreadyRecorded => self.adopt().await,
             LeafEnd::Refused(refused) => refusal(refused),
         }
@@ -159,7 +193,7 @@ impl Activity<'_> {
     }
 
     /// Takes what the database says is recorded at this run path.
-    fn take(&self, recorded: Recorded) -> LeafReply {
+    pub(crate) fn take(&self, recorded: Recorded) -> LeafReply {
         match recorded.status.as_deref() {
             Some("completed") => self.completed(recorded.result.as_deref().unwrap_or("null")),
             Some("failed") => self.noted_failure(Failure {
@@ -167,7 +201,9 @@ impl Activity<'_> {
                 sqlstate: recorded.sqlstate,
                 path: self.run_path.to_owned(),
             }),
-            Some("decided") => LeafReply::Completed { truth: recorded.turn.map(|turn| turn != 0) },
+            Some("decided") => LeafReply::Completed {
+                truth: recorded.turn.map(|turn| turn != 0),
+            },
             _ => LeafReply::Stopped,
         }
     }
@@ -179,7 +215,13 @@ impl Activity<'_> {
         due: Option<String>,
         result: String,
     ) -> LeafReply {
-        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+        let effect = self
+            .plan
+            .scope
+            .on_done
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
         let entry = Entry {
             ends: effect.ends.then_some("completed"),
             signal: signal.map(str::to_owned),
@@ -189,11 +231,16 @@ impl Activity<'_> {
             ..self.entry("wait", &effect)
         };
         // Registered before it is asked, so that a nudge that overtakes the answer finds it.
-        let pending = PendingWait { orchestration: self.orchestration.to_owned(), due: None };
+        let pending = PendingWait {
+            orchestration: self.orchestration.to_owned(),
+            due: None,
+        };
         self.loaded.begin_wait(self.run_path, pending.clone());
         match self.record(entry).await {
             Ok(recorded) if recorded.outcome == "waiting" => {
-                let left = recorded.remaining_seconds.map(|left| left.clamp(0.0, MAX_WAIT_SECONDS));
+                let left = recorded
+                    .remaining_seconds
+                    .map(|left| left.clamp(0.0, MAX_WAIT_SECONDS));
                 let due = left.and_then(|left| {
                     tokio::time::Instant::now().checked_add(Duration::from_secs_f64(left))
                 });
@@ -216,14 +263,21 @@ impl Activity<'_> {
     async fn break_value(&self, value: Option<&str>) -> LeafReply {
         if !self.plan.scope.in_loop {
             let failure = walk::break_outside_loop(self.run_path);
-            return self.failed(failure.message, failure.sqlstate.as_deref()).await;
+            return self
+                .failed(failure.message, failure.sqlstate.as_deref())
+                .await;
         }
         let text = value.unwrap_or_default();
-        let Some(bound) = self.bound(&[text]).await else { return LeafReply::Stopped };
-        match value.map(|text| df_graph::substitute_json_text(text, &bound)).transpose() {
+        let Some(bound) = self.bound(&[text]).await else {
+            return LeafReply::Stopped;
+        };
+        match value
+            .map(|text| df_graph::substitute_json_text(text, &bound))
+            .transpose()
+        {
             Ok(value) => {
                 let result = df_graph::break_value(value.as_deref()).to_string();
-                self.record_completed(result, None).await
+                self.record_completed(result, None, 1).await
             }
             Err(error) => self.failed(error.to_string(), Some("22023")).await,
         }
@@ -234,18 +288,23 @@ impl Activity<'_> {
             let message = format!("no result is named {name} where the IF asks for its rows");
             return self.failed(message, Some("22023")).await;
         };
-        let Some(text) = self.result_text(result).await else { return LeafReply::Stopped };
+        let Some(text) = self.result_text(result).await else {
+            return LeafReply::Stopped;
+        };
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         let has_rows = df_graph::has_rows(&value);
-        self.record_completed("null".to_owned(), Some(i32::from(has_rows))).await
+        self.record_completed("null".to_owned(), Some(i32::from(has_rows)), 1)
+            .await
     }
 
-    async fn http(&self, request: Result<HttpLeaf, String>) -> LeafReply {
+    async fn http(&self, request: Result<HttpLeaf, String>, limit: Option<Duration>) -> LeafReply {
         match request {
-            Ok(request) => {
+            Ok(mut request) => {
+                request.timeout = limit.map_or(request.timeout, |limit| limit.min(request.timeout));
                 self.at_least_once(|_| {
                     let on = &self.loaded.assignment;
-                    self.backend.send_http(on, self.run_path, request.clone(), self.cancel)
+                    self.backend
+                        .send_http(on, self.run_path, request.clone(), self.cancel)
                 })
                 .await
             }
@@ -259,9 +318,13 @@ impl Activity<'_> {
     where
         F: Future<Output = Result<String, Failure>>,
     {
+        let attempt = match self.next_attempt().await {
+            Ok(attempt) => attempt,
+            Err(reply) => return reply,
+        };
         let intent = Entry {
             status: Some("intent"),
-            attempt: Some(1),
+            attempt: Some(attempt),
             ..self.entry("run", &Effect::default())
         };
         match self.record(intent).await {
@@ -269,25 +332,36 @@ impl Activity<'_> {
             Ok(_) => {}
             Err(reply) => return reply,
         }
-        let acted = act(1).await;
+        let acted = act(attempt).await;
         if self.cancel.is_cancelled() {
             return LeafReply::Stopped;
         }
         match acted {
-            Ok(result) => self.record_completed(result, None).await,
-            Err(failure) => self.failed(failure.message, failure.sqlstate.as_deref()).await,
+            Ok(result) => self.record_completed(result, None, attempt).await,
+            Err(failure) if self.retries(attempt, &failure) => self.pause(attempt, failure).await,
+            Err(failure) => self.record_failed(failure, attempt).await,
         }
     }
 
-    async fn record_completed(&self, result: String, turn: Option<i32>) -> LeafReply {
-        let effect = self.plan.scope.on_done.as_deref().cloned().unwrap_or_default();
+    async fn record_completed(&self, result: String, turn: Option<i32>, attempt: i32) -> LeafReply {
+        let effect = self
+            .plan
+            .scope
+            .on_done
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
         let entry = Entry {
-            status: Some(if turn.is_some() { "decided" } else { "completed" }),
+            status: Some(if turn.is_some() {
+                "decided"
+            } else {
+                "completed"
+            }),
             result: raw(result.clone()),
             turn,
-            attempt: Some(1),
+            attempt: Some(attempt),
             ends: effect.ends.then_some("completed"),
-            checkpoints: self.checkpoints(),
+            checkpoints: self.checkpoints(attempt),
             ..self.entry("run", &effect)
         };
         match self.record(entry).await {
@@ -296,7 +370,9 @@ impl Activity<'_> {
                 Some(turn) => {
                     self.note_checkpoints();
                     self.loaded.record(self.run_path, Run::Decided(turn));
-                    LeafReply::Completed { truth: Some(turn != 0) }
+                    LeafReply::Completed {
+                        truth: Some(turn != 0),
+                    }
                 }
                 None => self.completed(&result),
             },
@@ -306,19 +382,33 @@ impl Activity<'_> {
 
     /// Records that the leaf failed before or without a statement of the user's.
     async fn failed(&self, message: String, sqlstate: Option<&str>) -> LeafReply {
-        let effect = self.plan.scope.on_failed.as_deref().cloned().unwrap_or_default();
         let failure = Failure {
             message,
             sqlstate: sqlstate.map(str::to_owned),
+            path: String::new(),
+        };
+        self.record_failed(failure, self.attempt_now()).await
+    }
+
+    async fn record_failed(&self, failure: Failure, attempt: i32) -> LeafReply {
+        let effect = self
+            .plan
+            .scope
+            .on_failed
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
+        let failure = Failure {
             path: self.run_path.to_owned(),
+            ..failure
         };
         let entry = Entry {
             status: Some("failed"),
             error: Some(failure.message.clone()),
             sqlstate: failure.sqlstate.clone(),
-            attempt: Some(1),
+            attempt: Some(attempt),
             ends: effect.ends.then_some("failed"),
-            checkpoints: self.checkpoints(),
+            checkpoints: self.checkpoints(attempt),
             ..self.entry("run", &effect)
         };
         match self.record(entry).await {
@@ -330,7 +420,9 @@ impl Activity<'_> {
 
     fn completed(&self, result: &str) -> LeafReply {
         let truth = self.run_path.contains("condition_node").then(|| {
-            serde_json::from_str(result).map(|value: Value| df_graph::truth(&value)).unwrap_or(false)
+            serde_json::from_str(result)
+                .map(|value: Value| df_graph::truth(&value))
+                .unwrap_or(false)
         });
         self.note_checkpoints();
         self.loaded.keep_result(self.run_path, result);
@@ -340,23 +432,27 @@ impl Activity<'_> {
 
     fn noted_failure(&self, failure: Failure) -> LeafReply {
         self.note_checkpoints();
-        self.loaded.record(self.run_path, Run::Failed(failure.clone()));
+        self.loaded
+            .record(self.run_path, Run::Failed(failure.clone()));
         LeafReply::Failed(failure)
     }
 
-    fn note_checkpoints(&self) {
+    pub(crate) fn note_checkpoints(&self) {
         for checkpoint in self.plan.scope.checkpoints.iter() {
             let names = serde_json::from_value(checkpoint.names.clone()).unwrap_or_default();
-            self.loaded.pass_checkpoint(&checkpoint.path, checkpoint.turn, names, &checkpoint.keep);
+            self.loaded
+                .pass_checkpoint(&checkpoint.path, checkpoint.turn, names, &checkpoint.keep);
         }
     }
 
-    fn checkpoints(&self) -> Option<Vec<crate::backend::Checkpoint>> {
+    /// The checkpoints that the record of this attempt carries: those of a later one went with the
+    /// first.
+    pub(crate) fn checkpoints(&self, attempt: i32) -> Option<Vec<crate::backend::Checkpoint>> {
         let checkpoints = &self.plan.scope.checkpoints;
-        (!checkpoints.is_empty()).then(|| (**checkpoints).clone())
+        (attempt == 1 && !checkpoints.is_empty()).then(|| (**checkpoints).clone())
     }
 
-    fn entry(&self, op: &'static str, effect: &Effect) -> Entry {
+    pub(crate) fn entry(&self, op: &'static str, effect: &Effect) -> Entry {
         let within = &self.plan.scope.within;
         Entry {
             op,
@@ -367,12 +463,16 @@ impl Activity<'_> {
             within: within.iter().map(|(path, _)| path.clone()).collect(),
             turns: within.iter().map(|(_, turn)| *turn).collect(),
             decides: effect.decides.clone(),
-            checkpoints: if op == "wait" { self.checkpoints() } else { None },
+            checkpoints: if op == "wait" {
+                self.checkpoints(1)
+            } else {
+                None
+            },
             ..Entry::default()
         }
     }
 
-    async fn record(&self, entry: Entry) -> Result<Recorded, LeafReply> {
+    pub(crate) async fn record(&self, entry: Entry) -> Result<Recorded, LeafReply> {
         match self.backend.record(entry, self.cancel).await {
             None => Err(LeafReply::Stopped),
             Some(recorded) => match recorded.refused() {
@@ -384,7 +484,14 @@ impl Activity<'_> {
 
     /// The bindings that these texts need, their results loaded. `None` once cancelled.
     async fn bound(&self, texts: &[&str]) -> Option<Bound> {
-        Bound::load(self.backend, self.loaded, &self.plan.names, texts, self.cancel).await
+        Bound::load(
+            self.backend,
+            self.loaded,
+            &self.plan.names,
+            texts,
+            self.cancel,
+        )
+        .await
     }
 
     async fn result_text(&self, result: &ResultRef) -> Option<String> {

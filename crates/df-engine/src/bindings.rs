@@ -42,7 +42,10 @@ impl Bound {
             .zip(refs)
             .map(|(name, result)| (name, value(result, &texts)))
             .collect();
-        Some(Bound { loaded: loaded.clone(), results })
+        Some(Bound {
+            loaded: loaded.clone(),
+            results,
+        })
     }
 
     /// One result as JSON text. `None` once cancelled.
@@ -98,7 +101,9 @@ async fn fetch(
     if !missing.is_empty() {
         missing.sort();
         missing.dedup();
-        let found = backend.results(&loaded.assignment.instance, &missing, cancel).await?;
+        let found = backend
+            .results(&loaded.assignment.instance, &missing, cancel)
+            .await?;
         for (path, text) in found {
             loaded.keep_result(&path, &text);
             texts.insert(path.into(), text.into());

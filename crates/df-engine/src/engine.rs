@@ -23,6 +23,7 @@ use crate::loaded::{Loaded, Runs};
 use crate::outcome::{End, LeafReply, Outcome};
 use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
 use crate::scope::Scope;
+use crate::timed;
 use crate::walk::{self, Walk};
 
 /// How the engine is sized.
@@ -38,7 +39,11 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        EngineConfig { walkers: 2, concurrent_leaves: 256, linger: Duration::from_secs(1) }
+        EngineConfig {
+            walkers: 2,
+            concurrent_leaves: 256,
+            linger: Duration::from_secs(1),
+        }
     }
 }
 
@@ -46,12 +51,24 @@ impl Default for EngineConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The walk is over: the instance has ended, or may no longer be walked here.
-    Ended { instance: String, epoch: i64, stopped: bool },
+    Ended {
+        instance: String,
+        epoch: i64,
+        stopped: bool,
+    },
     /// The instance only waits and has left memory; these waits are pending.
-    Idle { instance: String, epoch: i64, waits: Vec<String> },
+    Idle {
+        instance: String,
+        epoch: i64,
+        waits: Vec<String>,
+    },
     /// The engine lost its way (not the workflow's failure): rebuild the instance from what is
     /// recorded.
-    Broken { instance: String, epoch: i64, why: String },
+    Broken {
+        instance: String,
+        epoch: i64,
+        why: String,
+    },
 }
 
 /// Why the engine refused a call.
@@ -100,6 +117,8 @@ impl Engine {
         let (terminal, terminals) = unbounded_channel();
         provider.on_quiet(quiet);
         provider.on_terminal(terminal);
+        let (child_ended, ended_children) = unbounded_channel();
+        provider.on_child_ended(child_ended);
         let shared = Arc::new(Shared {
             backend,
             client: Client::new(provider.clone()),
@@ -119,6 +138,7 @@ impl Engine {
         .await;
         tokio::spawn(watch_quiet(shared.clone(), quiets));
         tokio::spawn(watch_terminal(shared.clone(), terminals));
+        tokio::spawn(watch_children(shared.clone(), ended_children));
         Ok((Engine { shared, runtime }, out))
     }
 
@@ -141,11 +161,18 @@ impl Engine {
             }
             all.insert(root.clone(), loaded);
         }
-        self.shared
+        let started = self
+            .shared
             .client
             .start_orchestration(&root, WORKFLOW, "")
-            .await
-            .map_err(|error| Error::Refused { instance, why: error.to_string() })
+            .await;
+        started.map_err(|error| {
+            self.shared.loaded.lock().remove(&root);
+            Error::Refused {
+                instance,
+                why: error.to_string(),
+            }
+        })
     }
 
     /// Nudges waits of an instance that may be over. Harmless twice, late or early.
@@ -167,7 +194,10 @@ impl Engine {
 
     /// Whether an instance is in memory under this epoch.
     pub fn holds(&self, instance: &str, epoch: i64) -> bool {
-        self.shared.loaded.lock().contains_key(&root_id(instance, epoch))
+        self.shared
+            .loaded
+            .lock()
+            .contains_key(&root_id(instance, epoch))
     }
 
     /// How many instances are in memory.
@@ -178,7 +208,9 @@ impl Engine {
     /// The instances in memory, with their epochs.
     pub fn loaded(&self) -> Vec<(String, i64)> {
         let all = self.shared.loaded.lock();
-        all.values().map(|l| (l.assignment.instance.clone(), l.assignment.epoch)).collect()
+        all.values()
+            .map(|l| (l.assignment.instance.clone(), l.assignment.epoch))
+            .collect()
     }
 
     /// Drops every instance, as losing the engine would.
@@ -221,7 +253,11 @@ impl Shared {
         }
         if let Some(wait) = loaded.take_wait(path) {
             let queue = walk::wake_queue(path);
-            if let Err(error) = self.client.enqueue_event(&wait.orchestration, &queue, "").await {
+            if let Err(error) = self
+                .client
+                .enqueue_event(&wait.orchestration, &queue, "")
+                .await
+            {
                 tracing::warn!(instance = %loaded.assignment.instance, %error, "nudge was refused");
             }
         }
@@ -242,7 +278,9 @@ impl Shared {
 
     /// Nudges a wait when the clock says so, for as long as its instance is in memory.
     fn time(self: &Arc<Self>, loaded: &Arc<Loaded>, path: &str) {
-        let Some(due) = loaded.wait_due(path) else { return };
+        let Some(due) = loaded.wait_due(path) else {
+            return;
+        };
         let (shared, loaded, path) = (self.clone(), loaded.clone(), path.to_owned());
         self.timers.spawn(async move {
             tokio::select! {
@@ -254,15 +292,14 @@ impl Shared {
 }
 
 fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
-    let (for_leaf, for_settle) = (shared.clone(), shared.clone());
-    ActivityRegistry::builder()
-        .register(walk::LEAF, move |ctx: ActivityContext, run_path: String| {
-            run_activity(for_leaf.clone(), ctx, run_path, walk::LEAF)
-        })
-        .register(walk::SETTLE, move |ctx: ActivityContext, run_path: String| {
-            run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
-        })
-        .build()
+    let mut registry = ActivityRegistry::builder();
+    for name in [walk::LEAF, walk::SETTLE, walk::TIMER] {
+        let shared = shared.clone();
+        registry = registry.register(name, move |ctx: ActivityContext, run_path: String| {
+            run_activity(shared.clone(), ctx, run_path, name)
+        });
+    }
+    registry.build()
 }
 
 async fn run_activity(
@@ -288,7 +325,11 @@ async fn run_activity(
         cancel: &cancel,
     };
     let work = async {
-        if name == walk::LEAF { activity.leaf().await } else { activity.settle().await }
+        match name {
+            walk::LEAF => activity.leaf().await,
+            walk::TIMER => activity.timer().await,
+            _ => activity.settle().await,
+        }
     };
     tokio::pin!(work);
     // A race's loser is cancelled by the engine: its statement should end soon, too.
@@ -300,7 +341,10 @@ async fn run_activity(
         }
     };
     if reply == LeafReply::Waiting {
-        shared.time(&loaded, &run_path);
+        match name {
+            walk::TIMER => shared.time(&loaded, &timed::timer_path(&run_path)),
+            _ => shared.time(&loaded, &run_path),
+        }
     }
     Ok(reply.encode())
 }
@@ -308,43 +352,53 @@ async fn run_activity(
 fn orchestrations(shared: &Arc<Shared>) -> OrchestrationRegistry {
     let (for_root, for_branch) = (shared.clone(), shared.clone());
     OrchestrationRegistry::builder()
-        .register(WORKFLOW, move |ctx: OrchestrationContext, _input: String| {
-            let shared = for_root.clone();
-            async move {
-                let Some(loaded) = shared.get(root_of(&ctx.instance_id())) else {
-                    return Ok("stopped".to_owned());
-                };
-                let walk = Walk::new(ctx.clone(), loaded);
-                let names = Arc::default();
-                let outcome = walk.node(0, "root".to_owned(), names, Scope::root()).await;
-                match outcome.end {
-                    End::Continue => ctx.continue_as_new("").await,
-                    End::Stopped | End::Lost => Ok("stopped".to_owned()),
-                    End::Done(_) | End::Failed(_) | End::Break(_) => Ok("ended".to_owned()),
+        .register(
+            WORKFLOW,
+            move |ctx: OrchestrationContext, _input: String| {
+                let shared = for_root.clone();
+                async move {
+                    let Some(loaded) = shared.get(root_of(&ctx.instance_id())) else {
+                        return Ok("stopped".to_owned());
+                    };
+                    let walk = Walk::new(ctx.clone(), loaded);
+                    let names = Arc::default();
+                    let outcome = walk.node(0, "root".to_owned(), names, Scope::root()).await;
+                    match outcome.end {
+                        End::Continue => ctx.continue_as_new("").await,
+                        End::Stopped | End::Lost => Ok("stopped".to_owned()),
+                        End::Done(_) | End::Failed(_) | End::Break(_) => Ok("ended".to_owned()),
+                    }
                 }
-            }
-        })
-        .register(walk::BRANCH, move |ctx: OrchestrationContext, _input: String| {
-            let shared = for_branch.clone();
-            async move {
-                let id = ctx.instance_id();
-                let Some(loaded) = shared.get(root_of(&id)) else {
-                    return Err("stopped".to_owned());
-                };
-                let Some(branch) = loaded.branch(&id) else {
-                    return Err("stopped".to_owned());
-                };
-                let walk = Walk::new(ctx.clone(), loaded.clone());
-                let walks = branch.branches.iter().map(|(node, at, scope)| {
-                    walk.node(*node, at.clone(), branch.names.clone(), scope.clone())
-                });
-                let outcomes: Vec<Outcome> = ctx.join(walks.collect()).await;
-                if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
-                    return ctx.continue_as_new("").await;
+            },
+        )
+        .register(
+            walk::BRANCH,
+            move |ctx: OrchestrationContext, _input: String| {
+                let shared = for_branch.clone();
+                async move {
+                    let id = ctx.instance_id();
+                    let Some(loaded) = shared.get(root_of(&id)) else {
+                        return Err("stopped".to_owned());
+                    };
+                    let Some(branch) = loaded.branch(&id) else {
+                        return Err("stopped".to_owned());
+                    };
+                    let walk = Walk::new(ctx.clone(), loaded.clone());
+                    let walks = branch.branches.iter().map(|(node, at, scope)| {
+                        walk.node(*node, at.clone(), branch.names.clone(), scope.clone())
+                    });
+                    let outcomes: Vec<Outcome> = ctx.join(walks.collect()).await;
+                    if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
+                        return ctx.continue_as_new("").await;
+                    }
+                    let told: Vec<_> = outcomes
+                        .into_iter()
+                        .map(|outcome| walk.tell(outcome))
+                        .collect();
+                    serde_json::to_string(&told).map_err(|error| error.to_string())
                 }
-                serde_json::to_string(&outcomes).map_err(|error| error.to_string())
-            }
-        })
+            },
+        )
         .build()
 }
 
@@ -393,14 +447,34 @@ async fn unload_if_idle(shared: &Arc<Shared>, root: &str) -> Option<Instant> {
     *unloaded = true;
     loaded.cancel.cancel();
     shared.loaded.lock().remove(root);
-    let Assignment { instance, epoch, .. } = loaded.assignment.clone();
+    let Assignment {
+        instance, epoch, ..
+    } = loaded.assignment.clone();
     shared.send(if waits.is_empty() {
         let why = "it came to rest without waiting for anything".to_owned();
-        Event::Broken { instance, epoch, why }
+        Event::Broken {
+            instance,
+            epoch,
+            why,
+        }
     } else {
-        Event::Idle { instance, epoch, waits }
+        Event::Idle {
+            instance,
+            epoch,
+            waits,
+        }
     });
     None
+}
+
+/// Forgets branches that have ended: a loop around a JOIN of loops would collect them for ever.
+async fn watch_children(shared: Arc<Shared>, mut ended: UnboundedReceiver<String>) {
+    while let Some(Some(child)) = shared.closed.run_until_cancelled(ended.recv()).await {
+        shared.provider.remove_ended_child(&child);
+        if let Some(loaded) = shared.get(root_of(&child)) {
+            loaded.forget_walk(&child);
+        }
+    }
 }
 
 /// Reports walks that are over, and drops them.
@@ -413,14 +487,24 @@ async fn watch_terminal(shared: Arc<Shared>, mut terminals: UnboundedReceiver<Te
                 None => return,
             },
         };
-        let Some(loaded) = shared.get(&terminal.root) else { continue };
+        let Some(loaded) = shared.get(&terminal.root) else {
+            continue;
+        };
         shared.unload(&terminal.root, &loaded).await;
-        let Assignment { instance, epoch, .. } = loaded.assignment.clone();
+        let Assignment {
+            instance, epoch, ..
+        } = loaded.assignment.clone();
         shared.send(match terminal.status {
-            TerminalStatus::Completed => {
-                Event::Ended { instance, epoch, stopped: terminal.output == "stopped" }
-            }
-            TerminalStatus::Failed => Event::Broken { instance, epoch, why: terminal.output },
+            TerminalStatus::Completed => Event::Ended {
+                instance,
+                epoch,
+                stopped: terminal.output == "stopped",
+            },
+            TerminalStatus::Failed => Event::Broken {
+                instance,
+                epoch,
+                why: terminal.output,
+            },
         });
     }
 }

@@ -21,14 +21,25 @@ const MAX_CACHED_RESULT_BYTES: usize = 1 << 20;
 /// What is recorded at one run path.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Run {
-    Completed { truth: Option<bool> },
+    Completed {
+        truth: Option<bool>,
+    },
     Failed(Failure),
-    /// A wait, or a request, that has begun.
-    Begun { attempt: i32 },
+    /// A request, or a statement outside a transaction, that has begun.
+    Begun {
+        attempt: i32,
+    },
+    /// A wait that has begun; of a step, the pause after this attempt.
+    Waiting {
+        attempt: i32,
+    },
     /// The branch of a RACE that won, or whether an IF on rows found any.
     Decided(i32),
     /// A LOOP resumes at this iteration with these names bound.
-    Checkpoint { turn: i32, names: Vec<(Arc<str>, ResultRef)> },
+    Checkpoint {
+        turn: i32,
+        names: Vec<(Arc<str>, ResultRef)>,
+    },
 }
 
 /// Everything recorded, by run path.
@@ -101,7 +112,10 @@ impl Loaded {
         cancel: CancellationToken,
     ) -> Self {
         let keeps_results = graph.nodes.iter().any(|node| node.result_name.is_some())
-            || graph.nodes.iter().any(|node| matches!(node.kind, df_graph::Kind::Join { .. }));
+            || graph
+                .nodes
+                .iter()
+                .any(|node| matches!(node.kind, df_graph::Kind::Join { .. }));
         Loaded {
             assignment,
             graph,
@@ -150,13 +164,21 @@ impl Loaded {
 
     /// Notes a checkpoint that has been recorded, and forgets what it has passed, as `df.checkpoint`
     /// does in the database.
-    pub fn pass_checkpoint(&self, path: &str, turn: i32, names: Vec<(Arc<str>, ResultRef)>, keep: &[String]) {
+    pub fn pass_checkpoint(
+        &self,
+        path: &str,
+        turn: i32,
+        names: Vec<(Arc<str>, ResultRef)>,
+        keep: &[String],
+    ) {
         let mut runs = self.runs.lock();
         let mut passed = Vec::new();
         for part in ["body[", "condition_node["] {
             let prefix = format!("{path}.{part}");
             for (run_path, _) in runs.range(prefix.clone()..) {
-                let Some(rest) = run_path.strip_prefix(&prefix) else { break };
+                let Some(rest) = run_path.strip_prefix(&prefix) else {
+                    break;
+                };
                 let of: Option<i32> = rest.split(']').next().and_then(|n| n.parse().ok());
                 if of.is_some_and(|of| of < turn) && !keep.contains(run_path) {
                     passed.push(run_path.clone());
@@ -183,7 +205,12 @@ impl Loaded {
     }
 
     pub fn planned(&self, orchestration: &str, key: &str) -> Option<Arc<Plan>> {
-        self.walks.lock().get(orchestration)?.plans.get(key).cloned()
+        self.walks
+            .lock()
+            .get(orchestration)?
+            .plans
+            .get(key)
+            .cloned()
     }
 
     /// Remembers what a branch of this orchestration walks, once.

@@ -58,7 +58,10 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn of(end: End) -> Self {
-        Outcome { end, bound: Vec::new() }
+        Outcome {
+            end,
+            bound: Vec::new(),
+        }
     }
 
     pub fn run(path: &str) -> Self {
@@ -71,10 +74,14 @@ impl Outcome {
 #[serde(rename_all = "snake_case")]
 pub enum LeafReply {
     /// The leaf is recorded; `truth` for a leaf inside a condition.
-    Completed { truth: Option<bool> },
+    Completed {
+        truth: Option<bool>,
+    },
     Failed(Failure),
     /// The wait has begun and is not over.
     Waiting,
+    /// There is nothing to wait for before the next attempt.
+    Again,
     Stopped,
     Lost,
 }

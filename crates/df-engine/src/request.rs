@@ -34,7 +34,14 @@ pub fn build(config: &HttpConfig, bound: &dyn Bindings) -> Result<HttpLeaf, Stri
             substitute_plain(body, Place::Body, bound).map_err(|error| error.to_string())?,
         ),
     };
-    head(&config.url, config.method.as_str(), &config.headers, config.timeout_seconds, body, bound)
+    head(
+        &config.url,
+        config.method.as_str(),
+        &config.headers,
+        config.timeout_seconds,
+        body,
+        bound,
+    )
 }
 
 /// The request of a multipart node, its parts decoded, or why there is none.
@@ -54,7 +61,14 @@ pub fn build_multipart(config: &MultipartConfig, bound: &dyn Bindings) -> Result
         });
     }
     let body = HttpBody::Multipart(parts);
-    head(&config.url, config.method.as_str(), &config.headers, config.timeout_seconds, body, bound)
+    head(
+        &config.url,
+        config.method.as_str(),
+        &config.headers,
+        config.timeout_seconds,
+        body,
+        bound,
+    )
 }
 
 fn head(

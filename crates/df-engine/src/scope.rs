@@ -31,7 +31,10 @@ pub struct Scope {
 impl Scope {
     /// The root's surroundings: its end is the instance's.
     pub fn root() -> Self {
-        let ends = Some(Arc::new(Effect { decides: Vec::new(), ends: true }));
+        let ends = Some(Arc::new(Effect {
+            decides: Vec::new(),
+            ends: true,
+        }));
         Scope {
             within: Arc::default(),
             on_done: ends.clone(),
@@ -45,12 +48,18 @@ impl Scope {
 
     /// The first of two in a sequence, or an IF's condition: only its failure or break is final.
     pub fn first(&self) -> Self {
-        Scope { on_done: None, ..self.clone() }
+        Scope {
+            on_done: None,
+            ..self.clone()
+        }
     }
 
     /// What comes after a first: the checkpoints have gone.
     pub fn then(&self) -> Self {
-        Scope { checkpoints: Arc::default(), ..self.clone() }
+        Scope {
+            checkpoints: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// A JOIN's branch: nothing follows before all have ended.
@@ -104,7 +113,10 @@ impl Scope {
 
     /// A branch that runs as an orchestration of its own.
     pub fn own_orchestration(&self) -> Self {
-        Scope { inline: false, ..self.clone() }
+        Scope {
+            inline: false,
+            ..self.clone()
+        }
     }
 
     /// The fence of a leaf that stands here.
@@ -119,6 +131,10 @@ impl Scope {
     }
 
     fn first_only(&self, index: usize) -> Arc<Vec<Checkpoint>> {
-        if index == 0 { self.checkpoints.clone() } else { Arc::default() }
+        if index == 0 {
+            self.checkpoints.clone()
+        } else {
+            Arc::default()
+        }
     }
 }

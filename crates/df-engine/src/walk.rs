@@ -32,14 +32,18 @@ pub const BRANCH: &str = "branch";
 pub const LEAF: &str = "leaf";
 /// The activity that applies what a construct's end implies; its input is the run path.
 pub const SETTLE: &str = "settle";
+/// The activity that times a node; its input is the node's run path.
+pub const TIMER: &str = "timer";
 
+/// A branch's outcome, and the truth of its result where it may be a condition's.
+type Told = (Outcome, Option<bool>);
 type Walking<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// One execution of one orchestration over one loaded instance.
 pub struct Walk {
-    ctx: OrchestrationContext,
-    loaded: Arc<Loaded>,
-    snapshot: Arc<Runs>,
+    pub(crate) ctx: OrchestrationContext,
+    pub(crate) loaded: Arc<Loaded>,
+    pub(crate) snapshot: Arc<Runs>,
     /// Activities scheduled by this execution so far.
     spent: AtomicUsize,
     /// Truth of the runs inside conditions, as replies told it.
@@ -49,18 +53,48 @@ pub struct Walk {
 impl Walk {
     pub fn new(ctx: OrchestrationContext, loaded: Arc<Loaded>) -> Self {
         let snapshot = loaded.snapshot(&ctx.instance_id(), ctx.execution_id());
-        Walk { ctx, loaded, snapshot, spent: AtomicUsize::new(0), truths: Mutex::default() }
+        Walk {
+            ctx,
+            loaded,
+            snapshot,
+            spent: AtomicUsize::new(0),
+            truths: Mutex::default(),
+        }
     }
 
     /// Walks the node at run path `at` with `names` in scope.
-    pub fn node<'a>(&'a self, id: NodeId, at: String, names: Arc<Names>, scope: Scope) -> Walking<'a> {
+    pub fn node<'a>(
+        &'a self,
+        id: NodeId,
+        at: String,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Walking<'a> {
+        match self.time_limit(id, &at, &scope) {
+            Some(seconds) => Box::pin(self.timed(id, seconds, at, names, scope)),
+            None => self.untimed(id, at, names, scope),
+        }
+    }
+
+    /// The node itself, its timeout aside.
+    fn untimed<'a>(
+        &'a self,
+        id: NodeId,
+        at: String,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Walking<'a> {
         Box::pin(async move {
             let node = &self.loaded.graph.nodes[id];
             let mut outcome = match &node.kind {
                 Kind::Then { left, right } => self.then(*left, *right, &at, names, scope).await,
                 Kind::Join { branches } => self.join(id, branches, &at, names, scope).await,
                 Kind::Race { branches } => self.race(*branches, &at, names, scope).await,
-                Kind::If { condition, then_branch, else_branch } => {
+                Kind::If {
+                    condition,
+                    then_branch,
+                    else_branch,
+                } => {
                     let arms = (*then_branch, *else_branch);
                     self.branch_on(id, condition, arms, &at, names, scope).await
                 }
@@ -77,8 +111,17 @@ impl Walk {
         })
     }
 
-    async fn then(&self, left: NodeId, right: NodeId, at: &str, names: Arc<Names>, scope: Scope) -> Outcome {
-        let first = self.node(left, self.below(at, left), names.clone(), scope.first()).await;
+    async fn then(
+        &self,
+        left: NodeId,
+        right: NodeId,
+        at: &str,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Outcome {
+        let first = self
+            .node(left, self.below(at, left), names.clone(), scope.first())
+            .await;
         if !matches!(first.end, End::Done(_)) {
             return first;
         }
@@ -86,10 +129,15 @@ impl Walk {
             return Outcome::of(End::Continue);
         }
         let names = with(names, &first.bound);
-        let second = self.node(right, self.below(at, right), names, scope.then()).await;
+        let second = self
+            .node(right, self.below(at, right), names, scope.then())
+            .await;
         let mut bound = first.bound;
         bound.extend(second.bound);
-        Outcome { end: second.end, bound }
+        Outcome {
+            end: second.end,
+            bound,
+        }
     }
 
     async fn branch_on(
@@ -102,13 +150,16 @@ impl Walk {
         scope: Scope,
     ) -> Outcome {
         let (truth, mut bound) = match condition {
-            Condition::HasRows { .. } => match self.leaf_reply(id, at, &names, &scope.first()).await {
-                LeafReply::Completed { truth } => (truth.unwrap_or(false), Vec::new()),
-                other => return self.refusal(other),
-            },
+            Condition::HasRows { .. } => {
+                match self.leaf_reply(id, at, &names, &scope.first()).await {
+                    LeafReply::Completed { truth } => (truth.unwrap_or(false), Vec::new()),
+                    other => return self.refusal(other),
+                }
+            }
             Condition::Node(node) => {
-                let asked =
-                    self.node(*node, self.below(at, *node), names.clone(), scope.first()).await;
+                let asked = self
+                    .node(*node, self.below(at, *node), names.clone(), scope.first())
+                    .await;
                 match &asked.end {
                     End::Done(result) => (self.truth(result), asked.bound),
                     _ => return asked,
@@ -117,9 +168,14 @@ impl Walk {
         };
         let arm = if truth { arms.0 } else { arms.1 };
         let names = with(names, &bound);
-        let taken = self.node(arm, self.below(at, arm), names, scope.then()).await;
+        let taken = self
+            .node(arm, self.below(at, arm), names, scope.then())
+            .await;
         bound.extend(taken.bound);
-        Outcome { end: taken.end, bound }
+        Outcome {
+            end: taken.end,
+            bound,
+        }
     }
 
     async fn repeat(
@@ -142,7 +198,10 @@ impl Walk {
                 return Outcome::of(End::Continue);
             }
             let due = turn > first && (turn - first) % ITERATIONS_PER_CHECKPOINT == 0;
-            let checkpoints = due.then(|| checkpoint(at, turn, &bound)).into_iter().collect();
+            let checkpoints = due
+                .then(|| checkpoint(at, turn, &bound))
+                .into_iter()
+                .collect();
             let inside = outer.iteration(at, turn, checkpoints);
             let in_scope = with(names.clone(), &bound);
             let path = format!("{at}.body[{turn}]");
@@ -150,22 +209,37 @@ impl Walk {
             rebind(&mut bound, round.bound);
             let last = match round.end {
                 End::Done(result) => result,
-                End::Break(value) => return Outcome { end: End::Done(value), bound },
+                End::Break(value) => {
+                    return Outcome {
+                        end: End::Done(value),
+                        bound,
+                    };
+                }
                 end => return Outcome { end, bound },
             };
             outer = scope.then();
             if let Some(condition) = condition {
                 let path = format!("{at}.condition_node[{turn}]");
                 let inside = outer.iteration(at, turn, Vec::new());
-                let asked = self.node(condition, path, with(names.clone(), &bound), inside).await;
+                let asked = self
+                    .node(condition, path, with(names.clone(), &bound), inside)
+                    .await;
                 rebind(&mut bound, asked.bound);
                 match asked.end {
                     End::Done(result) if self.truth(&result) => {}
                     End::Done(_) => {
-                        let outcome = Outcome { end: End::Done(last), bound };
+                        let outcome = Outcome {
+                            end: End::Done(last),
+                            bound,
+                        };
                         return self.settle(id, at, outcome, &scope).await;
                     }
-                    End::Break(value) => return Outcome { end: End::Done(value), bound },
+                    End::Break(value) => {
+                        return Outcome {
+                            end: End::Done(value),
+                            bound,
+                        };
+                    }
                     end => return Outcome { end, bound },
                 }
             }
@@ -177,7 +251,10 @@ impl Walk {
         if !scope.in_loop {
             return self.leaf(id, at, &names, &scope).await;
         }
-        let scope = Scope { on_done: scope.on_break.clone(), ..scope };
+        let scope = Scope {
+            on_done: scope.on_break.clone(),
+            ..scope
+        };
         let mut outcome = self.leaf(id, at, &names, &scope).await;
         if let End::Done(value) = outcome.end {
             outcome.end = End::Break(value);
@@ -185,7 +262,14 @@ impl Walk {
         outcome
     }
 
-    async fn join(&self, id: NodeId, branches: &[NodeId], at: &str, names: Arc<Names>, scope: Scope) -> Outcome {
+    async fn join(
+        &self,
+        id: NodeId,
+        branches: &[NodeId],
+        at: &str,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Outcome {
         let all: Vec<(NodeId, String, Scope)> = branches
             .iter()
             .enumerate()
@@ -194,11 +278,17 @@ impl Walk {
         let graph = &self.loaded.graph;
         let inline = graph.nodes[id].leaves <= INLINE_LEAVES && !graph.nodes[id].has_loop;
         let outcomes = if inline {
-            let walks = all.into_iter().map(|(node, path, scope)| self.node(node, path, names.clone(), scope));
+            let walks = all
+                .into_iter()
+                .map(|(node, path, scope)| self.node(node, path, names.clone(), scope));
             self.ctx.join(walks.collect()).await
         } else {
-            let groups = group(all, |node| (graph.nodes[node].leaves, graph.nodes[node].has_loop));
-            let walks = groups.into_iter().map(|group| self.own_orchestration(group, names.clone()));
+            let groups = group(all, |node| {
+                (graph.nodes[node].leaves, graph.nodes[node].has_loop)
+            });
+            let walks = groups
+                .into_iter()
+                .map(|group| self.own_orchestration(group, names.clone()));
             self.ctx.join(walks.collect()).await.concat()
         };
         let mut bound = Vec::new();
@@ -216,7 +306,13 @@ impl Walk {
         self.settle(id, at, Outcome { end, bound }, &scope).await
     }
 
-    async fn race(&self, branches: [NodeId; 2], at: &str, names: Arc<Names>, scope: Scope) -> Outcome {
+    async fn race(
+        &self,
+        branches: [NodeId; 2],
+        at: &str,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Outcome {
         let one = |index: usize| {
             let branch = branches[index];
             let scope = scope.race_branch(at, index);
@@ -231,11 +327,20 @@ impl Walk {
     }
 
     /// A race's branch. One that finds itself decided against never ends: the other one will.
-    async fn contender(&self, id: NodeId, at: String, names: Arc<Names>, scope: Scope) -> Outcome {
+    pub(crate) async fn contender(
+        &self,
+        id: NodeId,
+        at: String,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Outcome {
         let node = &self.loaded.graph.nodes[id];
         let outcome = if node.has_loop || node.leaves > INLINE_LEAVES {
             let group = vec![(id, at, scope)];
-            self.own_orchestration(group, names).await.pop().unwrap_or(Outcome::of(End::Stopped))
+            self.own_orchestration(group, names)
+                .await
+                .pop()
+                .unwrap_or(Outcome::of(End::Stopped))
         } else {
             self.node(id, at, names, scope).await
         };
@@ -246,7 +351,11 @@ impl Walk {
     }
 
     /// Walks branches in an orchestration of their own, which may continue as new by itself.
-    async fn own_orchestration(&self, group: Vec<(NodeId, String, Scope)>, names: Arc<Names>) -> Vec<Outcome> {
+    async fn own_orchestration(
+        &self,
+        group: Vec<(NodeId, String, Scope)>,
+        names: Arc<Names>,
+    ) -> Vec<Outcome> {
         let expected = group.len();
         let parent = self.ctx.instance_id();
         let id = format!("{parent}/{}.{}", self.ctx.execution_id(), group[0].1);
@@ -254,18 +363,52 @@ impl Walk {
             branches: group
                 .into_iter()
                 .map(|(node, path, scope)| {
-                    let scope = if expected == 1 { scope.own_orchestration() } else { scope };
+                    let scope = if expected == 1 {
+                        scope.own_orchestration()
+                    } else {
+                        scope
+                    };
                     (node, path, scope)
                 })
                 .collect(),
             names,
         });
-        let reply = self.ctx.schedule_sub_orchestration_with_id(BRANCH, id, "").await;
-        let outcomes: Vec<Outcome> = reply
+        let reply = self
+            .ctx
+            .schedule_sub_orchestration_with_id(BRANCH, id.clone(), "")
+            .await;
+        self.loaded.forget_walk(&id);
+        let told: Vec<Told> = reply
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
-        if outcomes.len() == expected { outcomes } else { vec![Outcome::of(End::Stopped); expected] }
+        if told.len() != expected {
+            return vec![Outcome::of(End::Stopped); expected];
+        }
+        told.into_iter()
+            .map(|(outcome, truth)| self.hear(outcome, truth))
+            .collect()
+    }
+
+    /// What an orchestration of its own tells its parent: the parent's snapshot may be older than
+    /// the run that a condition of its own comes to stand on.
+    pub fn tell(&self, outcome: Outcome) -> Told {
+        let truth = match &outcome.end {
+            End::Done(result @ ResultRef::Run(_)) | End::Break(result @ ResultRef::Run(_)) => {
+                Some(self.truth(result))
+            }
+            _ => None,
+        };
+        (outcome, truth)
+    }
+
+    fn hear(&self, outcome: Outcome, truth: Option<bool>) -> Outcome {
+        if let (End::Done(ResultRef::Run(path)) | End::Break(ResultRef::Run(path)), Some(truth)) =
+            (&outcome.end, truth)
+        {
+            self.truths.lock().insert(path.clone(), truth);
+        }
+        outcome
     }
 
     /// Applies what the end of a JOIN, or of a LOOP by its condition, implies for what surrounds it.
@@ -277,9 +420,15 @@ impl Walk {
             _ => &None,
         };
         let Some(effect) = effect else { return outcome };
-        let scope = Scope { on_done: Some(effect.clone()), ..scope.clone() };
+        let scope = Scope {
+            on_done: Some(effect.clone()),
+            ..scope.clone()
+        };
         let end = Some(outcome.end.clone());
-        match self.activity(SETTLE, id, at, &Arc::default(), &scope, end).await {
+        match self
+            .activity(SETTLE, id, at, &Arc::default(), &scope, end)
+            .await
+        {
             LeafReply::Completed { .. } => outcome,
             other => self.refusal(other),
         }
@@ -300,14 +449,24 @@ impl Walk {
     /// A recorded leaf answers from the snapshot; any other is an activity. A wait that a signal
     /// ended is asked once more where its end implies something: the signal's delivery could not
     /// know all of it.
-    async fn leaf_reply(&self, id: NodeId, at: &str, names: &Arc<Names>, scope: &Scope) -> LeafReply {
+    async fn leaf_reply(
+        &self,
+        id: NodeId,
+        at: &str,
+        names: &Arc<Names>,
+        scope: &Scope,
+    ) -> LeafReply {
         let is_wait = matches!(self.loaded.graph.nodes[id].kind, Kind::Signal { .. });
         match self.snapshot.get(at) {
             Some(Run::Completed { truth }) if !(is_wait && scope.on_done.is_some()) => {
                 return LeafReply::Completed { truth: *truth };
             }
             Some(Run::Failed(failure)) => return LeafReply::Failed(failure.clone()),
-            Some(Run::Decided(turn)) => return LeafReply::Completed { truth: Some(*turn != 0) },
+            Some(Run::Decided(turn)) => {
+                return LeafReply::Completed {
+                    truth: Some(*turn != 0),
+                };
+            }
             _ => {}
         }
         loop {
@@ -315,12 +474,13 @@ impl Walk {
                 LeafReply::Waiting => {
                     self.ctx.dequeue_event(wake_queue(at)).await;
                 }
+                LeafReply::Again => {}
                 reply => return reply,
             }
         }
     }
 
-    async fn activity(
+    pub(crate) async fn activity(
         &self,
         name: &str,
         id: NodeId,
@@ -330,19 +490,20 @@ impl Walk {
         end: Option<End>,
     ) -> LeafReply {
         self.spent.fetch_add(1, Ordering::Relaxed);
-        self.loaded.plan(&self.ctx.instance_id(), &plan_key(name, at), || Plan {
-            node: id,
-            scope: scope.clone(),
-            names: names.clone(),
-            end,
-        });
+        self.loaded
+            .plan(&self.ctx.instance_id(), &plan_key(name, at), || Plan {
+                node: id,
+                scope: scope.clone(),
+                names: names.clone(),
+                end,
+            });
         match self.ctx.schedule_activity(name, at).await {
             Ok(text) => LeafReply::decode(&text),
             Err(_) => LeafReply::Stopped,
         }
     }
 
-    fn refusal(&self, reply: LeafReply) -> Outcome {
+    pub(crate) fn refusal(&self, reply: LeafReply) -> Outcome {
         Outcome::of(match reply {
             LeafReply::Failed(failure) => End::Failed(failure),
             LeafReply::Lost => End::Lost,
@@ -440,7 +601,11 @@ fn group(
             groups.push(Vec::new());
             room = INLINE_LEAVES;
         }
-        room = if has_loop { 0 } else { room.saturating_sub(leaves) };
+        room = if has_loop {
+            0
+        } else {
+            room.saturating_sub(leaves)
+        };
         groups.last_mut().expect("one was pushed").push(branch);
     }
     groups

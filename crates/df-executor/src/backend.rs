@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use df_engine::{
-    Assignment, Backend, Entry, Failure, HttpBody, HttpLeaf, LeafEnd, Recorded, Refused, SqlLeaf,
+    Again, Assignment, Backend, Entry, Failure, HttpBody, HttpLeaf, LeafEnd, Recorded, Refused,
+    SqlLeaf,
 };
 use df_http::{Body, HttpClient, HttpError, HttpPolicy, HttpRequest, Part};
 use df_postgres::{Error, Session};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::logins::Directory;
 use crate::recorder::Recorder;
 use crate::sql_step::{
-    ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, SqlSteps, Step, StepFailure,
+    ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, RetryOn, SqlSteps, Step, StepFailure,
     StepOutcome,
 };
 
@@ -41,7 +42,14 @@ impl Executor {
         session: Arc<Session>,
         installation: String,
     ) -> Self {
-        Executor { steps, http, recorder, directory, session, installation }
+        Executor {
+            steps,
+            http,
+            recorder,
+            directory,
+            session,
+            installation,
+        }
     }
 
     async fn settings_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
@@ -75,7 +83,10 @@ impl Executor {
                         "step waits for its set-up to be mended");
                 }
             }
-            let paused = step.cancel.run_until_cancelled(tokio::time::sleep(SET_UP_PAUSE)).await;
+            let paused = step
+                .cancel
+                .run_until_cancelled(tokio::time::sleep(SET_UP_PAUSE))
+                .await;
             if paused.is_none() {
                 return Ok(StepOutcome::Fenced(Fenced::Cancelled));
             }
@@ -97,7 +108,12 @@ impl Executor {
             instance: on.instance.clone(),
             epoch: on.epoch,
             path: leaf.run_path.to_owned(),
-            within: leaf.fence.within.iter().map(|(path, _)| path.clone()).collect(),
+            within: leaf
+                .fence
+                .within
+                .iter()
+                .map(|(path, _)| path.clone())
+                .collect(),
             turns: leaf.fence.within.iter().map(|(_, turn)| *turn).collect(),
             decides: effect.decides.clone(),
             ends: effect.ends.then_some("failed"),
@@ -120,11 +136,16 @@ impl Executor {
     async fn policy(&self) -> Result<HttpPolicy, Error> {
         let settings = self.directory.settings().await?;
         let number = |name: &str, default: u64| {
-            settings.get(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+            settings
+                .get(name)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(default)
         };
         let policy = HttpPolicy::default();
         Ok(HttpPolicy {
-            allow_private: settings.get("http_allow_private").is_some_and(|text| text == "true"),
+            allow_private: settings
+                .get("http_allow_private")
+                .is_some_and(|text| text == "true"),
             allowed_hosts: settings
                 .get("http_allowed_hosts")
                 .map(|text| text.split(',').map(|host| host.trim().to_owned()).collect())
@@ -145,8 +166,17 @@ impl Executor {
     ) -> Result<String, Failure> {
         let multipart = matches!(leaf.body, HttpBody::Multipart(_));
         let unavailable = |error: Error| plain_failure("08000", error.to_string());
-        if !self.directory.may_http(on.role, multipart).await.map_err(unavailable)? {
-            let function = if multipart { "df.http_multipart" } else { "df.http" };
+        if !self
+            .directory
+            .may_http(on.role, multipart)
+            .await
+            .map_err(unavailable)?
+        {
+            let function = if multipart {
+                "df.http_multipart"
+            } else {
+                "df.http"
+            };
             let message =
                 format!("the submitting role does not have EXECUTE privilege on {function}");
             return Err(plain_failure("42501", message));
@@ -209,7 +239,11 @@ impl Backend for Executor {
             attempt: leaf.attempt,
             fence: &fence,
             statement_timeout: self.settings_timeout(leaf.timeout).await,
-            retry_on: None,
+            retry_on: match leaf.again {
+                Again::Never => None,
+                Again::Any => Some(RetryOn::Any),
+                Again::Sqlstates(states) => Some(RetryOn::Sqlstates(states)),
+            },
             cancel: cancel.clone(),
         };
         match self.run_step(step).await {
@@ -289,11 +323,19 @@ impl Backend for Executor {
 }
 
 fn failure(sqlstate: &str, message: String) -> StepFailure {
-    StepFailure { sqlstate: sqlstate.to_owned(), message, ..StepFailure::default() }
+    StepFailure {
+        sqlstate: sqlstate.to_owned(),
+        message,
+        ..StepFailure::default()
+    }
 }
 
 fn plain_failure(sqlstate: &str, message: String) -> Failure {
-    Failure { message, sqlstate: Some(sqlstate.to_owned()), path: String::new() }
+    Failure {
+        message,
+        sqlstate: Some(sqlstate.to_owned()),
+        path: String::new(),
+    }
 }
 
 /// What the user reads of a failed statement: Postgres's own message, and its detail.

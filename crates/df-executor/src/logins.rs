@@ -13,28 +13,38 @@ use crate::sql_step::{Login, LoginError, LoginSource};
 /// How old a setting may be.
 const SETTINGS_LIFE: Duration = Duration::from_secs(2);
 
+/// The operator's settings, by name.
+type Settings = Arc<HashMap<String, String>>;
+
 /// The relay's own view of `df`: logins, types and settings, on a connection that runs no user SQL.
 pub struct Directory {
     session: Arc<Session>,
     /// The database that holds the schema.
     database: String,
-    settings: Mutex<Option<(Instant, Arc<HashMap<String, String>>)>>,
+    settings: Mutex<Option<(Instant, Settings)>>,
 }
 
 impl Directory {
     pub fn new(session: Arc<Session>, database: String) -> Self {
-        Directory { session, database, settings: Mutex::default() }
+        Directory {
+            session,
+            database,
+            settings: Mutex::default(),
+        }
     }
 
     /// Every setting as it held a moment ago.
-    pub async fn settings(&self) -> Result<Arc<HashMap<String, String>>, df_postgres::Error> {
+    pub async fn settings(&self) -> Result<Settings, df_postgres::Error> {
         if let Some((read, settings)) = &*self.settings.lock()
             && read.elapsed() < SETTINGS_LIFE
         {
             return Ok(settings.clone());
         }
-        let rows = self.session.insist("select name, value from df.relay_settings()", &[]).await?;
-        let settings: Arc<HashMap<String, String>> =
+        let rows = self
+            .session
+            .insist("select name, value from df.relay_settings()", &[])
+            .await?;
+        let settings: Settings =
             Arc::new(rows.iter().map(|row| (row.get(0), row.get(1))).collect());
         *self.settings.lock() = Some((Instant::now(), settings.clone()));
         Ok(settings)
@@ -42,8 +52,10 @@ impl Directory {
 
     /// Whether a role may make HTTP requests now.
     pub async fn may_http(&self, role: u32, multipart: bool) -> Result<bool, df_postgres::Error> {
-        let rows =
-            self.session.insist("select df.relay_may_http($1, $2)", &[&role, &multipart]).await?;
+        let rows = self
+            .session
+            .insist("select df.relay_may_http($1, $2)", &[&role, &multipart])
+            .await?;
         Ok(rows[0].get(0))
     }
 }
@@ -65,7 +77,9 @@ impl LoginSource for Directory {
             return Err(LoginError::RoleGone(role_oid));
         };
         if !row.get::<_, bool>("database_exists") {
-            return Err(LoginError::DatabaseGone(database.unwrap_or(&self.database).to_owned()));
+            return Err(LoginError::DatabaseGone(
+                database.unwrap_or(&self.database).to_owned(),
+            ));
         }
         let role_name: String = row.get("role_name");
         let Some(user) = row.get("login") else {

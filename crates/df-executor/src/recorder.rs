@@ -57,7 +57,9 @@ impl Recorder {
 }
 
 fn lane_of(instance: &str, lanes: usize) -> usize {
-    let sum = instance.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31) + usize::from(byte));
+    let sum = instance
+        .bytes()
+        .fold(0usize, |sum, byte| sum.wrapping_mul(31) + usize::from(byte));
     sum % lanes
 }
 
@@ -145,15 +147,29 @@ async fn refuse(session: &Session, entry: &Entry, error: &Error) -> Recorded {
         ),
         other => (other.to_string(), "XX000".to_owned()),
     };
-    tracing::error!(instance = entry.instance, run_path = entry.path, message, "cannot record");
+    tracing::error!(
+        instance = entry.instance,
+        run_path = entry.path,
+        message,
+        "cannot record"
+    );
     let failed = session
         .insist(
             "select df.relay_fail($1, $2, $3, $4, $5)",
-            &[&entry.incarnation, &entry.instance, &entry.epoch, &message, &sqlstate],
+            &[
+                &entry.incarnation,
+                &entry.instance,
+                &entry.epoch,
+                &message,
+                &sqlstate,
+            ],
         )
         .await;
     if let Err(error) = failed {
         tracing::debug!(%error, "stopped before the instance could be failed");
     }
-    Recorded { outcome: "refused".to_owned(), ..Recorded::default() }
+    Recorded {
+        outcome: "refused".to_owned(),
+        ..Recorded::default()
+    }
 }

@@ -30,10 +30,15 @@ impl Graphs {
             return Ok(Ok(graph.clone()));
         }
         let rows = session
-            .insist("select graph, hash from df.relay_graph($1, $2)", &[&id, &owner])
+            .insist(
+                "select graph, hash from df.relay_graph($1, $2)",
+                &[&id, &owner],
+            )
             .await?;
         let Some(row) = rows.first() else {
-            return Ok(Err(format!("its graph {id} is not there, or not its submitter's")));
+            return Ok(Err(format!(
+                "its graph {id} is not there, or not its submitter's"
+            )));
         };
         let (text, hash): (String, Vec<u8>) = (row.get(0), row.get(1));
         if Sha256::digest(text.as_bytes()).as_slice() != hash {

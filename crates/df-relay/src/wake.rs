@@ -14,9 +14,13 @@ pub async fn listen(options: ConnectOptions, wake: Arc<Notify>, shutdown: Cancel
     loop {
         let listening = async {
             let (client, mut notifications) = options.connect_listening().await?;
-            client.batch_execute("listen df_relay").await.map_err(|source| {
-                df_postgres::Error::Database { doing: "listen df_relay".to_owned(), source }
-            })?;
+            client
+                .batch_execute("listen df_relay")
+                .await
+                .map_err(|source| df_postgres::Error::Database {
+                    doing: "listen df_relay".to_owned(),
+                    source,
+                })?;
             // Whatever was notified before is found by a look.
             wake.notify_one();
             while notifications.recv().await.is_some() {
@@ -29,8 +33,14 @@ pub async fn listen(options: ConnectOptions, wake: Arc<Notify>, shutdown: Cancel
             Some(Ok(())) => delays.reset(),
             Some(Err(error)) => tracing::debug!(%error, "not listening; the poll goes on"),
         }
-        let pause = delays.next_delay().unwrap_or(std::time::Duration::from_secs(5));
-        if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+        let pause = delays
+            .next_delay()
+            .unwrap_or(std::time::Duration::from_secs(5));
+        if shutdown
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_none()
+        {
             return;
         }
     }

@@ -175,7 +175,13 @@ impl Texts {
         let (status, result, failure, effect, decides) = match *record {
             Record::Completed { result } => {
                 let decides = &self.decides_completed;
-                ("completed", Some(result), None, &fence.on_completed, decides)
+                (
+                    "completed",
+                    Some(result),
+                    None,
+                    &fence.on_completed,
+                    decides,
+                )
             }
             Record::Failed(failure) => {
                 let decides = &self.decides_failed;
