@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use df_reference::{Effect, PRELUDE, Program, Run, Seen, differences, sql};
+use df_reference::{
+    Effect, PRELUDE, Program, Run, SIGNALS_PER_LEAF, Seen, differences, signals, sql, start_sql,
+};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::support::{Role, TestDb};
@@ -12,6 +14,8 @@ use crate::support::{Role, TestDb};
 const STARTS_PER_TRANSACTION: usize = 25;
 /// How many disagreements a failure prints.
 const MAX_PRINTED: usize = 12;
+/// How long nothing may end before the rest is taken to be stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A database with the prelude, and a role that starts programs.
 pub struct Stage {
@@ -27,14 +31,27 @@ impl Stage {
         Stage { db, role }
     }
 
-    /// Starts programs; the ids are in the same order.
+    /// Starts programs, their signals sent with them; the ids are in the same order.
     pub async fn start(&self, programs: &[Program]) -> Vec<String> {
+        self.start_as(programs, sql).await
+    }
+
+    /// Starts programs without their signals.
+    pub async fn start_unsignalled(&self, programs: &[Program]) -> Vec<String> {
+        self.start_as(programs, start_sql).await
+    }
+
+    async fn start_as(
+        &self,
+        programs: &[Program],
+        render: fn(&Program, &str) -> String,
+    ) -> Vec<String> {
         let mut ids = Vec::new();
         for (batch, some) in programs.chunks(STARTS_PER_TRANSACTION).enumerate() {
             let mut text = "begin;".to_owned();
             for (index, program) in some.iter().enumerate() {
                 let label = format!("program {}", batch * STARTS_PER_TRANSACTION + index);
-                text.push_str(&sql(program, &label));
+                text.push_str(&render(program, &label));
                 text.push_str(";\n");
             }
             text.push_str("commit");
@@ -50,28 +67,58 @@ impl Stage {
         ids
     }
 
-    /// Waits until every instance has ended, or none has for `patience`.
-    pub async fn settle(&self, patience: Duration) {
+    /// Sends every signal that the programs wait for, all of them in no particular order.
+    pub async fn send_signals(&self, programs: &[Program], ids: &[String]) {
+        let mut to: Vec<&str> = Vec::new();
+        let (mut names, mut datas) = (Vec::new(), Vec::new());
+        for (program, id) in programs.iter().zip(ids) {
+            for (name, data) in signals(program) {
+                to.push(id);
+                names.push(name);
+                datas.push(data);
+            }
+        }
+        let send = format!(
+            "select count(df.signal(s.id, s.name, s.data))
+               from (select * from unnest($1::text[], $2::text[], $3::text[]) as u(id, name, data),
+                                   generate_series(1, {SIGNALS_PER_LEAF})
+                      order by random()) s"
+        );
+        self.role
+            .client
+            .query(&send, &[&to, &names, &datas])
+            .await
+            .unwrap();
+    }
+
+    /// How many instances have not ended.
+    pub async fn unended(&self) -> i64 {
         let left = "select count(*) from df.instances where ended_at is null";
+        self.db.client.query_one(left, &[]).await.unwrap().get(0)
+    }
+
+    /// Waits until at most `left` instances have not ended, or none has ended for `patience`.
+    pub async fn settle(&self, left: i64, patience: Duration) {
         let (mut last, mut since) = (i64::MAX, Instant::now());
         loop {
-            let now: i64 = self.db.client.query_one(left, &[]).await.unwrap().get(0);
+            let now = self.unended().await;
             if now != last {
                 (last, since) = (now, Instant::now());
             }
-            if now == 0 || since.elapsed() > patience {
-                eprintln!("{now} instances have not ended");
+            if now <= left || since.elapsed() > patience {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
 
-    /// What every instance left behind, by id.
-    pub async fn seen(&self) -> HashMap<String, Seen> {
+    /// What these instances left behind, by id.
+    pub async fn seen(&self, ids: &[String]) -> HashMap<String, Seen> {
         let mut all: HashMap<String, Seen> = HashMap::new();
-        let instances = "select id, status, result::text, error, error_path from df.instances";
-        for row in self.db.client.query(instances, &[]).await.unwrap() {
+        let client = &self.db.client;
+        let instances = "select id, status, result::text, error, error_path from df.instances
+                          where id = any ($1)";
+        for row in client.query(instances, &[&ids]).await.unwrap() {
             let result: Option<&str> = row.get(2);
             let seen = Seen {
                 status: row.get(1),
@@ -82,8 +129,9 @@ impl Stage {
             };
             all.insert(row.get(0), seen);
         }
-        let runs = "select instance_id, run_path, status, turn from df.node_runs";
-        for row in self.db.client.query(runs, &[]).await.unwrap() {
+        let runs = "select instance_id, run_path, status, turn from df.node_runs
+                     where instance_id = any ($1)";
+        for row in client.query(runs, &[&ids]).await.unwrap() {
             let run = Run {
                 path: row.get(1),
                 status: row.get(2),
@@ -93,8 +141,8 @@ impl Stage {
                 seen.runs.push(run);
             }
         }
-        let effects = "select instance, leaf, seen from trace order by n";
-        for row in self.db.client.query(effects, &[]).await.unwrap() {
+        let effects = "select instance, leaf, seen from trace where instance = any ($1) order by n";
+        for row in client.query(effects, &[&ids]).await.unwrap() {
             let effect = Effect {
                 leaf: row.get::<_, i32>(1) as u32,
                 seen: row.get(2),
@@ -106,51 +154,39 @@ impl Stage {
         all
     }
 
-    /// Invariants that an instance violates, as `df.assert_structural_invariants` names them.
+    /// The invariants that instances violate, by id.
     async fn violations(&self, ids: &[String]) -> HashMap<String, String> {
-        let exists =
-            "select to_regprocedure('df.assert_structural_invariants(text,text[])') is null";
-        if self.db.text(exists).await.as_deref() == Some("t") {
-            return HashMap::new();
-        }
-        let asked = "do $$ begin create function pg_temp.violations(p_id text) returns text
-                     language plpgsql as $f$ begin
-                         perform df.assert_structural_invariants(p_id);
-                         return null;
-                     exception when others then return sqlerrm; end $f$; end $$";
-        self.role.client.batch_execute(asked).await.unwrap();
-        let rows = "select id, pg_temp.violations(id) from unnest($1::text[]) as id";
-        let rows = self.role.client.query(rows, &[&ids]).await.unwrap();
-        rows.iter()
-            .filter_map(|row| Some((row.get(0), row.get::<_, Option<String>>(1)?)))
-            .collect()
+        let asked =
+            "select i.id, string_agg(concat_ws(' ', v.invariant, v.node_id, v.detail), e'\n-- ')
+                       from unnest($1::text[]) as i(id),
+                            df.assert_structural_invariants(i.id) v group by i.id";
+        let rows = self.role.client.query(asked, &[&ids]).await.unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
-    /// Every disagreement with the rules, with the program as SQL.
+    /// Every disagreement with the rules, with the program as SQL: one entry per program, empty
+    /// where it agrees.
     pub async fn disagreements(&self, programs: &[Program], ids: &[String]) -> Vec<String> {
-        let all = self.seen().await;
+        let all = self.seen(ids).await;
         let violations = self.violations(ids).await;
-        let mut found = Vec::new();
-        for (program, id) in programs.iter().zip(ids) {
+        let judge = |(program, id): (&Program, &String)| {
             let seen = &all[id];
             let mut wrong = differences(program, seen);
             wrong.extend(violations.get(id).cloned());
-            if !wrong.is_empty() {
-                found.push(format!(
-                    "{}\n-- {}\n{}",
-                    sql(program, "failing"),
-                    wrong.join("\n-- "),
-                    df_reference::trace(seen)
-                ));
+            if wrong.is_empty() {
+                return String::new();
             }
-        }
-        found
+            let (sql, trace) = (sql(program, "failing"), df_reference::trace(seen));
+            format!("{sql}\n-- {id}: {}\n{trace}", wrong.join("\n-- "))
+        };
+        programs.iter().zip(ids).map(judge).collect()
     }
 
     /// Waits for the programs and panics with every disagreement.
     pub async fn verify(&self, programs: &[Program], ids: &[String]) {
-        self.settle(Duration::from_secs(20)).await;
-        let found = self.disagreements(programs, ids).await;
+        self.settle(0, PATIENCE).await;
+        let mut found = self.disagreements(programs, ids).await;
+        found.retain(|one| !one.is_empty());
         let shown = found
             .iter()
             .take(MAX_PRINTED)

@@ -66,7 +66,9 @@ fn node(inner: BoxedStrategy<Program>) -> BoxedStrategy<Program> {
             body.repeat(asked.then(Leaf::Ask(truths).into()))
         }),
         1 => one().prop_map(|body| body.then(Leaf::Break(None).into()).forever()),
-        3 => (one(), name).prop_map(|(a, x)| if a.is_named() { a } else { a.named(x) }),
+        1 => one().prop_map(|a| if a.is_adorned() { a } else { a.timed(86_400) }),
+        1 => one().prop_map(|a| a.then(Leaf::Endless.into()).timed(1)),
+        3 => (one(), name).prop_map(|(a, x)| if a.is_adorned() { a } else { a.named(x) }),
     ]
     .boxed()
 }

@@ -92,8 +92,9 @@ struct At {
     mood: Mood,
 }
 
-/// Works out what a program comes to, given who won its races and how far losers came.
-pub fn expected(program: &Program, recorded: &Recorded) -> Expected {
+/// Works out what a program comes to, given who won its races and how far losers came. One that was
+/// cancelled may have come any part of the way.
+pub fn expected(program: &Program, recorded: &Recorded, cancelled: bool) -> Expected {
     let mut interpreter = Interpreter {
         recorded,
         runs: BTreeMap::new(),
@@ -101,11 +102,12 @@ pub fn expected(program: &Program, recorded: &Recorded) -> Expected {
         asked: BTreeMap::new(),
         impossible: Vec::new(),
     };
+    let mood = if cancelled { Mood::May } else { Mood::Must };
     let at = At {
         path: "root".into(),
         number: 1,
         in_loop: false,
-        mood: Mood::Must,
+        mood,
     };
     // S27: the root has no names.
     let outcome = interpreter.node(program, at, &Names::new());
@@ -159,6 +161,7 @@ impl Interpreter<'_> {
             Program::Join(branches) => self.join(branches, at, names),
             Program::Race(left, right) => self.race([left, right], at, names),
             Program::Loop(body, condition) => self.repeat(body, condition.as_deref(), at, names),
+            Program::Timed(inner, seconds) => self.timed(inner, *seconds, at, names),
             Program::Named(inner, name) => {
                 let mut outcome = self.node(inner, at, names);
                 // S28.
@@ -274,6 +277,33 @@ impl Interpreter<'_> {
         Outcome {
             order: Order::Par(orders),
             ..won
+        }
+    }
+
+    /// S34.
+    fn timed(&mut self, inner: &Program, seconds: u32, at: At, names: &Names) -> Outcome {
+        let path = at.path.clone();
+        if self.recorded.winners.get(&format!("{path}.timeout")) != Some(&1) {
+            return self.node(inner, at, names);
+        }
+        let bounded_alone =
+            |leaf: &Leaf| !matches!(leaf, Leaf::Sleep | Leaf::Signal | Leaf::Endless);
+        if seconds > 60 || matches!(inner.bare(), Program::Leaf(leaf) if bounded_alone(leaf)) {
+            self.impossible.push(format!("{path}: it timed out"));
+        }
+        let Outcome { order, .. } = self.node(
+            inner,
+            At {
+                mood: Mood::May,
+                ..at
+            },
+            names,
+        );
+        let message = format!("node timed out after {seconds} s");
+        Outcome {
+            end: End::Failed { message, path },
+            bound: Bound::new(),
+            order,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod arbitrary;
 mod compare;
+mod corpus;
 mod interpret;
 mod program;
 mod render;
@@ -13,7 +14,8 @@ mod shapes;
 
 pub use arbitrary::{Weights, programs};
 pub use compare::{Effect, Run, Seen, differences, trace};
+pub use corpus::corpus;
 pub use interpret::{End, Expected, Recorded, expected};
 pub use program::{Leaf, Program};
-pub use render::{PRELUDE, SIGNALS_PER_LEAF, sql};
+pub use render::{PRELUDE, SIGNALS_PER_LEAF, signals, sql, start_sql};
 pub use shapes::{Shape, shapes};

@@ -15,6 +15,8 @@ pub enum Program {
     /// Body and condition.
     Loop(Box<Program>, Option<Box<Program>>),
     Named(Box<Program>, &'static str),
+    /// At most so many seconds.
+    Timed(Box<Program>, u32),
 }
 
 /// What acts. The SQL leaves write a row of the trace table, in their own transaction.
@@ -53,6 +55,10 @@ impl Program {
         Program::Named(self.into(), name)
     }
 
+    pub fn timed(self, seconds: u32) -> Program {
+        Program::Timed(self.into(), seconds)
+    }
+
     /// This as a condition.
     pub fn choose(self, then: Program, or: Program) -> Program {
         Program::If(self.into(), then.into(), or.into())
@@ -78,7 +84,7 @@ impl Program {
             Program::Loop(body, condition) => std::iter::once(&**body)
                 .chain(condition.as_deref())
                 .collect(),
-            Program::Named(inner, _) => vec![inner],
+            Program::Named(inner, _) | Program::Timed(inner, _) => vec![inner],
         }
     }
 
@@ -106,9 +112,17 @@ impl Program {
         all
     }
 
-    /// Whether a node that is no leaf has a name: one name per node, so naming it again renames it.
-    pub fn is_named(&self) -> bool {
-        matches!(self, Program::Named(..))
+    /// Whether the node has a name or a timeout: a second one would replace it.
+    pub fn is_adorned(&self) -> bool {
+        matches!(self, Program::Named(..) | Program::Timed(..))
+    }
+
+    /// The node itself, without its name and timeout.
+    pub fn bare(&self) -> &Program {
+        match self {
+            Program::Named(inner, _) | Program::Timed(inner, _) => inner.bare(),
+            other => other,
+        }
     }
 }
 

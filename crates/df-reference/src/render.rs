@@ -8,17 +8,15 @@ use crate::program::{Leaf, NAMES, Program};
 pub const PRELUDE: &str = include_str!("prelude.sql");
 
 /// Signals to send to each SIGNAL leaf at the start: as many as loops may ask for.
-pub const SIGNALS_PER_LEAF: usize = 8;
+pub const SIGNALS_PER_LEAF: usize = 16;
 
 /// The statement that starts the program under a label, its signals sent in the same transaction.
 /// It yields the instance's id.
 pub fn sql(program: &Program, label: &str) -> String {
-    let start = format!("df.start({},\n  '{label}')", expression(program));
-    let signals: Vec<String> = program
-        .numbered()
+    let start = start_call(program, label);
+    let signals: Vec<String> = signals(program)
         .into_iter()
-        .filter(|(_, leaf)| **leaf == Leaf::Signal)
-        .map(|(number, _)| format!("count(df.signal(s.id, 's{number}', '{{\"leaf\":{number}}}'))"))
+        .map(|(name, data)| format!("count(df.signal(s.id, '{name}', '{data}'))"))
         .collect();
     if signals.is_empty() {
         return format!("select {start} as id");
@@ -28,6 +26,24 @@ pub fn sql(program: &Program, label: &str) -> String {
          select s.id, {}\n  from s, generate_series(1, {SIGNALS_PER_LEAF}) group by s.id",
         signals.join(",\n  ")
     )
+}
+
+/// The statement that starts the program and sends it nothing.
+pub fn start_sql(program: &Program, label: &str) -> String {
+    format!("select {} as id", start_call(program, label))
+}
+
+/// The signals that its SIGNAL leaves wait for: name and data.
+pub fn signals(program: &Program) -> Vec<(String, String)> {
+    let leaves = program.numbered().into_iter();
+    let waits = leaves.filter(|(_, leaf)| **leaf == Leaf::Signal);
+    waits
+        .map(|(number, _)| (format!("s{number}"), format!("{{\"leaf\":{number}}}")))
+        .collect()
+}
+
+fn start_call(program: &Program, label: &str) -> String {
+    format!("df.start({},\n  '{label}')", expression(program))
 }
 
 /// The program as an expression of builders.
@@ -77,6 +93,9 @@ fn write(program: &Program, depth: usize, number: &mut u32, out: &mut String) {
                 None,
                 out,
             );
+        }
+        Program::Timed(inner, seconds) => {
+            call("timeout", vec![inner], Some(seconds.to_string()), out)
         }
         Program::Named(inner, name) => call("as", vec![inner], Some(format!("'{name}'")), out),
     }

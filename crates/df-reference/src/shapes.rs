@@ -98,6 +98,8 @@ fn depth_two() -> Vec<Program> {
     all.push(mark().repeat(Leaf::Fail.into()));
     all.push(mark().repeat(Leaf::Break(Some("stop")).into()));
     all.push(Program::from(Leaf::Break(None)).forever());
+    all.push(Program::from(Leaf::Endless).timed(1));
+    all.push(mark().then(Leaf::Endless.into()).timed(1));
     all.push(Program::Join(vec![
         mark(),
         Leaf::Break(None).into(),
@@ -143,7 +145,8 @@ fn depth_three(inner: &Program) -> Vec<Program> {
             .named("x")
             .then(Program::IfRows("x", one().into(), mark().into())),
     );
-    if !inner.is_named() {
+    if !inner.is_adorned() {
+        all.push(one().timed(86_400));
         all.push(one().named("y").then(mark()));
         all.push(Program::Join(vec![one().named("x"), one().named("x")]).then(mark()));
     }
@@ -183,6 +186,7 @@ fn name_leaves(program: Program) -> Program {
                 program.named(NAMES[(*next - 1) % NAMES.len()])
             }
             Program::Named(..) => program,
+            Program::Timed(inner, seconds) => Program::Timed(go(inner), seconds),
             Program::Then(a, b) => Program::Then(go(a), go(b)),
             Program::Race(a, b) => Program::Race(go(a), go(b)),
             Program::If(a, b, c) => Program::If(go(a), go(b), go(c)),
