@@ -9,7 +9,9 @@ create or replace function df.step_begin(p_instance text, p_epoch bigint, p_inca
     set search_path = pg_catalog, pg_temp
     as $$
 begin
-    if session_user <> df.step_login_name(quote_ident(current_user)::regrole::oid) then
+    if session_user <> 'df_step_'
+           || (select d.oid from pg_database d where d.datname = current_database())
+           || '_' || quote_ident(current_user)::regrole::oid then
         raise exception 'session user % is not the step login of role %', session_user, current_user
             using errcode = 'DF006';
     end if;
@@ -20,12 +22,18 @@ begin
     if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
         perform set_config('synchronous_commit', 'on', true);
     end if;
-    perform set_config('standard_conforming_strings', 'on', true),
-            set_config('DateStyle', 'ISO, YMD', true),
-            set_config('IntervalStyle', 'postgres', true),
-            set_config('bytea_output', 'hex', true),
-            set_config('extra_float_digits', '1', true),
-            set_config('xmlbinary', 'base64', true);
+    -- The session begins with these (see Directory::login); a step may have changed one.
+    if (current_setting('standard_conforming_strings'), current_setting('DateStyle'),
+        current_setting('IntervalStyle'), current_setting('bytea_output'),
+        current_setting('extra_float_digits'), current_setting('xmlbinary'))
+       is distinct from ('on', 'ISO, YMD', 'postgres', 'hex', '1', 'base64') then
+        perform set_config('standard_conforming_strings', 'on', true),
+                set_config('DateStyle', 'ISO, YMD', true),
+                set_config('IntervalStyle', 'postgres', true),
+                set_config('bytea_output', 'hex', true),
+                set_config('extra_float_digits', '1', true),
+                set_config('xmlbinary', 'base64', true);
+    end if;
     return pg_current_xact_id()::text;
 end
 $$;
