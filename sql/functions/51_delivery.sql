@@ -42,16 +42,28 @@ begin
 end
 $$;
 
--- Until when a relay may sleep without missing what is due: seconds until the next wake_at, null
--- when nothing waits for the clock.
-create or replace function df.relay_next_wake() returns double precision
+-- What an idle relay asks: whether there is anything to claim or deliver, and until when it may
+-- sleep without missing what is due: seconds until the next wake_at, null when nothing waits for the
+-- clock. Rows that somebody has locked count as work. Locks nothing.
+create or replace function df.relay_look(p_incarnation uuid)
+    returns table (work boolean, next_wake double precision)
     language sql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    select extract(epoch from i.wake_at - df.clock())
-      from df.instances i
-     where i.owner is null and i.ended_at is null and i.paused_at is null and i.wake_at < 'infinity'
-     order by i.wake_at limit 1
+    select coalesce(w.seconds <= 0, false)
+           or exists (select from df.outbox o join df.instances i on i.id = o.instance_id
+                       where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                         and (o.retry_at is null or o.retry_at <= clock_timestamp())
+                         and (i.owner = p_incarnation or i.owner is null)),
+           w.seconds
+      from (values (1)) as one(n) left join
+           (select extract(epoch from i.wake_at - df.clock())::double precision as seconds
+              from df.instances i
+             where i.owner is null and i.ended_at is null and i.paused_at is null
+               and i.wake_at < 'infinity'
+               and i.min_version <= (select r.runs_version from df.relays r
+                                      where r.incarnation = p_incarnation)
+             order by i.wake_at limit 1) as w on true
 $$;
 
 -- Delivers the events of instances that this relay owns or that nobody owns; an instance that has
