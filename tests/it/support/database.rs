@@ -121,6 +121,16 @@ impl TestDb {
         )
     }
 
+    /// A relay with more arguments and variables, once it owns a lease.
+    pub fn relay_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
+        let url = self.relay_url();
+        let mut all = vec![("DF_DATABASE_URL", url.as_str()), ("DF_LOG_FORMAT", "json")];
+        all.extend(variables);
+        let relay = spawn(&[&["run"], args].concat(), &all);
+        relay.wait_for_log("relay ready");
+        relay
+    }
+
     /// The first column of the first row as text; panics with the server's own message.
     pub async fn text(&self, sql: &str) -> Option<String> {
         text(&self.client, sql).await
