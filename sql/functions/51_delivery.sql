@@ -24,8 +24,8 @@ begin
     end if;
     v_ids := array(
         select i.id from df.instances i
-         where i.owner is null and i.ended_at is null and i.wake_at <= v_now
-           and i.min_version <= v_runs
+         where i.owner is null and i.ended_at is null and i.paused_at is null
+           and i.wake_at <= v_now and i.min_version <= v_runs
          order by i.wake_at limit p_limit for update skip locked);
     if v_ids = '{}' then
         return;
@@ -50,7 +50,7 @@ create or replace function df.relay_next_wake() returns double precision
     as $$
     select extract(epoch from i.wake_at - df.clock())
       from df.instances i
-     where i.owner is null and i.ended_at is null and i.wake_at < 'infinity'
+     where i.owner is null and i.ended_at is null and i.paused_at is null and i.wake_at < 'infinity'
      order by i.wake_at limit 1
 $$;
 
@@ -58,7 +58,7 @@ $$;
 -- been cancelled is let go of.
 -- A role's signals to one instance are handed over in the order in which they were numbered.
 -- Returns a row per event, and what the engine should be told: kind 'cancel' (stop it), 'signal'
--- (look at these waits, if there are any).
+-- (look at these waits, if there are any), 'pause' (start nothing more of it), 'resume'.
 create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer)
     returns table (kind text, instance_id text, woken text[])
     language plpgsql volatile security definer
@@ -70,7 +70,7 @@ declare
     v_event record;
 begin
     for v_inst in
-        select i.id, i.owner, i.ended_at from df.instances i
+        select i.id, i.owner, i.ended_at, i.paused_at from df.instances i
          where i.id in (select o.instance_id from df.outbox o
                          where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
                            and (o.retry_at is null or o.retry_at <= clock_timestamp()))
@@ -97,6 +97,10 @@ begin
                     end if;
                 end if;
                 update df.outbox o set delivered_at = clock_timestamp() where o.event_id = v_event.event_id;
+                if v_event.kind = 'pause' and v_inst.paused_at is null
+                   or v_event.kind = 'resume' and v_inst.paused_at is not null then
+                    kind := 'overtaken';
+                end if;
                 return next;
             exception when others then
                 perform df.postpone_event(v_event.event_id, sqlerrm);

@@ -215,6 +215,18 @@ impl df_relay::Engine for EngineOfRelay {
         }
     }
 
+    async fn pause(&self, instance: &str) {
+        if let Some(epoch) = self.epoch(instance) {
+            self.engine.pause(instance, epoch).await;
+        }
+    }
+
+    async fn resume(&self, instance: &str) {
+        if let Some(epoch) = self.epoch(instance) {
+            self.engine.resume(instance, epoch);
+        }
+    }
+
     async fn stop(&self, instance: &str, epoch: Option<i64>) {
         let current = {
             let mut epochs = self.epochs.lock();
@@ -269,6 +281,7 @@ fn run(recorded: RecordedRun) -> Option<(String, Run)> {
                 .and_then(|text| serde_json::from_str(&text).ok())
                 .unwrap_or_default(),
         },
+        "waiting" => Run::Waiting { attempt },
         _ => Run::Begun { attempt },
     };
     Some((run_path, run))

@@ -23,6 +23,7 @@ use crate::loaded::{Loaded, Runs};
 use crate::outcome::{End, LeafReply, Outcome};
 use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
 use crate::scope::Scope;
+use crate::timed;
 use crate::walk::{self, Walk};
 
 /// How the engine is sized.
@@ -191,6 +192,23 @@ impl Engine {
         }
     }
 
+    /// Starts nothing more of an instance. What is in flight ends and is recorded; then the instance
+    /// leaves memory as one that only waits.
+    pub async fn pause(&self, instance: &str, epoch: i64) {
+        let root = root_id(instance, epoch);
+        if let Some(loaded) = self.shared.get(&root) {
+            loaded.gate.close();
+            self.shared.set_aside(&root, &loaded).await;
+        }
+    }
+
+    /// Goes on with a paused instance whose steps in flight have not ended yet.
+    pub fn resume(&self, instance: &str, epoch: i64) {
+        if let Some(loaded) = self.shared.get(&root_id(instance, epoch)) {
+            loaded.gate.open();
+        }
+    }
+
     /// Whether an instance is in memory under this epoch.
     pub fn holds(&self, instance: &str, epoch: i64) -> bool {
         self.shared
@@ -270,6 +288,33 @@ impl Shared {
         self.loaded.lock().remove(root);
     }
 
+    /// Unloads a paused instance once nothing of it is in flight.
+    async fn set_aside(&self, root: &str, loaded: &Loaded) {
+        if !loaded.gate.is_at_rest() {
+            return;
+        }
+        {
+            let mut unloaded = loaded.unloaded.write().await;
+            if *unloaded || !loaded.gate.is_at_rest() {
+                return;
+            }
+            *unloaded = true;
+            self.provider.remove_tree(root);
+            self.loaded.lock().remove(root);
+        }
+        loaded.cancel.cancel();
+        let Assignment {
+            instance, epoch, ..
+        } = loaded.assignment.clone();
+        // A wait that is not there: the instance is claimed as soon as it may be.
+        let waits = vec!["paused".to_owned()];
+        self.send(Event::Idle {
+            instance,
+            epoch,
+            waits,
+        });
+    }
+
     fn send(&self, event: Event) {
         // The receiver is gone only while shutting down.
         let _ = self.events.send(event);
@@ -291,18 +336,14 @@ impl Shared {
 }
 
 fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
-    let (for_leaf, for_settle) = (shared.clone(), shared.clone());
-    ActivityRegistry::builder()
-        .register(walk::LEAF, move |ctx: ActivityContext, run_path: String| {
-            run_activity(for_leaf.clone(), ctx, run_path, walk::LEAF)
-        })
-        .register(
-            walk::SETTLE,
-            move |ctx: ActivityContext, run_path: String| {
-                run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
-            },
-        )
-        .build()
+    let mut registry = ActivityRegistry::builder();
+    for name in [walk::LEAF, walk::SETTLE, walk::TIMER] {
+        let shared = shared.clone();
+        registry = registry.register(name, move |ctx: ActivityContext, run_path: String| {
+            run_activity(shared.clone(), ctx, run_path, name)
+        });
+    }
+    registry.build()
 }
 
 async fn run_activity(
@@ -318,6 +359,11 @@ async fn run_activity(
     let Some(plan) = loaded.planned(&orchestration, &walk::plan_key(name, &run_path)) else {
         return Ok(LeafReply::Stopped.encode());
     };
+    let inside = tokio::select! {
+        inside = loaded.gate.pass() => inside,
+        _ = loaded.cancel.cancelled() => return Ok(LeafReply::Stopped.encode()),
+        _ = ctx.cancelled() => return Ok(LeafReply::Stopped.encode()),
+    };
     let cancel = loaded.cancel.child_token();
     let activity = Activity {
         backend: &*shared.backend,
@@ -328,10 +374,10 @@ async fn run_activity(
         cancel: &cancel,
     };
     let work = async {
-        if name == walk::LEAF {
-            activity.leaf().await
-        } else {
-            activity.settle().await
+        match name {
+            walk::LEAF => activity.leaf().await,
+            walk::TIMER => activity.timer().await,
+            _ => activity.settle().await,
         }
     };
     tokio::pin!(work);
@@ -344,8 +390,13 @@ async fn run_activity(
         }
     };
     if reply == LeafReply::Waiting {
-        shared.time(&loaded, &run_path);
+        match name {
+            walk::TIMER => shared.time(&loaded, &timed::timer_path(&run_path)),
+            _ => shared.time(&loaded, &run_path),
+        }
     }
+    drop(inside);
+    shared.set_aside(root_of(&orchestration), &loaded).await;
     Ok(reply.encode())
 }
 

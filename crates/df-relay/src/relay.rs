@@ -518,15 +518,20 @@ impl Relay {
         }
         for row in &rows {
             let (kind, instance): (String, String) = (row.get(0), row.get(1));
-            if kind == "cancel" {
-                self.engine.stop(&instance, None).await;
-                reached("engine.stopped");
-                continue;
-            }
-            let woken: Option<Vec<String>> = row.get(2);
-            if let Some(woken) = woken.filter(|woken| !woken.is_empty()) {
-                self.engine.nudge(&instance, &woken).await;
-                reached("engine.nudged");
+            match kind.as_str() {
+                "cancel" => {
+                    self.engine.stop(&instance, None).await;
+                    reached("engine.stopped");
+                }
+                "pause" => self.engine.pause(&instance).await,
+                "resume" => self.engine.resume(&instance).await,
+                _ => {
+                    let woken: Option<Vec<String>> = row.get(2);
+                    if let Some(woken) = woken.filter(|woken| !woken.is_empty()) {
+                        self.engine.nudge(&instance, &woken).await;
+                        reached("engine.nudged");
+                    }
+                }
             }
         }
         Ok(rows.len())

@@ -6,11 +6,12 @@ mod database;
 pub mod effects;
 mod relay;
 mod server;
+mod until;
 mod web;
 mod workflows;
 
 pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
-pub use web::{Request, Web};
-pub use workflows::{Ended, Raised, Workflows, literal, refused};
+pub use web::Web;
+pub use workflows::{Ended, Workflows, literal, refused};
