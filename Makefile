@@ -28,8 +28,14 @@ dev: ## A private Postgres with the schema, a relay and psql
 
 .PHONY: test
 test: ## Run every test; DF_TEST_ARGS=name picks some
-	$(CARGO) build --workspace --bins
-	$(CARGO) test --workspace $(DF_TEST_ARGS)
+	$(CARGO) build --workspace --bins --features df-cli/failpoints
+	$(CARGO) test --workspace --features df-cli/failpoints $(DF_TEST_ARGS)
+
+.PHONY: torture
+torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
+	$(CARGO) build --workspace --bins --features df-cli/failpoints
+	SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test -p df-tests --test it \
+		torture -- --ignored --nocapture --test-threads 1
 
 .PHONY: lint
 lint: ## Check formatting, lints and dependencies

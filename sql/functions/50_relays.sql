@@ -25,6 +25,7 @@ $$;
 
 -- Registers this process and returns its fresh incarnation. The lease runs on the server's clock.
 -- p_runs_version is the newest kind of instance that this relay can run (instances.min_version).
+-- Error: 55000 on a restored copy that nobody has adopted.
 create or replace function df.relay_register(
     p_version text, p_lease_seconds double precision, p_poll_interval_ms integer,
     p_runs_version integer default 1) returns uuid
@@ -34,6 +35,10 @@ create or replace function df.relay_register(
 declare
     v_incarnation uuid := left(gen_random_uuid()::text, 24) || df.server_run();
 begin
+    if exists (select from df.meta m where m.key = 'place' and m.value <> df.place()) then
+        raise exception 'this database is a copy of the one that relays ran on'
+            using errcode = '55000', hint = 'df-relay adopt makes it the one to run.';
+    end if;
     insert into df.relays (incarnation, version, runs_version, lease_until, poll_interval_ms)
     values (v_incarnation, p_version, p_runs_version,
             clock_timestamp() + make_interval(secs => p_lease_seconds), p_poll_interval_ms);

@@ -118,6 +118,11 @@ begin
                 perform df.postpone_event(v_event.event_id, sqlerrm);
             end;
         end loop;
+        if v_inst.ended_at is not null then
+            -- One that was cancelled before any relay claimed it never had its start delivered.
+            update df.outbox o set delivered_at = clock_timestamp()
+             where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
+        end if;
         if v_inst.ended_at is not null and v_inst.owner is not null then
             update df.instances i set owner = null where i.id = v_inst.id;
         end if;

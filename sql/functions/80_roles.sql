@@ -9,7 +9,9 @@ create or replace function df.internal_functions() returns setof text
         'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event',
         'raise_refusal', 'apply_cancel', 'apply_operator_event', 'undo_failure', 'wake_relays',
         'configure', 'reconcile', 'scram_verifier', 'hmac_sha256', 'xor_bytes', 'server_run',
-        'is_of_this_server_run'])
+        'is_of_this_server_run',
+        'replay_signal', 'place', 'remove_expired', 'remove_orphans', 'remove_taken_signals',
+        'fail_roleless', 'wake_overdue', 'remove_graphs'])
 $$;
 
 -- What a granted role may call and touch. One list for grant and revoke.

@@ -10,6 +10,7 @@ drop policy if exists relay_meta on df.meta;
 create policy relay_meta on df.meta for select to @relay_role@ using (true);
 grant execute on function df.setting(text) to @relay_role@, df_admin;
 grant execute on function df.configure(text, text) to df_admin;
+grant execute on function df.reconcile() to df_admin;
 
 do $$
 declare

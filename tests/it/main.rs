@@ -1,6 +1,7 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
 mod control;
+mod crashes;
 mod dev;
 mod errors;
 mod explore;
@@ -14,7 +15,9 @@ mod operator_control;
 mod outages;
 mod parking;
 mod programs;
+mod replay;
 mod results;
+mod retention;
 mod retry_policy;
 mod service;
 mod sql_files;

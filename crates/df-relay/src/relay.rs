@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use df_failpoints::reached;
 use df_postgres::{ConnectOptions, Error as PostgresError, Session};
 use rand::Rng;
 use serde::Serialize;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::graphs::Graphs;
 use crate::lease::{self, Lease};
+use crate::retain;
 use crate::{Claim, Engine, Event, RecordedRun, RelayConfig, wake};
 
 /// Why a relay ended other than by being told to.
@@ -142,6 +144,16 @@ impl Relay {
         let lease = lease?;
         *self.incarnation.write() = lease.incarnation;
         tracing::info!(incarnation = %lease.incarnation, "relay ready");
+        let retention = self
+            .options
+            .clone()
+            .with_application_name("df-relay reconcile");
+        let end = lease.lost.child_token();
+        let _ends_with_this = end.clone().drop_guard();
+        tokio::spawn(retain::keep_reconciled(
+            Session::new(retention, end.clone()),
+            end,
+        ));
         let drained = self.drain(&lease, shutdown).await;
         if !shutdown.is_cancelled() {
             lease.lost.cancel();
@@ -162,6 +174,7 @@ impl Relay {
         incarnation: Uuid,
     ) -> Result<i32, PostgresError> {
         let client = options.connect().await?;
+        reached("release.sending");
         let row = client
             .query_one("select df.relay_release($1)", &[&incarnation])
             .await
@@ -169,6 +182,7 @@ impl Relay {
                 doing: "hand over".to_owned(),
                 source,
             })?;
+        reached("release.committed");
         Ok(row.get(0))
     }
 
@@ -395,6 +409,7 @@ impl Relay {
     }
 
     async fn claim(&mut self, incarnation: Uuid, room: usize) -> Result<usize, PostgresError> {
+        reached("claim.sending");
         let rows = self
             .session
             .insist(
@@ -403,6 +418,9 @@ impl Relay {
                 &[&incarnation, &(room as i32)],
             )
             .await?;
+        if !rows.is_empty() {
+            reached("claim.committed");
+        }
         let seen: Vec<String> = rows
             .iter()
             .filter(|row| !row.get::<_, bool>("fresh"))
@@ -482,7 +500,9 @@ impl Relay {
                     vars,
                     graph,
                 };
-                if let Err(why) = self.engine.load(claim, recorded).await {
+                let loaded = self.engine.load(claim, recorded).await;
+                reached("engine.loaded");
+                if let Err(why) = loaded {
                     self.note(Event::Broken {
                         instance,
                         epoch,
@@ -509,6 +529,7 @@ impl Relay {
     }
 
     async fn deliver(&mut self, incarnation: Uuid) -> Result<usize, PostgresError> {
+        reached("deliver.sending");
         let rows = self
             .session
             .insist(
@@ -516,17 +537,24 @@ impl Relay {
                 &[&incarnation, &(self.config.batch as i32)],
             )
             .await?;
+        if !rows.is_empty() {
+            reached("deliver.committed");
+        }
         for row in &rows {
             let (kind, instance): (String, String) = (row.get(0), row.get(1));
             match kind.as_str() {
-                "cancel" => self.engine.stop(&instance, None).await,
+                "cancel" => {
+                    self.engine.stop(&instance, None).await;
+                    reached("engine.stopped");
+                }
                 "pause" => self.engine.pause(&instance).await,
                 "resume" => self.engine.resume(&instance).await,
                 _ => {
                     let woken: Option<Vec<String>> = row.get(2);
-                    self.engine
-                        .nudge(&instance, &woken.unwrap_or_default())
-                        .await;
+                    if let Some(woken) = woken.filter(|woken| !woken.is_empty()) {
+                        self.engine.nudge(&instance, &woken).await;
+                        reached("engine.nudged");
+                    }
                 }
             }
         }
@@ -540,6 +568,7 @@ impl Relay {
         if self.parking.is_empty() {
             return Ok(());
         }
+        reached("park.sending");
         let entries = serde_json::value::to_raw_value(&self.parking).expect("entries are JSON");
         let rows = self
             .session
@@ -548,6 +577,7 @@ impl Relay {
                 &[&incarnation, &entries.get()],
             )
             .await?;
+        reached("park.committed");
         let busy: HashSet<String> = rows
             .iter()
             .filter(|row| row.get(1))
@@ -572,6 +602,7 @@ impl Relay {
                 .await?;
             let freed: i32 = rows[0].get(0);
             if freed > 0 {
+                reached("take_over.committed");
                 tracing::info!(freed, "took over instances of relays that are gone");
             }
             if freed < limit {

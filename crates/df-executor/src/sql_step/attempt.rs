@@ -42,12 +42,16 @@ impl SqlSteps {
         let texts = Texts::new(step, &login, self.config.fence_lock_timeout);
         let started = Instant::now();
         let ran = match self.open_and_run(step, &texts, &mut lease).await {
-            Ok(ran) => ran,
+            Ok(ran) => {
+                df_failpoints::reached("step.ran");
+                ran
+            }
             Err(verdict) => return self.judged(step, &texts, verdict, started, lease).await,
         };
         let started = Instant::now();
         match self.record_and_commit(step, &texts, &ran, &mut lease).await {
             Ok(()) => {
+                df_failpoints::reached("step.committed");
                 self.pools.give_back(*lease);
                 Tried::Done(StepOutcome::Completed { result: ran.result })
             }
