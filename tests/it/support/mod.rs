@@ -6,6 +6,6 @@ mod database;
 mod relay;
 mod server;
 
-pub use database::TestDb;
+pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
