@@ -60,12 +60,11 @@ async fn a_role_runs_no_more_steps_than_the_setting_says_and_it_counts_at_once()
     db.text("select df.configure('max_steps_per_role', '2')")
         .await;
     let relay = db.start_relay();
-    hog.text("create table public.running (n int)").await;
-    let step = "select pg_sleep(0.2), (select count(*) from pg_stat_activity where query like '%at a time%' and state = 'active' and usename = session_user) as together";
-    let step = format!("{step} -- at a time");
+    let step = "select pg_advisory_xact_lock_shared(4711), pg_sleep(0.2),
+        (select count(*) from pg_locks where locktype = 'advisory' and objid = 4711) as together";
     let started = format!(
         "select array_agg(df.start({})) from generate_series(1, 12)",
-        quote_literal(&step)
+        quote_literal(step)
     );
     hog.text(&started).await;
     let left = "select count(*) from df.instances where status in ('pending', 'running')";

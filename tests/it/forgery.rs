@@ -353,7 +353,7 @@ async fn runs_forged_from_inside_a_step_hurt_only_their_instance() {
                 quote_literal(&forged)
             );
             let id = mallory.text(&start).await.unwrap();
-            let wait = format!("select df.await_instance('{id}', 10)");
+            let wait = format!("select df.await_instance('{id}', 3)");
             let status = sqlstate(&mallory.client, &wait).await;
             assert!(
                 ["00000", "57014"].contains(&status.as_str()),
