@@ -18,7 +18,9 @@ build: ## Build everything
 
 .PHONY: demo
 demo: ## See a workflow survive the death of its relay
-	@./tests/demo/run
+	@./.ci/setup
+	$(CARGO) build --quiet -p df-cli --bin df-relay --example demo
+	$(CARGO) run --quiet -p df-cli --example demo
 
 .PHONY: dev
 dev: ## A private Postgres with the schema, a relay and psql

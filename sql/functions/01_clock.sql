@@ -1,9 +1,14 @@
+-- What a step or a start calls is plpgsql throughout: it keeps its plans, where a function in SQL
+-- that cannot be inlined is planned again at every call.
+
 -- The one clock. Tests move it through df.clock_override; a session setting could be set by any role.
 create or replace function df.clock() returns timestamptz
-    language sql volatile security definer
+    language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    select clock_timestamp() + coalesce((select shift from df.clock_override), interval '0')
+begin
+    return clock_timestamp() + coalesce((select shift from df.clock_override), interval '0');
+end
 $$;
 
 -- Whether this session is a step of a workflow: its session_user is a step login.
@@ -14,11 +19,13 @@ create or replace function df.inside_workflow() returns boolean
 
 -- The name of the step login of a role in this database.
 create or replace function df.step_login_name(p_role oid) returns name
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
-    select ('df_step_' || (select d.oid from pg_database d where d.datname = current_database())
-            || '_' || p_role)::name
+begin
+    return 'df_step_' || (select d.oid from pg_database d where d.datname = current_database())
+           || '_' || p_role;
+end
 $$;
 
 -- Text as JSON: itself where it is JSON that Postgres can hold, else a JSON string.

@@ -24,9 +24,13 @@ on conflict (name) do update
     set default_value = excluded.default_value, kind = excluded.kind, meaning = excluded.meaning;
 
 create or replace function df.setting(p_name text) returns text
-    language sql stable security definer
+    language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
-    as $$ select coalesce(s.value, s.default_value) from df.setting_values s where s.name = p_name $$;
+    as $$
+begin
+    return (select coalesce(s.value, s.default_value) from df.setting_values s where s.name = p_name);
+end
+$$;
 
 -- Sets one setting; NULL restores its default. Errors: 22023 for an unknown name or a value of the
 -- wrong kind. Executable by df_admin's members. A superuser who allows superusers' workflows makes

@@ -102,9 +102,14 @@ create or replace function df.check_submitter(p_database text) returns void
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_role pg_roles%rowtype;
+    v_role record;
 begin
-    select * into v_role from pg_roles r where r.rolname = current_user;
+    select r.rolsuper, r.rolcanlogin,
+           exists (select from pg_roles l
+                    where l.rolname = ('df_step_' || d.oid || '_' || r.oid)::name) as has_login
+      into v_role
+      from pg_roles r, pg_database d
+     where r.rolname = current_user and d.datname = current_database();
     if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
         raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'
             using errcode = '42501',
@@ -114,7 +119,7 @@ begin
         raise exception 'role % has no LOGIN, so no step could run as it', quote_ident(current_user)
             using errcode = '42501', hint = format('ALTER ROLE %I LOGIN;', current_user);
     end if;
-    if not exists (select from pg_roles r where r.rolname = df.step_login_name(v_role.oid)) then
+    if not v_role.has_login then
         raise exception 'role % has no step login', quote_ident(current_user)
             using errcode = '42501',
                   hint = format('An administrator runs: SELECT df.grant_usage(%L);', current_user);

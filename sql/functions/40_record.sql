@@ -3,30 +3,43 @@
 
 -- Locks the instance row and says whether (epoch, owner) may still write to it:
 -- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended). A cancel made by this very
--- transaction commits with it, so that reads as 'own-cancel'.
+-- transaction commits with it, so that reads as 'own-cancel'. p_login, where given, must be the step
+-- login of the instance's role ('DF006').
 create or replace function df.fence(
-    p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean)
-    returns text
+    p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean,
+    p_login name default null) returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_inst record;
 begin
+    -- What a relay holds from before a restart or a failover may be ahead of this server.
+    if not df.is_of_this_server_run(p_incarnation) then
+        return 'DF001';
+    end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
           from df.instances i where i.id = p_instance for no key update skip locked;
         if not found then
             return case when exists (select from df.instances i where i.id = p_instance)
                         then 'busy' else 'DF001' end;
         end if;
     elsif p_exclusive then
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
           from df.instances i where i.id = p_instance for no key update;
     else
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
           from df.instances i where i.id = p_instance for share;
+    end if;
+    if not found then
+        return 'DF001';
+    end if;
+    if p_login is not null and p_login is distinct from 'df_step_'
+           || (select d.oid from pg_database d where d.datname = current_database())
+           || '_' || v_inst.submitted_by::oid then
+        return 'DF006';
     end if;
     if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from p_incarnation then
         return 'DF001';
@@ -45,14 +58,16 @@ $$;
 -- loop's checkpoint has passed the iteration. Call it only in a statement after df.fence.
 create or replace function df.decided_against(p_instance text, p_within text[], p_turns integer[])
     returns boolean
-    language sql volatile
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
-    select exists (
+begin
+    return exists (
         select from unnest(p_within, p_turns) as w(path, turn)
           join df.node_runs r on r.instance_id = p_instance and r.run_path = w.path
          where (r.status = 'decided' and r.turn <> w.turn)
-            or (r.status = 'checkpoint' and r.turn > w.turn))
+            or (r.status = 'checkpoint' and r.turn > w.turn));
+end
 $$;
 
 -- Records that the given races are won by the branch the run stands in. `p_within`/`p_turns` hold
@@ -60,23 +75,26 @@ $$;
 create or replace function df.decide(
     p_instance text, p_epoch bigint, p_within text[], p_turns integer[], p_decides text[])
     returns void
-    language sql volatile
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
+begin
     insert into df.node_runs (instance_id, run_path, status, turn, epoch, ended_at)
     select p_instance, w.path, 'decided', w.turn, p_epoch, clock_timestamp()
       from unnest(p_within, p_turns) as w(path, turn)
      where w.path = any (p_decides)
-    on conflict (instance_id, run_path) do nothing
+    on conflict (instance_id, run_path) do nothing;
+end
 $$;
 
 -- Ends an instance that the caller has locked exclusively.
 create or replace function df.end_instance(
     p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text)
     returns void
-    language sql volatile
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
+begin
     update df.instances i
        set status = p_status,
            result = case when p_status = 'completed' then p_result end,
@@ -86,7 +104,8 @@ create or replace function df.end_instance(
            completed_at = case when p_status = 'completed' then clock_timestamp() end,
            ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
            ending_xid = pg_current_xact_id()
-     where i.id = p_instance and i.ended_at is null
+     where i.id = p_instance and i.ended_at is null;
+end
 $$;
 
 -- Moves loops' checkpoints forward and deletes what they have passed, but for the rows that names
@@ -125,7 +144,8 @@ end
 $$;
 
 -- The one way a run is recorded. Returns 'ok', 'exists' (the run path is recorded already),
--- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against).
+-- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against, DF006
+-- not the step login of the instance's role).
 --   p_within/p_turns  every race (own branch) and loop (own iteration) around the run
 --   p_decides         races that this run's end decides
 --   p_checkpoints     loops whose checkpoint travels with this run, or null
@@ -134,13 +154,13 @@ create or replace function df.record_run(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_run_path text, p_status text,
     p_result json, p_error text, p_sqlstate text, p_attempt integer, p_turn integer,
     p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text,
-    p_skip_locked boolean) returns text
+    p_skip_locked boolean, p_login name default null) returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_fence text := df.fence(p_instance, p_epoch, p_incarnation,
-        p_ends is not null or p_checkpoints is not null or p_decides <> '{}', p_skip_locked);
+        p_ends is not null or p_checkpoints is not null or p_decides <> '{}', p_skip_locked, p_login);
 begin
     if v_fence not in ('ok', 'own-cancel') then
         return v_fence;
@@ -155,8 +175,9 @@ begin
     on conflict (instance_id, run_path) do update
         set status = excluded.status, result = excluded.result, error = excluded.error,
             sqlstate = excluded.sqlstate, attempt = excluded.attempt, epoch = excluded.epoch,
-            turn = excluded.turn, ended_at = excluded.ended_at
-        where r.status = 'intent';
+            turn = excluded.turn, ended_at = excluded.ended_at, due_at = null
+        -- What pauses before its next attempt is a row that this attempt may replace, and no other.
+        where r.status = 'intent' or (r.status = 'waiting' and r.attempt < excluded.attempt);
     if not found then
         return 'exists';
     end if;

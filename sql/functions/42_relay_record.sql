@@ -6,6 +6,10 @@
 -- p_entries: [{"op", "incarnation", "instance", "epoch", "path", "within", "turns", "decides", "ends", …}]
 --   run     records path with status, result, error, sqlstate, attempt, turn
 --   wait    begins a wait, or asks after one: signal, seconds or due, result (when the clock ends it)
+--   retry   records a failed attempt and begins the pause before the next, or asks after one:
+--           attempt, seconds, error, sqlstate
+--   timer   begins the timer of a node with a timeout, or asks after it: seconds, error (what the
+--           node at path fails with when its time is up)
 --   look    reads what is recorded at path
 --   settle  applies decides and ends of a construct that ends without a run of its own
 -- Returns a row per entry: outcome ('ok', 'exists', 'busy', 'waiting', DF001…), and what is recorded.
@@ -21,10 +25,11 @@ declare
     r df.node_runs%rowtype;
 begin
     for e in
-        select x.ordinality::integer - 1 as idx, y.*
+        -- json_to_record would read JSON's null, which is a result, as no result.
+        select x.ordinality::integer - 1 as idx, x.entry -> 'result' as result, y.*
           from json_array_elements(p_entries) with ordinality as x(entry, ordinality),
                json_to_record(x.entry) as y(op text, incarnation uuid, instance text, epoch bigint, path text,
-                   status text, result json, error text, sqlstate text, attempt integer, turn integer,
+                   status text, error text, sqlstate text, attempt integer, turn integer,
                    within text[], turns integer[], decides text[], checkpoints json, ends text,
                    signal text, seconds double precision, due timestamptz)
     loop
@@ -38,6 +43,12 @@ begin
         elsif e.op = 'wait' then
             outcome := df.record_wait(e.instance, e.epoch, e.incarnation, e.path, e.signal, e.seconds,
                 e.due, e.result, e.within, e.turns, e.decides, e.checkpoints, e.ends);
+        elsif e.op = 'retry' then
+            outcome := df.record_retry(e.instance, e.epoch, e.incarnation, e.path, e.attempt, e.seconds,
+                e.error, e.sqlstate, e.within, e.turns, e.checkpoints);
+        elsif e.op = 'timer' then
+            outcome := df.record_timer(e.instance, e.epoch, e.incarnation, e.path, e.seconds, e.error,
+                e.within, e.turns, e.decides, e.ends);
         elsif e.op = 'look' then
             outcome := case when exists (select from df.node_runs n
                                           where n.instance_id = e.instance and n.run_path = e.path)
@@ -47,7 +58,9 @@ begin
                 e.sqlstate, e.path, e.within, e.turns, e.decides, e.ends);
         end if;
         if outcome in ('exists', 'waiting') or (outcome = 'ok' and e.op = 'wait') then
-            select * into r from df.node_runs n where n.instance_id = e.instance and n.run_path = e.path;
+            select * into r from df.node_runs n
+             where n.instance_id = e.instance
+               and n.run_path = e.path || case when e.op = 'timer' then '.timeout.due' else '' end;
             status := r.status; turn := r.turn; error := r.error; sqlstate := r.sqlstate;
             result := r.result::text;
             remaining_seconds := extract(epoch from r.due_at - df.clock());
@@ -71,6 +84,7 @@ declare
     v_run    df.node_runs%rowtype;
     v_signal df.signals%rowtype;
     v_due    timestamptz;
+    v_key    text;
 begin
     if v_fence <> 'ok' then
         return v_fence;
@@ -101,6 +115,17 @@ begin
             end if;
         end if;
     end if;
+    if v_run.status = 'waiting' and v_run.due_at <= df.clock() and v_run.signal_name is not null then
+        -- A signal that was sent while nobody delivered it has come before the timeout is decided.
+        select s.key into v_key from df.signals s
+         where s.instance_id = p_instance and s.name = v_run.signal_name and s.consumed_at is null
+         order by s.n limit 1;
+        if found then
+            perform df.hand_signal(p_instance, v_key);
+            select * into v_run from df.node_runs r
+             where r.instance_id = p_instance and r.run_path = p_path;
+        end if;
+    end if;
     if v_run.status = 'waiting' and v_run.due_at <= df.clock() then
         perform df.end_wait(p_instance, p_path, p_result);
         v_run.status := 'completed';
@@ -120,11 +145,13 @@ end
 $$;
 
 create or replace function df.end_wait(p_instance text, p_path text, p_result json) returns void
-    language sql volatile
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
+begin
     update df.node_runs r set status = 'completed', result = p_result, ended_at = clock_timestamp()
-     where r.instance_id = p_instance and r.run_path = p_path and r.status = 'waiting'
+     where r.instance_id = p_instance and r.run_path = p_path and r.status = 'waiting';
+end
 $$;
 
 create or replace function df.signal_result(p_name text, p_data json) returns json

@@ -1,20 +1,49 @@
 -- A relay's life: register, heartbeat, hand over. Called by df_relay alone.
 
--- Registers this process under a fresh incarnation. The lease runs on the server's clock.
-create or replace function df.relay_register(
-    p_incarnation uuid, p_version text, p_lease_seconds double precision, p_poll_interval_ms integer)
-    returns void
-    language sql volatile security definer
+-- Twelve hex digits that name this run of this server: another after a restart, and another on a
+-- replica that was promoted.
+create or replace function df.server_run() returns text
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
-    insert into df.relays (incarnation, version, lease_until, poll_interval_ms)
-    values (p_incarnation, p_version, clock_timestamp() + make_interval(secs => p_lease_seconds),
-            p_poll_interval_ms)
+begin
+    return lpad(to_hex(hashtextextended(extract(epoch from pg_postmaster_start_time())::text, 0)
+                       & 281474976710655), 12, '0');
+end
 $$;
 
--- Renews the lease. alive is false when the lease was taken: the relay then takes a new
--- incarnation. The rest tells one run of the server from another: after a restart or a failover what
--- the relay holds may be ahead of the database.
+-- Whether an incarnation was registered during this run of this server: it ends with its name, so
+-- that every fence can tell without another row.
+create or replace function df.is_of_this_server_run(p_incarnation uuid) returns boolean
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return right(p_incarnation::text, 12) = df.server_run();
+end
+$$;
+
+-- Registers this process and returns its fresh incarnation. The lease runs on the server's clock.
+-- p_runs_version is the newest kind of instance that this relay can run (instances.min_version).
+create or replace function df.relay_register(
+    p_version text, p_lease_seconds double precision, p_poll_interval_ms integer,
+    p_runs_version integer default 1) returns uuid
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_incarnation uuid := left(gen_random_uuid()::text, 24) || df.server_run();
+begin
+    insert into df.relays (incarnation, version, runs_version, lease_until, poll_interval_ms)
+    values (v_incarnation, p_version, p_runs_version,
+            clock_timestamp() + make_interval(secs => p_lease_seconds), p_poll_interval_ms);
+    return v_incarnation;
+end
+$$;
+
+-- Renews the lease. alive is false when the lease was taken, or the server has restarted: the relay
+-- then takes a new incarnation. So it does when the rest tells it that it has failed over: what the
+-- relay holds may be ahead of the database.
 create or replace function df.relay_heartbeat(p_incarnation uuid, p_lease_seconds double precision)
     returns table (alive boolean, server_started text, timeline bigint, wal_position bigint)
     language plpgsql volatile security definer
@@ -24,7 +53,8 @@ begin
     update df.relays r
        set heartbeat_at = clock_timestamp(),
            lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
-     where r.incarnation = p_incarnation and r.lease_until > clock_timestamp();
+     where r.incarnation = p_incarnation and r.lease_until > clock_timestamp()
+       and df.is_of_this_server_run(p_incarnation);
     return query
         select found, pg_postmaster_start_time()::text,
                ('x' || lpad(left(pg_walfile_name(pg_current_wal_lsn()), 8), 16, '0'))::bit(64)::bigint,
@@ -32,7 +62,7 @@ begin
 end
 $$;
 
--- Frees a batch of instances of relays whose lease ran out, for anyone to claim; removes a relay
+-- Frees a batch of instances of relays whose lease ran out or was of an earlier run of the server, for anyone to claim; removes a relay
 -- once nothing is left of it. Skips rows that somebody holds; the next pass gets them.
 -- Returns how many instances it freed.
 create or replace function df.relay_take_over(p_limit integer) returns integer
@@ -46,13 +76,14 @@ begin
         select i.id from df.instances i
          where i.owner is not null
            and not exists (select from df.relays r
-                            where r.incarnation = i.owner and r.lease_until > clock_timestamp())
+                            where r.incarnation = i.owner and r.lease_until > clock_timestamp()
+                              and df.is_of_this_server_run(r.incarnation))
          order by i.id limit p_limit for update of i skip locked)
     update df.instances i set owner = null, wake_at = df.clock(), epoch = i.epoch + 1
       from lost where i.id = lost.id;
     get diagnostics v_freed = row_count;
     delete from df.relays r
-     where r.lease_until <= clock_timestamp()
+     where (r.lease_until <= clock_timestamp() or not df.is_of_this_server_run(r.incarnation))
        and not exists (select from df.instances i where i.owner = r.incarnation);
     return v_freed;
 end

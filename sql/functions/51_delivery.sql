@@ -9,14 +9,14 @@ create or replace function df.waiting_roles() returns table (role regrole, next_
     as $$
     with recursive roles as (
         (select i.submitted_by as role from df.instances i
-          where i.owner is null and i.ended_at is null order by i.submitted_by limit 1)
+          where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
         union all
         select (select i.submitted_by from df.instances i
-                 where i.owner is null and i.ended_at is null and i.submitted_by > r.role
+                 where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
                  order by i.submitted_by limit 1)
           from roles r where r.role is not null)
     select r.role, (select i.wake_at from df.instances i
-                     where i.owner is null and i.ended_at is null and i.submitted_by = r.role
+                     where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by = r.role
                      order by i.wake_at limit 1)
       from roles r where r.role is not null
 $$;
@@ -25,7 +25,7 @@ $$;
 -- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. With
 -- p_limit 0 the relay is full: each role of which it owns fewer than max_steps_per_role gets the
 -- difference, so that whoever filled it keeps nobody else out.
-create or replace function df.claimable(p_incarnation uuid, p_limit integer) returns text[]
+create or replace function df.claimable(p_incarnation uuid, p_limit integer, p_runs integer) returns text[]
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
@@ -47,8 +47,8 @@ begin
             continue when v_room <= 0;
             v_ids := v_ids || array(
                 select i.id from df.instances i
-                 where i.owner is null and i.ended_at is null and i.submitted_by = v_role
-                   and i.wake_at <= df.clock() and i.min_version <= 1 and i.id <> all (v_ids)
+                 where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by = v_role
+                   and i.wake_at <= df.clock() and i.min_version <= p_runs and i.id <> all (v_ids)
                  order by i.wake_at limit v_room for update skip locked);
         end loop;
         exit when cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
@@ -69,14 +69,17 @@ create or replace function df.relay_claim(p_incarnation uuid, p_limit integer)
     as $$
 #variable_conflict use_column
 declare
-    v_ids text[];
+    v_ids  text[];
+    v_runs integer;
 begin
-    -- A relay whose lease ran out must not own anything new.
-    if not exists (select from df.relays r
-                    where r.incarnation = p_incarnation and r.lease_until > clock_timestamp()) then
+    -- A relay whose lease ran out, or that registered before the server restarted, must not own
+    -- anything new.
+    select r.runs_version into v_runs from df.relays r
+     where r.incarnation = p_incarnation and r.lease_until > clock_timestamp();
+    if not found or not df.is_of_this_server_run(p_incarnation) then
         return;
     end if;
-    v_ids := df.claimable(p_incarnation, p_limit);
+    v_ids := df.claimable(p_incarnation, p_limit, v_runs);
     if v_ids = '{}' then
         return;
     end if;
@@ -104,7 +107,9 @@ $$;
 
 -- Delivers the events of instances that this relay owns or that nobody owns; an instance that has
 -- been cancelled is let go of.
--- Returns what the engine should be told: kind 'cancel' (stop it), 'signal' (look at these waits).
+-- A role's signals to one instance are handed over in the order in which they were numbered.
+-- Returns a row per event, and what the engine should be told: kind 'cancel' (stop it), 'signal'
+-- (look at these waits, if there are any), 'pause' (start nothing more of it), 'resume'.
 create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer)
     returns table (kind text, instance_id text, woken text[])
     language plpgsql volatile security definer
@@ -116,7 +121,7 @@ declare
     v_event record;
 begin
     for v_inst in
-        select i.id, i.owner, i.ended_at from df.instances i
+        select i.id, i.owner, i.ended_at, i.paused_at from df.instances i
          where i.id in (select o.instance_id from df.outbox o
                          where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
                            and (o.retry_at is null or o.retry_at <= clock_timestamp()))
@@ -125,25 +130,29 @@ begin
     loop
         instance_id := v_inst.id;
         for v_event in
-            select o.event_id, o.kind, o.key from df.outbox o
+            select o.event_id, o.kind, o.key
+              from df.outbox o
+              left join df.signals s on s.instance_id = o.instance_id and s.key = o.key
              where o.instance_id = v_inst.id and o.delivered_at is null and o.kind <> 'start'
                and o.parked_at is null
-             order by o.created_at, o.event_id
+             order by s.n nulls first, o.created_at, o.event_id
         loop
             begin
                 kind := v_event.kind;
                 woken := null;
                 if v_inst.ended_at is null and v_event.kind = 'signal' then
                     woken := df.hand_signal(v_inst.id, v_event.key);
-                    if v_inst.owner is null then
+                    if v_inst.owner is null and woken <> '{}' then
                         update df.instances i set wake_at = df.clock()
                          where i.id = v_inst.id and i.wake_at > df.clock();
                     end if;
                 end if;
                 update df.outbox o set delivered_at = clock_timestamp() where o.event_id = v_event.event_id;
-                if v_event.kind = 'cancel' or woken <> '{}' then
-                    return next;
+                if v_event.kind = 'pause' and v_inst.paused_at is null
+                   or v_event.kind = 'resume' and v_inst.paused_at is not null then
+                    kind := 'overtaken';
                 end if;
+                return next;
             exception when others then
                 perform df.postpone_event(v_event.event_id, sqlerrm);
             end;
@@ -244,10 +253,12 @@ create or replace function df.relay_graph(p_graph_id bigint, p_owner oid)
 $$;
 
 -- Gives back instances that only wait: owner null, wake_at when the first of their waits is due.
--- One that was woken meanwhile becomes claimable at once. One that somebody has locked is left as
--- it is. p_entries: [{"instance","epoch","waits":[run path, …]}]. Returns the instances given back.
+-- One that was woken meanwhile becomes claimable at once; one that is to be rebuilt from what is
+-- recorded (delay is not null) after that many seconds.
+-- p_entries: [{"instance","epoch","waits":[run path, …],"delay":seconds|null}]. Returns the
+-- instances given back, and, as busy, those that somebody has locked: they are to be sent again.
 create or replace function df.relay_park(p_incarnation uuid, p_entries json)
-    returns table (instance_id text)
+    returns table (instance_id text, busy boolean)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
@@ -261,18 +272,26 @@ begin
     return query
         update df.instances i
            set owner = null,
-               wake_at = case when w.pending = w.expected then coalesce(w.due, 'infinity')
+               wake_at = case when w.delay is not null then df.clock() + make_interval(secs => w.delay)
+                              when w.pending = w.expected then coalesce(w.due, 'infinity')
                               else df.clock() end
-          from (select x.instance, x.epoch, cardinality(x.waits) as expected,
+          from (select x.instance, x.epoch, x.delay, cardinality(x.waits) as expected,
                        count(r.run_path) as pending, min(r.due_at) as due
-                  from json_to_recordset(p_entries) as x(instance text, epoch bigint, waits text[])
+                  from json_to_recordset(p_entries)
+                       as x(instance text, epoch bigint, waits text[], delay double precision)
                   left join df.node_runs r
                     on r.instance_id = x.instance and r.run_path = any (x.waits)
                    and r.status = 'waiting'
-                 group by x.instance, x.epoch, x.waits) as w
+                 group by x.instance, x.epoch, x.delay, x.waits) as w
          where i.id = w.instance and i.id = any (v_ids) and i.epoch = w.epoch
            and i.owner = p_incarnation and i.ended_at is null
-        returning i.id;
+        returning i.id, false;
+    return query
+        select i.id, true
+          from json_to_recordset(p_entries) as x(instance text, epoch bigint)
+          join df.instances i on i.id = x.instance
+         where i.id <> all (v_ids) and i.epoch = x.epoch and i.owner = p_incarnation
+           and i.ended_at is null;
 end
 $$;
 
@@ -282,16 +301,6 @@ create or replace function df.relay_owned(p_incarnation uuid)
     language sql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$ select i.id, i.epoch from df.instances i where i.owner = p_incarnation $$;
-
--- Frees one instance of this relay so that it is claimed and rebuilt from what is recorded.
-create or replace function df.relay_rebuild(p_incarnation uuid, p_instance text, p_epoch bigint)
-    returns void
-    language sql volatile security definer
-    set search_path = pg_catalog, pg_temp
-    as $$
-    update df.instances i set owner = null, wake_at = df.clock()
-     where i.id = p_instance and i.owner = p_incarnation and i.epoch = p_epoch and i.ended_at is null
-$$;
 
 -- Fails an instance that can never run: its graph is gone, damaged or not its submitter's.
 create or replace function df.relay_fail(

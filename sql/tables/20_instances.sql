@@ -45,7 +45,7 @@ create table df.instances (
 ) with (fillfactor = 80);
 
 create index instances_claimable on df.instances (submitted_by, wake_at)
-    where owner is null and ended_at is null;
+    where owner is null and ended_at is null and paused_at is null;
 create index instances_owned on df.instances (owner) where owner is not null;
 create index instances_by_role on df.instances (submitted_by, created_at desc, id);
 create index instances_ended on df.instances (ended_at) where ended_at is not null;

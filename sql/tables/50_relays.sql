@@ -6,6 +6,7 @@ create table df.relays (
     heartbeat_at  timestamptz not null default now(),
     lease_until   timestamptz not null,
     version       text not null,
+    runs_version  integer not null default 1,
     idle          boolean not null default false,
     poll_interval_ms integer not null,
     backend_pid   integer not null default pg_backend_pid()

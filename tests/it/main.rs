@@ -1,14 +1,31 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
+mod control;
 mod dev;
+mod errors;
 mod escapes;
+mod explore;
 mod fairness;
 mod forgery;
+mod http_nodes;
+mod idle;
 mod inputs;
 mod managed;
+mod matrix;
+mod nesting;
+mod node_timeout;
+mod node_types;
+mod operator_control;
+mod outages;
+mod parking;
+mod programs;
+mod results;
+mod retry_policy;
 mod roles;
 mod secrets;
 mod service;
 mod sql_files;
 mod support;
+mod takeover;
 mod tls;
+mod transactions;

@@ -9,6 +9,9 @@ use crate::config::Config;
 use crate::service::{self, ReadySignal, ServiceConfig};
 use crate::signals::{Interrupts, shutdown_token};
 
+/// What handing over may take after the grace time.
+const HAND_OVER_TIME: Duration = Duration::from_secs(10);
+
 pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let service_config = config.service(config.relay_database()?, ReadySignal::default());
     let shutdown = shutdown_token(Interrupts::Stop)?;
@@ -27,7 +30,7 @@ pub(crate) async fn until_stopped(
     let service = service::run(config, shutdown.clone());
     let overdue = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(Duration::from_secs(grace_seconds)).await;
+        tokio::time::sleep(Duration::from_secs(grace_seconds) + HAND_OVER_TIME).await;
     };
     tokio::select! {
         ended = service => ended,

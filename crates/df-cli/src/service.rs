@@ -75,7 +75,14 @@ async fn relay(
     let (engine, events) = Engine::start(config.engine.clone(), Arc::new(executor?)).await?;
     let (of_relay, events) = EngineOfRelay::new(engine.clone(), events);
     let database = config.database.clone();
-    let relay = Relay::new(config.relay.clone(), database, of_relay, events, shutdown);
+    let relay = Relay::new(
+        config.relay.clone(),
+        database,
+        of_relay,
+        events,
+        shutdown,
+        parts,
+    );
     let incarnation = relay.incarnation();
     config.ready.set();
     let ended = relay.run(shutdown.clone()).await;

@@ -218,9 +218,28 @@ impl df_relay::Engine for EngineOfRelay {
         }
     }
 
-    async fn stop(&self, instance: &str) {
-        let epoch = self.epochs.lock().remove(instance);
-        if let Some(epoch) = epoch {
+    async fn pause(&self, instance: &str) {
+        if let Some(epoch) = self.epoch(instance) {
+            self.engine.pause(instance, epoch).await;
+        }
+    }
+
+    async fn resume(&self, instance: &str) {
+        if let Some(epoch) = self.epoch(instance) {
+            self.engine.resume(instance, epoch);
+        }
+    }
+
+    async fn stop(&self, instance: &str, epoch: Option<i64>) {
+        let current = {
+            let mut epochs = self.epochs.lock();
+            let current = epochs.get(instance).copied();
+            if epoch.is_none() || epoch == current {
+                epochs.remove(instance);
+            }
+            current
+        };
+        if let Some(epoch) = epoch.or(current) {
             self.engine.stop(instance, epoch).await;
         }
     }
@@ -265,6 +284,7 @@ fn run(recorded: RecordedRun) -> Option<(String, Run)> {
                 .and_then(|text| serde_json::from_str(&text).ok())
                 .unwrap_or_default(),
         },
+        "waiting" => Run::Waiting { attempt },
         _ => Run::Begun { attempt },
     };
     Some((run_path, run))

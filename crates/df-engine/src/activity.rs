@@ -23,7 +23,7 @@ use crate::request;
 use crate::walk;
 
 /// The longest wait that the database's clock arithmetic takes, in seconds: some three centuries.
-const MAX_WAIT_SECONDS: f64 = 1e10;
+pub(crate) const MAX_WAIT_SECONDS: f64 = 1e10;
 
 /// One activity call.
 pub struct Activity<'a> {
@@ -43,8 +43,9 @@ impl Activity<'_> {
             return reply;
         }
         let node = &self.loaded.graph.nodes[self.plan.node];
+        let limit = node.timeout_seconds.map(Duration::from_secs_f64);
         match &node.kind {
-            Kind::Sql { query } => self.sql(query, node.timeout_seconds).await,
+            Kind::Sql { query } => self.sql(query, limit).await,
             Kind::Sleep { seconds } => {
                 let result = df_graph::sleep_result(*seconds).to_string();
                 self.wait(None, Some(*seconds), None, result).await
@@ -70,12 +71,15 @@ impl Activity<'_> {
                 ..
             } => self.has_rows(result_name).await,
             Kind::Http(config) => match self.bound(&request::texts_of(config)).await {
-                Some(bound) => self.http(request::build(config, &bound)).await,
+                Some(bound) => self.http(request::build(config, &bound), limit).await,
                 None => LeafReply::Stopped,
             },
             Kind::HttpMultipart(config) => {
                 match self.bound(&request::texts_of_multipart(config)).await {
-                    Some(bound) => self.http(request::build_multipart(config, &bound)).await,
+                    Some(bound) => {
+                        self.http(request::build_multipart(config, &bound), limit)
+                            .await
+                    }
                     None => LeafReply::Stopped,
                 }
             }
@@ -125,7 +129,7 @@ impl Activity<'_> {
         }
     }
 
-    async fn sql(&self, query: &str, timeout_seconds: Option<f64>) -> LeafReply {
+    async fn sql(&self, query: &str, timeout: Option<Duration>) -> LeafReply {
         let Some(bound) = self.bound(&[query]).await else {
             return LeafReply::Stopped;
         };
@@ -133,7 +137,6 @@ impl Activity<'_> {
             Ok(sql) => sql,
             Err(error) => return self.failed(error.to_string(), Some("22023")).await,
         };
-        let timeout = timeout_seconds.map(Duration::from_secs_f64);
         let outside = df_graph::transaction_class(&sql) == df_graph::Class::OutsideTransaction;
         if outside || self.loaded.assignment.database.is_some() {
             return self
@@ -148,14 +151,22 @@ impl Activity<'_> {
                 })
                 .await;
         }
-        let fence = self.plan.scope.fence();
+        let attempt = match self.next_attempt().await {
+            Ok(attempt) => attempt,
+            Err(reply) => return reply,
+        };
+        let mut fence = self.plan.scope.fence();
+        if attempt > 1 {
+            // The first attempt's record has carried them.
+            fence.checkpoints.clear();
+        }
         let leaf = SqlLeaf {
             run_path: self.run_path,
             sql: &sql,
-            attempt: 1,
+            attempt,
             fence: &fence,
             timeout,
-            may_retry: &|_| false,
+            again: self.again(attempt),
         };
         match self
             .backend
@@ -163,12 +174,11 @@ impl Activity<'_> {
             .await
         {
             LeafEnd::Completed(result) => self.completed(&result),
-            LeafEnd::Failed(failure) | LeafEnd::Unrecorded(failure) => {
-                self.noted_failure(Failure {
-                    path: self.run_path.to_owned(),
-                    ..failure
-                })
-            }
+            LeafEnd::Failed(failure) => self.noted_failure(Failure {
+                path: self.run_path.to_owned(),
+                ..failure
+            }),
+            LeafEnd::Unrecorded(failure) => self.pause(attempt, failure).await,
             LeafEnd::AlreadyRecorded => self.adopt().await,
             LeafEnd::Refused(refused) => refusal(refused),
         }
@@ -183,7 +193,7 @@ impl Activity<'_> {
     }
 
     /// Takes what the database says is recorded at this run path.
-    fn take(&self, recorded: Recorded) -> LeafReply {
+    pub(crate) fn take(&self, recorded: Recorded) -> LeafReply {
         match recorded.status.as_deref() {
             Some("completed") => self.completed(recorded.result.as_deref().unwrap_or("null")),
             Some("failed") => self.noted_failure(Failure {
@@ -267,7 +277,7 @@ impl Activity<'_> {
         {
             Ok(value) => {
                 let result = df_graph::break_value(value.as_deref()).to_string();
-                self.record_completed(result, None).await
+                self.record_completed(result, None, 1).await
             }
             Err(error) => self.failed(error.to_string(), Some("22023")).await,
         }
@@ -283,13 +293,14 @@ impl Activity<'_> {
         };
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         let has_rows = df_graph::has_rows(&value);
-        self.record_completed("null".to_owned(), Some(i32::from(has_rows)))
+        self.record_completed("null".to_owned(), Some(i32::from(has_rows)), 1)
             .await
     }
 
-    async fn http(&self, request: Result<HttpLeaf, String>) -> LeafReply {
+    async fn http(&self, request: Result<HttpLeaf, String>, limit: Option<Duration>) -> LeafReply {
         match request {
-            Ok(request) => {
+            Ok(mut request) => {
+                request.timeout = limit.map_or(request.timeout, |limit| limit.min(request.timeout));
                 self.at_least_once(|_| {
                     let on = &self.loaded.assignment;
                     self.backend
@@ -307,9 +318,13 @@ impl Activity<'_> {
     where
         F: Future<Output = Result<String, Failure>>,
     {
+        let attempt = match self.next_attempt().await {
+            Ok(attempt) => attempt,
+            Err(reply) => return reply,
+        };
         let intent = Entry {
             status: Some("intent"),
-            attempt: Some(1),
+            attempt: Some(attempt),
             ..self.entry("run", &Effect::default())
         };
         match self.record(intent).await {
@@ -317,20 +332,18 @@ impl Activity<'_> {
             Ok(_) => {}
             Err(reply) => return reply,
         }
-        let acted = act(1).await;
+        let acted = act(attempt).await;
         if self.cancel.is_cancelled() {
             return LeafReply::Stopped;
         }
         match acted {
-            Ok(result) => self.record_completed(result, None).await,
-            Err(failure) => {
-                self.failed(failure.message, failure.sqlstate.as_deref())
-                    .await
-            }
+            Ok(result) => self.record_completed(result, None, attempt).await,
+            Err(failure) if self.retries(attempt, &failure) => self.pause(attempt, failure).await,
+            Err(failure) => self.record_failed(failure, attempt).await,
         }
     }
 
-    async fn record_completed(&self, result: String, turn: Option<i32>) -> LeafReply {
+    async fn record_completed(&self, result: String, turn: Option<i32>, attempt: i32) -> LeafReply {
         let effect = self
             .plan
             .scope
@@ -344,11 +357,11 @@ impl Activity<'_> {
             } else {
                 "completed"
             }),
-            result: raw(result.clone()),
+            result: raw(result.clone()).filter(|_| turn.is_none()),
             turn,
-            attempt: Some(1),
+            attempt: Some(attempt),
             ends: effect.ends.then_some("completed"),
-            checkpoints: self.checkpoints(),
+            checkpoints: self.checkpoints(attempt),
             ..self.entry("run", &effect)
         };
         match self.record(entry).await {
@@ -369,6 +382,15 @@ impl Activity<'_> {
 
     /// Records that the leaf failed before or without a statement of the user's.
     async fn failed(&self, message: String, sqlstate: Option<&str>) -> LeafReply {
+        let failure = Failure {
+            message,
+            sqlstate: sqlstate.map(str::to_owned),
+            path: String::new(),
+        };
+        self.record_failed(failure, self.attempt_now()).await
+    }
+
+    async fn record_failed(&self, failure: Failure, attempt: i32) -> LeafReply {
         let effect = self
             .plan
             .scope
@@ -377,17 +399,16 @@ impl Activity<'_> {
             .cloned()
             .unwrap_or_default();
         let failure = Failure {
-            message,
-            sqlstate: sqlstate.map(str::to_owned),
             path: self.run_path.to_owned(),
+            ..failure
         };
         let entry = Entry {
             status: Some("failed"),
             error: Some(failure.message.clone()),
             sqlstate: failure.sqlstate.clone(),
-            attempt: Some(1),
+            attempt: Some(attempt),
             ends: effect.ends.then_some("failed"),
-            checkpoints: self.checkpoints(),
+            checkpoints: self.checkpoints(attempt),
             ..self.entry("run", &effect)
         };
         match self.record(entry).await {
@@ -416,7 +437,7 @@ impl Activity<'_> {
         LeafReply::Failed(failure)
     }
 
-    fn note_checkpoints(&self) {
+    pub(crate) fn note_checkpoints(&self) {
         for checkpoint in self.plan.scope.checkpoints.iter() {
             let names = serde_json::from_value(checkpoint.names.clone()).unwrap_or_default();
             self.loaded
@@ -424,12 +445,14 @@ impl Activity<'_> {
         }
     }
 
-    fn checkpoints(&self) -> Option<Vec<crate::backend::Checkpoint>> {
+    /// The checkpoints that the record of this attempt carries: those of a later one went with the
+    /// first.
+    pub(crate) fn checkpoints(&self, attempt: i32) -> Option<Vec<crate::backend::Checkpoint>> {
         let checkpoints = &self.plan.scope.checkpoints;
-        (!checkpoints.is_empty()).then(|| (**checkpoints).clone())
+        (attempt == 1 && !checkpoints.is_empty()).then(|| (**checkpoints).clone())
     }
 
-    fn entry(&self, op: &'static str, effect: &Effect) -> Entry {
+    pub(crate) fn entry(&self, op: &'static str, effect: &Effect) -> Entry {
         let within = &self.plan.scope.within;
         Entry {
             op,
@@ -441,7 +464,7 @@ impl Activity<'_> {
             turns: within.iter().map(|(_, turn)| *turn).collect(),
             decides: effect.decides.clone(),
             checkpoints: if op == "wait" {
-                self.checkpoints()
+                self.checkpoints(1)
             } else {
                 None
             },
@@ -449,7 +472,7 @@ impl Activity<'_> {
         }
     }
 
-    async fn record(&self, entry: Entry) -> Result<Recorded, LeafReply> {
+    pub(crate) async fn record(&self, entry: Entry) -> Result<Recorded, LeafReply> {
         match self.backend.record(entry, self.cancel).await {
             None => Err(LeafReply::Stopped),
             Some(recorded) => match recorded.refused() {

@@ -103,8 +103,16 @@ pub struct SqlLeaf<'a> {
     pub fence: &'a Fence,
     /// How long the statement may run.
     pub timeout: Option<Duration>,
-    /// Whether this failure would be retried, so that it is not to be recorded as the node's.
-    pub may_retry: &'a (dyn Fn(&Failure) -> bool + Sync),
+    /// The failures that another attempt follows, so that they are not recorded as the node's.
+    pub again: Again<'a>,
+}
+
+/// Which failures of an attempt are followed by another one.
+#[derive(Debug, Clone, Copy)]
+pub enum Again<'a> {
+    Never,
+    Any,
+    Sqlstates(&'a [String]),
 }
 
 /// One HTTP leaf, everything already substituted. Part data is decoded.

@@ -23,6 +23,7 @@ use crate::loaded::{Loaded, Runs};
 use crate::outcome::{End, LeafReply, Outcome};
 use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
 use crate::scope::Scope;
+use crate::timed;
 use crate::walk::{self, Walk};
 
 /// How the engine is sized.
@@ -119,6 +120,8 @@ impl Engine {
         let (terminal, terminals) = unbounded_channel();
         provider.on_quiet(quiet);
         provider.on_terminal(terminal);
+        let (child_ended, ended_children) = unbounded_channel();
+        provider.on_child_ended(child_ended);
         let shared = Arc::new(Shared {
             backend,
             client: Client::new(provider.clone()),
@@ -149,6 +152,7 @@ impl Engine {
         .await;
         tokio::spawn(watch_quiet(shared.clone(), quiets));
         tokio::spawn(watch_terminal(shared.clone(), terminals));
+        tokio::spawn(watch_children(shared.clone(), ended_children));
         Ok((Engine { shared, runtime }, out))
     }
 
@@ -171,14 +175,18 @@ impl Engine {
             }
             all.insert(root.clone(), loaded);
         }
-        self.shared
+        let started = self
+            .shared
             .client
             .start_orchestration(&root, WORKFLOW, "")
-            .await
-            .map_err(|error| Error::Refused {
+            .await;
+        started.map_err(|error| {
+            self.shared.loaded.lock().remove(&root);
+            Error::Refused {
                 instance,
                 why: error.to_string(),
-            })
+            }
+        })
     }
 
     /// Nudges waits of an instance that may be over. Harmless twice, late or early.
@@ -195,6 +203,23 @@ impl Engine {
         let root = root_id(instance, epoch);
         if let Some(loaded) = self.shared.get(&root) {
             self.shared.unload(&root, &loaded).await;
+        }
+    }
+
+    /// Starts nothing more of an instance. What is in flight ends and is recorded; then the instance
+    /// leaves memory as one that only waits.
+    pub async fn pause(&self, instance: &str, epoch: i64) {
+        let root = root_id(instance, epoch);
+        if let Some(loaded) = self.shared.get(&root) {
+            loaded.gate.close();
+            self.shared.set_aside(&root, &loaded).await;
+        }
+    }
+
+    /// Goes on with a paused instance whose steps in flight have not ended yet.
+    pub fn resume(&self, instance: &str, epoch: i64) {
+        if let Some(loaded) = self.shared.get(&root_id(instance, epoch)) {
+            loaded.gate.open();
         }
     }
 
@@ -277,6 +302,33 @@ impl Shared {
         self.loaded.lock().remove(root);
     }
 
+    /// Unloads a paused instance once nothing of it is in flight.
+    async fn set_aside(&self, root: &str, loaded: &Loaded) {
+        if !loaded.gate.is_at_rest() {
+            return;
+        }
+        {
+            let mut unloaded = loaded.unloaded.write().await;
+            if *unloaded || !loaded.gate.is_at_rest() {
+                return;
+            }
+            *unloaded = true;
+            self.provider.remove_tree(root);
+            self.loaded.lock().remove(root);
+        }
+        loaded.cancel.cancel();
+        let Assignment {
+            instance, epoch, ..
+        } = loaded.assignment.clone();
+        // A wait that is not there: the instance is claimed as soon as it may be.
+        let waits = vec!["paused".to_owned()];
+        self.send(Event::Idle {
+            instance,
+            epoch,
+            waits,
+        });
+    }
+
     fn send(&self, event: Event) {
         // The receiver is gone only while shutting down.
         let _ = self.events.send(event);
@@ -298,18 +350,14 @@ impl Shared {
 }
 
 fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
-    let (for_leaf, for_settle) = (shared.clone(), shared.clone());
-    ActivityRegistry::builder()
-        .register(walk::LEAF, move |ctx: ActivityContext, run_path: String| {
-            run_activity(for_leaf.clone(), ctx, run_path, walk::LEAF)
-        })
-        .register(
-            walk::SETTLE,
-            move |ctx: ActivityContext, run_path: String| {
-                run_activity(for_settle.clone(), ctx, run_path, walk::SETTLE)
-            },
-        )
-        .build()
+    let mut registry = ActivityRegistry::builder();
+    for name in [walk::LEAF, walk::SETTLE, walk::TIMER] {
+        let shared = shared.clone();
+        registry = registry.register(name, move |ctx: ActivityContext, run_path: String| {
+            run_activity(shared.clone(), ctx, run_path, name)
+        });
+    }
+    registry.build()
 }
 
 async fn run_activity(
@@ -325,6 +373,11 @@ async fn run_activity(
     let Some(plan) = loaded.planned(&orchestration, &walk::plan_key(name, &run_path)) else {
         return Ok(LeafReply::Stopped.encode());
     };
+    let inside = tokio::select! {
+        inside = loaded.gate.pass() => inside,
+        _ = loaded.cancel.cancelled() => return Ok(LeafReply::Stopped.encode()),
+        _ = ctx.cancelled() => return Ok(LeafReply::Stopped.encode()),
+    };
     let cancel = loaded.cancel.child_token();
     let activity = Activity {
         backend: &*shared.backend,
@@ -335,10 +388,10 @@ async fn run_activity(
         cancel: &cancel,
     };
     let work = async {
-        if name == walk::LEAF {
-            activity.leaf().await
-        } else {
-            activity.settle().await
+        match name {
+            walk::LEAF => activity.leaf().await,
+            walk::TIMER => activity.timer().await,
+            _ => activity.settle().await,
         }
     };
     tokio::pin!(work);
@@ -351,8 +404,13 @@ async fn run_activity(
         }
     };
     if reply == LeafReply::Waiting {
-        shared.time(&loaded, &run_path);
+        match name {
+            walk::TIMER => shared.time(&loaded, &timed::timer_path(&run_path)),
+            _ => shared.time(&loaded, &run_path),
+        }
     }
+    drop(inside);
+    shared.set_aside(root_of(&orchestration), &loaded).await;
     Ok(reply.encode())
 }
 
@@ -398,7 +456,11 @@ fn orchestrations(shared: &Arc<Shared>) -> OrchestrationRegistry {
                     if outcomes.iter().any(|outcome| outcome.end == End::Continue) {
                         return ctx.continue_as_new("").await;
                     }
-                    serde_json::to_string(&outcomes).map_err(|error| error.to_string())
+                    let told: Vec<_> = outcomes
+                        .into_iter()
+                        .map(|outcome| walk.tell(outcome))
+                        .collect();
+                    serde_json::to_string(&told).map_err(|error| error.to_string())
                 }
             },
         )
@@ -468,6 +530,16 @@ async fn unload_if_idle(shared: &Arc<Shared>, root: &str) -> Option<Instant> {
         }
     });
     None
+}
+
+/// Forgets branches that have ended: a loop around a JOIN of loops would collect them for ever.
+async fn watch_children(shared: Arc<Shared>, mut ended: UnboundedReceiver<String>) {
+    while let Some(Some(child)) = shared.closed.run_until_cancelled(ended.recv()).await {
+        shared.provider.remove_ended_child(&child);
+        if let Some(loaded) = shared.get(root_of(&child)) {
+            loaded.forget_walk(&child);
+        }
+    }
 }
 
 /// Reports walks that are over, and drops them.

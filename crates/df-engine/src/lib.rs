@@ -5,19 +5,22 @@
 //! SQL functions, and it must not keep anything that `df.*` does not have.
 
 mod activity;
+mod attempts;
 mod backend;
 mod bindings;
 mod engine;
+mod gate;
 mod loaded;
 mod outcome;
 pub mod provider;
 mod request;
 mod scope;
+mod timed;
 mod walk;
 
 pub use backend::{
-    Assignment, Backend, Checkpoint, Effect, Entry, Failure, Fence, HttpBody, HttpLeaf, HttpPart,
-    LeafEnd, Recorded, Refused, SqlLeaf,
+    Again, Assignment, Backend, Checkpoint, Effect, Entry, Failure, Fence, HttpBody, HttpLeaf,
+    HttpPart, LeafEnd, Recorded, Refused, SqlLeaf,
 };
 pub use engine::{Engine, EngineConfig, Error, Event};
 pub use loaded::{Run, Runs};

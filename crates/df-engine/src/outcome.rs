@@ -80,6 +80,8 @@ pub enum LeafReply {
     Failed(Failure),
     /// The wait has begun and is not over.
     Waiting,
+    /// There is nothing to wait for before the next attempt.
+    Again,
     Stopped,
     Lost,
 }

@@ -32,14 +32,18 @@ pub const BRANCH: &str = "branch";
 pub const LEAF: &str = "leaf";
 /// The activity that applies what a construct's end implies; its input is the run path.
 pub const SETTLE: &str = "settle";
+/// The activity that times a node; its input is the node's run path.
+pub const TIMER: &str = "timer";
 
+/// A branch's outcome, and the truth of its result where it may be a condition's.
+type Told = (Outcome, Option<bool>);
 type Walking<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// One execution of one orchestration over one loaded instance.
 pub struct Walk {
-    ctx: OrchestrationContext,
-    loaded: Arc<Loaded>,
-    snapshot: Arc<Runs>,
+    pub(crate) ctx: OrchestrationContext,
+    pub(crate) loaded: Arc<Loaded>,
+    pub(crate) snapshot: Arc<Runs>,
     /// Activities scheduled by this execution so far.
     spent: AtomicUsize,
     /// Truth of the runs inside conditions, as replies told it.
@@ -60,6 +64,20 @@ impl Walk {
 
     /// Walks the node at run path `at` with `names` in scope.
     pub fn node<'a>(
+        &'a self,
+        id: NodeId,
+        at: String,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Walking<'a> {
+        match self.time_limit(id, &at, &scope) {
+            Some(seconds) => Box::pin(self.timed(id, seconds, at, names, scope)),
+            None => self.untimed(id, at, names, scope),
+        }
+    }
+
+    /// The node itself, its timeout aside.
+    fn untimed<'a>(
         &'a self,
         id: NodeId,
         at: String,
@@ -309,7 +327,13 @@ impl Walk {
     }
 
     /// A race's branch. One that finds itself decided against never ends: the other one will.
-    async fn contender(&self, id: NodeId, at: String, names: Arc<Names>, scope: Scope) -> Outcome {
+    pub(crate) async fn contender(
+        &self,
+        id: NodeId,
+        at: String,
+        names: Arc<Names>,
+        scope: Scope,
+    ) -> Outcome {
         let node = &self.loaded.graph.nodes[id];
         let outcome = if node.has_loop || node.leaves > INLINE_LEAVES {
             let group = vec![(id, at, scope)];
@@ -354,15 +378,37 @@ impl Walk {
             .schedule_sub_orchestration_with_id(BRANCH, id.clone(), "")
             .await;
         self.loaded.forget_walk(&id);
-        let outcomes: Vec<Outcome> = reply
+        let told: Vec<Told> = reply
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
-        if outcomes.len() == expected {
-            outcomes
-        } else {
-            vec![Outcome::of(End::Stopped); expected]
+        if told.len() != expected {
+            return vec![Outcome::of(End::Stopped); expected];
         }
+        told.into_iter()
+            .map(|(outcome, truth)| self.hear(outcome, truth))
+            .collect()
+    }
+
+    /// What an orchestration of its own tells its parent: the parent's snapshot may be older than
+    /// the run that a condition of its own comes to stand on.
+    pub fn tell(&self, outcome: Outcome) -> Told {
+        let truth = match &outcome.end {
+            End::Done(result @ ResultRef::Run(_)) | End::Break(result @ ResultRef::Run(_)) => {
+                Some(self.truth(result))
+            }
+            _ => None,
+        };
+        (outcome, truth)
+    }
+
+    fn hear(&self, outcome: Outcome, truth: Option<bool>) -> Outcome {
+        if let (End::Done(ResultRef::Run(path)) | End::Break(ResultRef::Run(path)), Some(truth)) =
+            (&outcome.end, truth)
+        {
+            self.truths.lock().insert(path.clone(), truth);
+        }
+        outcome
     }
 
     /// Applies what the end of a JOIN, or of a LOOP by its condition, implies for what surrounds it.
@@ -428,12 +474,13 @@ impl Walk {
                 LeafReply::Waiting => {
                     self.ctx.dequeue_event(wake_queue(at)).await;
                 }
+                LeafReply::Again => {}
                 reply => return reply,
             }
         }
     }
 
-    async fn activity(
+    pub(crate) async fn activity(
         &self,
         name: &str,
         id: NodeId,
@@ -456,7 +503,7 @@ impl Walk {
         }
     }
 
-    fn refusal(&self, reply: LeafReply) -> Outcome {
+    pub(crate) fn refusal(&self, reply: LeafReply) -> Outcome {
         Outcome::of(match reply {
             LeafReply::Failed(failure) => End::Failed(failure),
             LeafReply::Lost => End::Lost,

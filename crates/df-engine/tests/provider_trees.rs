@@ -114,6 +114,48 @@ async fn a_childs_work_keeps_the_tree_busy() {
 }
 
 #[tokio::test]
+async fn a_child_that_has_ended_can_be_dropped_and_leaves_the_tree_as_it_was() {
+    let mut it = Fixture::new();
+    let (sender, mut ended) = tokio::sync::mpsc::unbounded_channel();
+    it.provider.on_child_ended(sender);
+    it.send(start(ROOT)).await;
+    let sent = vec![start(CHILD)];
+    it.turn(
+        ROOT,
+        Turn {
+            sent,
+            ..Turn::first()
+        },
+    )
+    .await;
+    assert!(!it.provider.remove_ended_child(CHILD), "it has not ended");
+    let status = Some("Completed");
+    it.turn(
+        CHILD,
+        Turn {
+            status,
+            ..Turn::first()
+        },
+    )
+    .await;
+    assert_eq!(ended.try_recv().expect("its end is told"), CHILD);
+    assert_eq!(it.quiet.try_recv().expect("rest is told"), ROOT);
+    // A message that came too late for it is all that keeps the tree from rest.
+    it.send(completed(CHILD, 2)).await;
+    assert!(!it.provider.is_quiet(ROOT));
+    assert!(it.provider.remove_ended_child(CHILD));
+    assert_eq!(it.provider.stored_count(), 1, "the root is left");
+    assert!(it.provider.is_quiet(ROOT));
+    assert_eq!(it.quiet.try_recv().expect("rest is told again"), ROOT);
+    assert!(
+        !it.provider.remove_ended_child(ROOT),
+        "a root is no child of anybody"
+    );
+    assert!(it.provider.remove_tree(ROOT));
+    assert_eq!(it.provider.stored_count(), 0);
+}
+
+#[tokio::test]
 async fn the_end_of_a_root_is_told_and_rest_after_it_is_not() {
     for (status, expected) in [
         ("Completed", TerminalStatus::Completed),

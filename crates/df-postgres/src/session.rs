@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -19,6 +20,7 @@ pub struct Session {
     policy: RetryPolicy,
     shutdown: CancellationToken,
     current: Mutex<Option<Arc<Connected>>>,
+    connections: AtomicU64,
 }
 
 struct Connected {
@@ -34,7 +36,14 @@ impl Session {
             policy: RetryPolicy::default(),
             shutdown,
             current: Mutex::new(None),
+            connections: AtomicU64::new(0),
         }
+    }
+
+    /// How many connections it has opened so far. Another number than before means that an answer
+    /// may have been lost.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Runs one statement until it succeeds: outages are waited out, with growing pauses.
@@ -101,6 +110,7 @@ impl Session {
             return Ok(connected.clone());
         }
         let client = connect_when_up(&self.options, &self.policy, &self.shutdown).await?;
+        self.connections.fetch_add(1, Ordering::Relaxed);
         let connected = Arc::new(Connected {
             client,
             statements: Default::default(),

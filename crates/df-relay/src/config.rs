@@ -32,7 +32,7 @@ impl Default for RelayConfig {
             listen: true,
             max_instances: 1000,
             batch: 200,
-            compare_interval: Duration::from_secs(15),
+            compare_interval: Duration::from_secs(5),
         }
     }
 }

@@ -38,7 +38,8 @@ pub struct RecordedRun {
 /// What the engine tells the relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The walk is over; `stopped` when it was refused rather than ended.
+    /// The walk is over; `stopped` when it was refused rather than ended: the instance is somebody
+    /// else's, or has ended, or is to be rebuilt.
     Ended {
         instance: String,
         epoch: i64,
@@ -61,12 +62,17 @@ pub enum Event {
 /// An engine, as a relay sees it.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
-    /// Loads an instance with what is recorded of it and walks it from there.
+    /// Loads an instance with what is recorded of it and walks it from there. An error is the
+    /// engine's own, never the workflow's: the instance is to be rebuilt.
     async fn load(&self, claim: Claim, recorded: Vec<RecordedRun>) -> Result<(), String>;
     /// Asks some waits of an instance whether they are over.
     async fn nudge(&self, instance: &str, run_paths: &[String]);
-    /// Drops an instance, ending its statements in flight.
-    async fn stop(&self, instance: &str);
+    /// Starts nothing more of an instance; once its steps in flight have ended it reads as idle.
+    async fn pause(&self, instance: &str);
+    /// Goes on with a paused instance that has not left memory yet.
+    async fn resume(&self, instance: &str);
+    /// Drops an instance, ending its statements in flight; under one epoch only, if that is given.
+    async fn stop(&self, instance: &str, epoch: Option<i64>);
     /// Drops every instance.
     async fn stop_all(&self);
     /// The instances in memory, with their epochs.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::graphs::Graphs;
-use crate::lease;
+use crate::lease::{self, Lease};
 use crate::{Claim, Engine, Event, RecordedRun, RelayConfig, wake};
 
 /// Why a relay ended other than by being told to.
@@ -49,6 +49,10 @@ pub struct Relay {
     parking: Vec<Parked>,
     /// Owned instances that the engine did not hold when last compared.
     missing: HashSet<(String, i64)>,
+    /// How often instances were rebuilt since they last went well.
+    rebuilt: HashMap<String, u32>,
+    /// Ends what must outlive the request to stop: the lease is kept while steps in flight end.
+    parts: CancellationToken,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,16 +60,25 @@ struct Parked {
     instance: String,
     epoch: i64,
     waits: Vec<String>,
+    /// Seconds until the instance is to be rebuilt from what is recorded; null for one that waits.
+    delay: Option<f64>,
 }
 
+/// The longest pause before an instance is rebuilt once more, in seconds.
+const MAX_REBUILD_DELAY_SECONDS: f64 = 60.0;
+/// How long the relay waits before it gives back again what somebody had locked.
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
+
 impl Relay {
-    /// A relay over an engine. `incarnation` is where it publishes which incarnation it runs as.
+    /// A relay over an engine. `shutdown` asks it to stop; `parts` ends later, once the engine's
+    /// leaves in flight have been recorded.
     pub fn new(
         config: RelayConfig,
         options: ConnectOptions,
         engine: Arc<dyn Engine>,
         events: UnboundedReceiver<Event>,
         shutdown: &CancellationToken,
+        parts: &CancellationToken,
     ) -> Self {
         let session = Arc::new(Session::new(
             options.clone().with_application_name("df-relay"),
@@ -82,6 +95,8 @@ impl Relay {
             wake: Arc::new(Notify::new()),
             parking: Vec::new(),
             missing: HashSet::new(),
+            rebuilt: HashMap::new(),
+            parts: parts.clone(),
         }
     }
 
@@ -113,20 +128,23 @@ impl Relay {
     async fn incarnate(&mut self, shutdown: &CancellationToken) -> Result<(), PostgresError> {
         let beats = Arc::new(Session::new(
             self.options.clone().with_application_name("df-relay lease"),
-            shutdown.clone(),
+            self.parts.clone(),
         ));
-        let lease = lease::take(
+        let taken = lease::take(
             beats,
             self.config.lease,
             self.config.poll_interval,
-            shutdown,
-        )
-        .await?;
+            &self.parts,
+        );
+        let Some(lease) = shutdown.run_until_cancelled(taken).await else {
+            return Ok(());
+        };
+        let lease = lease?;
         *self.incarnation.write() = lease.incarnation;
         tracing::info!(incarnation = %lease.incarnation, "relay ready");
-        let drained = self.drain(lease.incarnation, &lease.lost).await;
-        lease.lost.cancel();
+        let drained = self.drain(&lease, shutdown).await;
         if !shutdown.is_cancelled() {
+            lease.lost.cancel();
             self.engine.stop_all().await;
             self.parking.clear();
             self.missing.clear();
@@ -156,9 +174,11 @@ impl Relay {
 
     async fn drain(
         &mut self,
-        incarnation: Uuid,
-        lost: &CancellationToken,
+        lease: &Lease,
+        shutdown: &CancellationToken,
     ) -> Result<(), PostgresError> {
+        let incarnation = lease.incarnation;
+        let mut connections = self.session.connections();
         let mut next_take_over = Instant::now();
         let mut next_compare = Instant::now() + self.config.compare_interval;
         let mut busy_until = Instant::now() + self.config.grace;
@@ -170,8 +190,13 @@ impl Relay {
                 let jitter = rand::rng().random_range(0.75..1.25);
                 next_take_over = Instant::now() + (self.config.lease / 3).mul_f64(jitter);
             }
-            if Instant::now() >= next_compare {
-                self.compare(incarnation).await?;
+            let reconnected = connections != self.session.connections();
+            if reconnected {
+                connections = self.session.connections();
+                lease.beat.notify_one();
+            }
+            if reconnected || Instant::now() >= next_compare {
+                self.compare(incarnation, reconnected).await?;
                 next_compare = Instant::now() + self.config.compare_interval;
             }
             self.park(incarnation).await?;
@@ -189,7 +214,7 @@ impl Relay {
                 }
             }
             if backlog && self.room() > 0 {
-                if lost.is_cancelled() {
+                if lease.lost.is_cancelled() || shutdown.is_cancelled() {
                     return Ok(());
                 }
                 continue;
@@ -208,17 +233,30 @@ impl Relay {
                 }
                 self.until_next_wake().await?
             };
+            let pause = if self.parking.is_empty() {
+                pause
+            } else {
+                pause.min(LOCKED_PAUSE)
+            };
             let until = (now + pause).min(next_take_over).min(next_compare);
-            if !self.sleep(until, lost, backlog).await {
+            if !self.sleep(until, &lease.lost, shutdown, backlog).await {
                 return Ok(());
             }
         }
     }
 
     /// Sleeps until there may be something to do. False once the incarnation is over.
-    async fn sleep(&mut self, until: Instant, lost: &CancellationToken, backlog: bool) -> bool {
+    async fn sleep(
+        &mut self,
+        until: Instant,
+        lost: &CancellationToken,
+        shutdown: &CancellationToken,
+        backlog: bool,
+    ) -> bool {
+        let locked = self.parking.len();
         loop {
             tokio::select! {
+                _ = shutdown.cancelled() => return false,
                 _ = lost.cancelled() => return false,
                 _ = self.wake.notified() => return true,
                 _ = tokio::time::sleep_until(until) => return true,
@@ -228,7 +266,7 @@ impl Relay {
                     while let Ok(event) = self.events.try_recv() {
                         self.note(event);
                     }
-                    if !self.parking.is_empty() || (backlog && self.room() > 0) {
+                    if self.parking.len() > locked || (backlog && self.room() > 0) {
                         return true;
                     }
                 }
@@ -238,21 +276,31 @@ impl Relay {
 
     fn note(&mut self, event: Event) {
         match event {
-            Event::Ended { stopped: false, .. } => {}
+            Event::Ended {
+                instance,
+                stopped: false,
+                ..
+            } => {
+                self.rebuilt.remove(&instance);
+            }
             Event::Ended {
                 instance, epoch, ..
             } => {
+                // Usually it has ended, or is somebody else's; giving it back then changes nothing.
                 tracing::debug!(instance, epoch, "walk was stopped");
+                self.rebuild(instance, epoch);
             }
             Event::Idle {
                 instance,
                 epoch,
                 waits,
             } => {
+                self.rebuilt.remove(&instance);
                 self.parking.push(Parked {
                     instance,
                     epoch,
                     waits,
+                    delay: None,
                 });
             }
             Event::Broken {
@@ -261,14 +309,29 @@ impl Relay {
                 why,
             } => {
                 tracing::warn!(instance, epoch, why, "engine lost its way; rebuilding");
-                // Giving it back with a wait that is not there makes it claimable at once.
-                self.parking.push(Parked {
-                    instance,
-                    epoch,
-                    waits: vec!["rebuild".to_owned()],
-                });
+                self.rebuild(instance, epoch);
             }
         }
+    }
+
+    /// Gives an instance back to be claimed and walked from what is recorded: at once, then after
+    /// 1, 2, 4 … seconds, so that what fails again and again costs little.
+    fn rebuild(&mut self, instance: String, epoch: i64) {
+        if self.rebuilt.len() > 10 * self.config.max_instances {
+            self.rebuilt.clear();
+        }
+        let times = self.rebuilt.entry(instance.clone()).or_default();
+        let delay = match *times {
+            0 => 0.0,
+            n => f64::from(n - 1).exp2().min(MAX_REBUILD_DELAY_SECONDS),
+        };
+        *times = times.saturating_add(1);
+        self.parking.push(Parked {
+            instance,
+            epoch,
+            waits: Vec::new(),
+            delay: Some(delay),
+        });
     }
 
     /// How many instances may be claimed now: whole batches, so that a full relay does not claim
@@ -363,7 +426,7 @@ impl Relay {
     }
 
     async fn load(
-        &self,
+        &mut self,
         incarnation: Uuid,
         row: &Row,
         recorded: Vec<RecordedRun>,
@@ -392,10 +455,14 @@ impl Relay {
                     vars,
                     graph,
                 };
-                match self.engine.load(claim, recorded).await {
-                    Ok(()) => return Ok(()),
-                    Err(why) => why,
+                if let Err(why) = self.engine.load(claim, recorded).await {
+                    self.note(Event::Broken {
+                        instance,
+                        epoch,
+                        why,
+                    });
                 }
+                return Ok(());
             }
             (Err(why), _) | (_, Err(why)) => why,
         };
@@ -425,7 +492,9 @@ impl Relay {
         for row in &rows {
             let (kind, instance): (String, String) = (row.get(0), row.get(1));
             match kind.as_str() {
-                "cancel" => self.engine.stop(&instance).await,
+                "cancel" => self.engine.stop(&instance, None).await,
+                "pause" => self.engine.pause(&instance).await,
+                "resume" => self.engine.resume(&instance).await,
                 _ => {
                     let woken: Option<Vec<String>> = row.get(2);
                     self.engine
@@ -448,19 +517,22 @@ impl Relay {
         let rows = self
             .session
             .insist(
-                "select instance_id from df.relay_park($1, $2::text::json)",
+                "select instance_id, busy from df.relay_park($1, $2::text::json)",
                 &[&incarnation, &entries.get()],
             )
             .await?;
-        let parked: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();
-        // One that somebody had locked is compared, and rebuilt, later.
-        let left = self.parking.len() - parked.len();
+        let busy: HashSet<String> = rows
+            .iter()
+            .filter(|row| row.get(1))
+            .map(|row| row.get(0))
+            .collect();
         tracing::debug!(
-            parked = parked.len(),
-            left,
-            "gave back instances that only wait"
+            parked = rows.len() - busy.len(),
+            busy = busy.len(),
+            "gave back instances"
         );
-        self.parking.clear();
+        self.parking
+            .retain(|parked| busy.contains(&parked.instance));
         Ok(())
     }
 
@@ -482,8 +554,10 @@ impl Relay {
     }
 
     /// Compares what this relay owns with what the engine holds. What is missing twice in a row is
-    /// rebuilt; what the engine holds and nobody owns is dropped.
-    async fn compare(&mut self, incarnation: Uuid) -> Result<(), PostgresError> {
+    /// rebuilt, and at once after a connection broke, since the answer to a claim may have been
+    /// lost with it. What the engine holds and this relay does not own is dropped: no claim is
+    /// made meanwhile.
+    async fn compare(&mut self, incarnation: Uuid, at_once: bool) -> Result<(), PostgresError> {
         let held: HashSet<(String, i64)> = self.engine.loaded().into_iter().collect();
         let rows = self
             .session
@@ -494,20 +568,15 @@ impl Relay {
             .await?;
         let owned: HashSet<(String, i64)> =
             rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        let missing: HashSet<_> = owned.difference(&held).cloned().collect();
-        for (instance, epoch) in missing.intersection(&self.missing) {
-            tracing::info!(instance, epoch, "owned but not in the engine; rebuilding");
-            self.session
-                .insist(
-                    "select df.relay_rebuild($1, $2, $3)",
-                    &[&incarnation, instance, epoch],
-                )
-                .await?;
-        }
         for (instance, epoch) in held.difference(&owned) {
-            // It may have been claimed since the look: only one with another epoch is stale.
-            if owned.iter().any(|(id, of)| id == instance && of != epoch) {
-                self.engine.stop(instance).await;
+            self.engine.stop(instance, Some(*epoch)).await;
+        }
+        let missing: HashSet<_> = owned.difference(&held).cloned().collect();
+        for (instance, epoch) in &missing {
+            let given_back = self.parking.iter().any(|p| p.instance == *instance);
+            if !given_back && (at_once || self.missing.contains(&(instance.clone(), *epoch))) {
+                tracing::info!(instance, epoch, "owned but not in the engine; rebuilding");
+                self.rebuild(instance.clone(), *epoch);
             }
         }
         self.missing = missing;

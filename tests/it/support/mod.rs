@@ -3,9 +3,15 @@
 
 mod binary;
 mod database;
+pub mod effects;
 mod relay;
 mod server;
+mod until;
+mod web;
+mod workflows;
 
 pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
+pub use web::Web;
+pub use workflows::{Ended, Workflows, literal, refused};

@@ -122,6 +122,11 @@ impl MemoryProvider {
         self.state.lock().hooks.terminal = Some(sender);
     }
 
+    /// Sends the id of each child orchestration that has ended. Replaces an earlier sender.
+    pub fn on_child_ended(&self, sender: UnboundedSender<String>) {
+        self.state.lock().hooks.child_ended = Some(sender);
+    }
+
     /// Sends each activity that is dropped while a worker runs it: a race's loser, one left when
     /// its execution ended, or one of a removed tree. Its result no longer counts. duroxide itself
     /// tells the activity only when it next renews its lock. Replaces an earlier sender.
@@ -154,6 +159,18 @@ impl MemoryProvider {
     /// `remove_tree`, but only if `is_quiet`, as one step; for live and terminal roots alike.
     pub fn remove_tree_if_quiet(&self, root: &str) -> bool {
         self.with(|state, _| state.is_quiet(root) && state.remove_tree(root))
+    }
+
+    /// Drops one child that has ended, so that a tree whose root lives on does not grow. Its parent
+    /// keeps its outcome; its id must not be used again while the parent's execution lasts. Answers
+    /// whether it was there and had ended.
+    pub fn remove_ended_child(&self, child: &str) -> bool {
+        self.with(|state, _| state.remove_ended_child(child))
+    }
+
+    /// How many orchestrations, roots and children, are stored.
+    pub fn stored_count(&self) -> usize {
+        self.with(|state, _| state.instances.len())
     }
 
     /// The ids of all roots that have started, or have a start queued, and are not terminal. In no

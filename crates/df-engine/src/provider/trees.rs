@@ -33,6 +33,7 @@ pub enum TerminalStatus {
 pub(super) struct Hooks {
     pub(super) quiet: Option<UnboundedSender<String>>,
     pub(super) terminal: Option<UnboundedSender<Terminal>>,
+    pub(super) child_ended: Option<UnboundedSender<String>>,
     pub(super) dropped: Option<UnboundedSender<ScheduledActivityIdentifier>>,
 }
 
@@ -65,8 +66,17 @@ impl State {
         self.drop_if_empty(key);
     }
 
-    /// Tells that an execution completed or failed, if the instance is a root.
+    /// Tells that an execution of a root completed or failed, or that a child has ended.
     pub(super) fn announce_end(&mut self, key: Key, execution_id: u64) {
+        let of_child = &self.instances[&key];
+        if of_child.root != key {
+            let name = of_child.name.to_string();
+            let gone = |hook: &UnboundedSender<String>| hook.send(name).is_err();
+            if of_child.is_terminal() && self.hooks.child_ended.as_ref().is_some_and(gone) {
+                self.hooks.child_ended = None;
+            }
+            return;
+        }
         let Some(hook) = &self.hooks.terminal else {
             return;
         };
@@ -79,9 +89,6 @@ impl State {
             FAILED => TerminalStatus::Failed,
             _ => return,
         };
-        if instance.root != key {
-            return;
-        }
         let root = instance.name.to_string();
         let output = execution.output.clone().unwrap_or_default();
         if hook
@@ -131,6 +138,24 @@ impl State {
         }
         self.clear(key);
         self.forget(key);
+        true
+    }
+
+    pub(super) fn remove_ended_child(&mut self, child: &str) -> bool {
+        let Some(&key) = self.names.get(child) else {
+            return false;
+        };
+        let instance = &self.instances[&key];
+        let root = instance.root;
+        if root == key || !instance.is_terminal() {
+            return false;
+        }
+        let queued = self.clear(key).queued as usize;
+        self.forget(key);
+        self.instance(root).members.remove(&key);
+        // Its leftover messages may have been all that kept the tree from rest.
+        self.instance(root).pending += queued;
+        self.settle(root, queued);
         true
     }
 
