@@ -51,3 +51,10 @@ fmt: ## Format the code
 .PHONY: bench
 bench: ## Measure throughput and latency on a private Postgres
 	@./tests/bench/run
+
+FUZZ_SECONDS ?= 300
+
+.PHONY: fuzz
+fuzz: ## Fuzz the pure parsers, FUZZ_SECONDS each (nightly, cargo install cargo-fuzz)
+	@cd crates/df-graph && for target in graph substitution cron config; do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 || exit 1; done
