@@ -2,9 +2,10 @@
 
 mod dev;
 mod nesting;
-mod parking;
 mod node_timeout;
+mod observability;
 mod operator_control;
+mod parking;
 mod retry_policy;
 mod service;
 mod sql_files;
