@@ -3,19 +3,25 @@
 -- Twelve hex digits that name this run of this server: another after a restart, and another on a
 -- replica that was promoted.
 create or replace function df.server_run() returns text
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
-    select lpad(to_hex(hashtextextended(extract(epoch from pg_postmaster_start_time())::text, 0)
-                       & 281474976710655), 12, '0')
+begin
+    return lpad(to_hex(hashtextextended(extract(epoch from pg_postmaster_start_time())::text, 0)
+                       & 281474976710655), 12, '0');
+end
 $$;
 
 -- Whether an incarnation was registered during this run of this server: it ends with its name, so
 -- that every fence can tell without another row.
 create or replace function df.is_of_this_server_run(p_incarnation uuid) returns boolean
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
-    as $$ select right(p_incarnation::text, 12) = df.server_run() $$;
+    as $$
+begin
+    return right(p_incarnation::text, 12) = df.server_run();
+end
+$$;
 
 -- Registers this process and returns its fresh incarnation. The lease runs on the server's clock.
 -- p_runs_version is the newest kind of instance that this relay can run (instances.min_version).

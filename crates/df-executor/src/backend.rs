@@ -66,29 +66,28 @@ impl Executor {
     /// administrator can mend it; a role or database that is gone fails the node.
     async fn run_step(&self, step: Step<'_>) -> Result<StepOutcome, StepFailure> {
         loop {
-            let error = match self.steps.run(&step).await {
+            match self.steps.run(&step).await {
                 Ok(outcome) => return Ok(outcome),
-                Err(error) => error,
-            };
-            match error {
-                ExecutorError::Login(LoginError::RoleGone(_)) => {
-                    return Err(failure("42704", error.to_string()));
-                }
-                ExecutorError::Login(LoginError::DatabaseGone(_)) => {
-                    return Err(failure("3D000", error.to_string()));
-                }
-                ExecutorError::NulInStatement => return Err(failure("22021", error.to_string())),
-                ExecutorError::Login(_) | ExecutorError::Schema(_) => {
-                    tracing::error!(instance = step.instance, run_path = step.run_path, %error,
-                        "step waits for its set-up to be mended");
+                Err(error) => {
+                    if !mended(&step, error).await? {
+                        return Ok(StepOutcome::Fenced(Fenced::Cancelled));
+                    }
                 }
             }
-            let paused = step
-                .cancel
-                .run_until_cancelled(tokio::time::sleep(SET_UP_PAUSE))
-                .await;
-            if paused.is_none() {
-                return Ok(StepOutcome::Fenced(Fenced::Cancelled));
+        }
+    }
+
+    /// The same for a statement that runs outside of its record's transaction. Nothing has been sent
+    /// when the set-up is at fault.
+    async fn run_outside_step(&self, step: Step<'_>) -> Result<OutsideOutcome, StepFailure> {
+        loop {
+            match self.steps.run_outside(&step).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => {
+                    if !mended(&step, error).await? {
+                        return Ok(OutsideOutcome::Cancelled);
+                    }
+                }
             }
         }
     }
@@ -280,13 +279,13 @@ impl Backend for Executor {
             retry_on: None,
             cancel: cancel.clone(),
         };
-        match self.steps.run_outside(&step).await {
+        match self.run_outside_step(step).await {
             Ok(OutsideOutcome::Completed { result }) => Ok(result),
             Ok(OutsideOutcome::Failed(failure) | OutsideOutcome::Unknown(failure)) => {
                 Err(engine_failure(failure))
             }
             Ok(OutsideOutcome::Cancelled) => Err(plain_failure("57014", "stopped".to_owned())),
-            Err(error) => Err(plain_failure("XX000", error.to_string())),
+            Err(failure) => Err(engine_failure(failure)),
         }
     }
 
@@ -320,6 +319,26 @@ impl Backend for Executor {
             .ok()?;
         Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
+}
+
+/// Waits a while for somebody to mend what keeps a step from running: true when it is to be tried
+/// again, false once cancelled, the node's failure where nothing can mend it.
+async fn mended(step: &Step<'_>, error: ExecutorError) -> Result<bool, StepFailure> {
+    match error {
+        ExecutorError::Login(LoginError::RoleGone(_)) => {
+            return Err(failure("42704", error.to_string()));
+        }
+        ExecutorError::Login(LoginError::DatabaseGone(_)) => {
+            return Err(failure("3D000", error.to_string()));
+        }
+        ExecutorError::NulInStatement => return Err(failure("22021", error.to_string())),
+        ExecutorError::Login(_) | ExecutorError::Schema(_) => {
+            tracing::error!(instance = step.instance, run_path = step.run_path, %error,
+                "step waits for its set-up to be mended");
+        }
+    }
+    let paused = tokio::time::sleep(SET_UP_PAUSE);
+    Ok(step.cancel.run_until_cancelled(paused).await.is_some())
 }
 
 fn failure(sqlstate: &str, message: String) -> StepFailure {

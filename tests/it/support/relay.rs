@@ -128,6 +128,16 @@ impl Process {
         self.output.lines.lock().unwrap().stderr.join("\n")
     }
 
+    /// Processor time that the child has taken, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        // Clock ticks are hundredths of a second wherever Linux tells them to user space.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let after_name = stat.rsplit_once(')').expect("a name in parentheses").1;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks = |field: usize| fields[field].parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / 100.0
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid fits"));
         kill(pid, signal).expect("df-relay runs");
