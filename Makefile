@@ -31,6 +31,21 @@ test: ## Run every test; DF_TEST_ARGS=name picks some
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace $(DF_TEST_ARGS)
 
+.PHONY: matrix
+matrix: ## Run every nesting shape against the reference, in every way
+	$(CARGO) build --workspace --bins
+	DF_MATRIX_STRIDE=1 DF_MATRIX_SLOWER=8 $(CARGO) test -p df-tests matrix:: -- --nocapture --test-threads 2
+
+.PHONY: explore
+explore: ## Run random programs; DF_EXPLORE_SEED and _PROGRAMS choose them
+	$(CARGO) build --workspace --bins
+	@seed=$${DF_EXPLORE_SEED:-$$(date +%s)}; echo "seed $$seed"; DF_EXPLORE_SEED=$$seed \
+	DF_EXPLORE_PROGRAMS=$${DF_EXPLORE_PROGRAMS:-1000} $(CARGO) test -p df-tests explore:: -- --nocapture
+
+.PHONY: golden
+golden: ## Write tests/golden anew
+	DF_GOLDEN_WRITE=1 $(CARGO) test -p df-tests golden::
+
 .PHONY: lint
 lint: ## Check formatting, lints and dependencies
 	$(CARGO) fmt --all --check

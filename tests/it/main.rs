@@ -2,12 +2,15 @@
 
 mod dev;
 mod explore;
+mod golden;
+mod laws;
 mod matrix;
 mod nesting;
 mod node_timeout;
 mod parking;
 mod programs;
 mod retry_policy;
+mod rules;
 mod service;
 mod sql_files;
 mod support;

@@ -197,7 +197,12 @@ pub fn trace(seen: &Seen) -> String {
         }
         _ => out.push('\n'),
     }
-    let mut runs: Vec<&Run> = seen.runs.iter().collect();
+    // A loser's wait may or may not have begun.
+    let mut runs: Vec<&Run> = seen
+        .runs
+        .iter()
+        .filter(|run| run.status != "waiting")
+        .collect();
     runs.sort_by(|a, b| a.path.cmp(&b.path));
     for run in runs {
         let turn = run.turn.map(|turn| format!(" {turn}")).unwrap_or_default();
