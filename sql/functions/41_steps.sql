@@ -39,8 +39,8 @@ end
 $$;
 
 -- Records a step in the step's own transaction, behind the fence. Errors: DF001 to DF004 as the
--- fence says, 23505 when the run path is recorded already, DF006 for a session that is no step of
--- this instance's role. Maps session_user, never current_user.
+-- fence says (DF001 for a session that is no step of this instance's role, too), 23505 when the run
+-- path is recorded already. Maps session_user, never current_user.
 create or replace function df.step_record(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text,
     p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[],
@@ -87,9 +87,6 @@ begin
                 using errcode = 'DF001';
         when 'DF002' then
             raise exception 'instance % has ended', p_instance using errcode = 'DF002';
-        when 'DF006' then
-            raise exception 'session user % may not record a step of instance %', session_user, p_instance
-                using errcode = 'DF006';
         when 'DF003' then
             raise exception 'run % of instance % was decided against', p_run_path, p_instance
                 using errcode = 'DF003';
