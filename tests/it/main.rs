@@ -8,6 +8,7 @@ mod explore;
 mod fairness;
 mod forgery;
 mod http_nodes;
+mod http_policy;
 mod idle;
 mod inputs;
 mod managed;
