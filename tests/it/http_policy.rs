@@ -91,8 +91,11 @@ async fn a_header_carries_no_second_header_and_not_the_relays_own() {
         r#"{"Idempotency-Key": "mine"}"#,
     ] {
         let node = format!("df.http({url}, 'POST', 'x', {})", literal(headers));
-        let id = workflows.start(&node).await;
-        workflows.ended(&id).await;
+        // Refused by the builder, or when the node runs, or harmless.
+        let start = format!("select df.start({node})");
+        if let Ok(row) = workflows.alice.client.query_one(&start, &[]).await {
+            workflows.ended(row.get(0)).await;
+        }
     }
     for request in web.requests() {
         assert_eq!(request.header("x-evil"), None);
