@@ -10,6 +10,7 @@ mod fairness;
 mod forgery;
 mod golden;
 mod http_nodes;
+mod http_policy;
 mod idle;
 mod inputs;
 mod laws;
