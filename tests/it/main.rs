@@ -6,6 +6,7 @@ mod errors;
 mod explore;
 mod http_nodes;
 mod idle;
+mod large_graphs;
 mod matrix;
 mod nesting;
 mod node_timeout;

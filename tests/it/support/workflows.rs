@@ -44,10 +44,16 @@ impl Workflows {
 
     /// The same, after the superuser ran `sql`: a running relay may keep settings for a while.
     pub async fn prepared(sql: &str) -> Workflows {
+        Self::with_relay(sql, &[]).await
+    }
+
+    /// The same, with more arguments of the relay.
+    pub async fn with_relay(sql: &str, args: &[&str]) -> Workflows {
         let db = TestDb::new().await;
         db.client.batch_execute(sql).await.unwrap();
         let alice = db.role("alice").await;
-        let relay = db.start_relay();
+        let relay = db.spawn_relay(args);
+        relay.wait_for_log("relay ready");
         Workflows { db, alice, relay }
     }
 
