@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Workflows, literal};
+use crate::support::{Workflows, literal, refused};
 
 /// A sequence of `count` steps as a balanced tree, so that it is long and not deep.
 fn sequence(step: &str, count: usize) -> String {
@@ -108,27 +108,74 @@ async fn loops_in_branches_run_beside_each_other_and_their_names_come_out() {
     assert_eq!(workflows.result(&broken).await, json!(40));
 }
 
+/// A node at the given depth below the same operator over and over.
+fn deep(edges: usize, around: &str) -> String {
+    let node = r#"{"node_type":"SQL","query":"select 6 as n"}"#;
+    let (before, after) = around.split_once("%").unwrap();
+    literal(&format!(
+        "{}{node}{}",
+        before.repeat(edges),
+        after.repeat(edges)
+    ))
+}
+
+/// One that overflowed a stack would end the relay for everybody.
 #[tokio::test]
-async fn a_graph_of_the_greatest_depth_runs_and_one_deeper_is_refused() {
+async fn graphs_of_the_greatest_depth_run_and_one_deeper_is_refused() {
     let workflows = Workflows::new().await;
-    let deep = |edges: usize| {
-        let mut node = r#"{"node_type":"SQL","query":"select 6 as n"}"#.to_string();
-        let other = r#"{"node_type":"SQL","query":"select 1"}"#;
-        for _ in 0..edges {
-            node = format!(r#"{{"node_type":"THEN","left_node":{other},"right_node":{node}}}"#);
+    let no = r#"{"node_type":"SQL","query":"select false"}"#;
+    let never =
+        r#"{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}"#;
+    let one = json!({"rows": [{"n": 6}], "row_count": 1});
+    for (around, nested) in [
+        (
+            format!(r#"{{"node_type":"THEN","left_node":{no},"right_node":%}}"#),
+            0,
+        ),
+        (
+            format!(r#"{{"node_type":"THEN","left_node":%,"right_node":{no}}}"#),
+            -1,
+        ),
+        (
+            format!(r#"{{"node_type":"JOIN","left_node":%,"right_node":{no}}}"#),
+            256,
+        ),
+        (
+            format!(r#"{{"node_type":"RACE","left_node":{never},"right_node":%}}"#),
+            0,
+        ),
+        (
+            format!(
+                r#"{{"node_type":"IF","condition_node":{no},"left_node":{no},"right_node":%}}"#
+            ),
+            0,
+        ),
+        (
+            format!(r#"{{"node_type":"LOOP","condition_node":{no},"left_node":%}}"#),
+            0,
+        ),
+    ] {
+        let ended = workflows.run(&deep(256, &around)).await;
+        assert_eq!(
+            ended.status,
+            "completed",
+            "{around}: {ended:?}\n{}",
+            workflows.relay.log()
+        );
+        let mut result = &ended.result;
+        for _ in 0..nested {
+            result = &result[0];
         }
-        literal(&node)
-    };
-    assert_eq!(workflows.result(&deep(256)).await["rows"][0]["n"], 6);
-    let refused = crate::support::refused(
-        &workflows.alice.client,
-        &format!("select df.start({})", deep(257)),
-    )
-    .await;
-    assert!(
-        refused.message.contains("maximum nesting depth of 256"),
-        "{refused:?}"
-    );
+        if nested >= 0 {
+            assert_eq!(*result, one, "{around}");
+        }
+        let sql = format!("select df.start({})", deep(257, &around));
+        let error = refused(&workflows.alice.client, &sql).await;
+        assert!(
+            error.message.contains("maximum nesting depth of 256"),
+            "{error:?}"
+        );
+    }
 }
 
 #[tokio::test]
