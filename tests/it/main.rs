@@ -15,6 +15,7 @@ mod idle;
 mod inputs;
 mod laws;
 mod managed;
+mod large_graphs;
 mod matrix;
 mod nesting;
 mod node_timeout;

@@ -23,9 +23,14 @@ use command_line::Command;
 pub use command_line::CommandLine;
 use config::Config;
 
+/// The stack of each worker. A walk polls one future per level of its graph, and a graph has up to
+/// 257 levels; the pages that no graph needs are never touched.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Runs one command to its end and turns its outcome into an exit code.
 pub fn run(command_line: CommandLine) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build();
     let runtime = runtime.expect("the async runtime starts");
