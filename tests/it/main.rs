@@ -2,6 +2,7 @@
 
 mod control;
 mod dev;
+mod doctor;
 mod errors;
 mod explore;
 mod http_nodes;
@@ -9,10 +10,8 @@ mod idle;
 mod matrix;
 mod nesting;
 mod node_timeout;
-mod observability;
-mod operator_control;
-mod parking;
 mod node_types;
+mod observability;
 mod operator_control;
 mod outages;
 mod parking;

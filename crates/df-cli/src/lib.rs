@@ -5,21 +5,25 @@
 mod command_line;
 pub mod config;
 mod dev;
+mod doctor;
 mod exit;
 mod install;
 mod listener;
 mod logging;
 mod metrics;
 mod run;
+mod schema_check;
 pub mod service;
 mod signals;
+mod status;
 mod tuning;
 mod wiring;
 
 use std::process::ExitCode;
 
-use command_line::Command;
+use clap::CommandFactory as _;
 pub use command_line::CommandLine;
+use command_line::{Command, CompletionsOptions};
 use config::Config;
 
 /// Runs one command to its end and turns its outcome into an exit code.
@@ -35,6 +39,10 @@ pub fn run(command_line: CommandLine) -> ExitCode {
 }
 
 async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
+    if let Command::Completions(options) = &command_line.command {
+        completions(options);
+        return Ok(());
+    }
     let config = Config::load(&command_line)?;
     if command_line.common.print_config {
         print!("{}", config.to_toml());
@@ -46,5 +54,14 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Install(options) => install::install(&options, &config).await,
         Command::Uninstall(options) => install::uninstall(&options, &config).await,
         Command::Run(_) => run::run(&config).await,
+        Command::Status(options) => status::status(&options, &config).await,
+        Command::Doctor(options) => doctor::doctor(&options, &config).await,
+        Command::Completions(_) => Ok(()),
     }
+}
+
+fn completions(options: &CompletionsOptions) {
+    let mut command = CommandLine::command();
+    let name = command.get_name().to_owned();
+    clap_complete::generate(options.shell, &mut command, name, &mut std::io::stdout());
 }
