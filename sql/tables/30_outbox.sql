@@ -26,6 +26,9 @@ create table df.outbox (
 -- Starts are found by their instance, so they stay out of this index and their update stays cheap.
 create index outbox_undelivered on df.outbox (instance_id)
     where delivered_at is null and kind <> 'start' and parked_at is null;
+-- Retention's way to signals that have had their time.
+create index outbox_delivered_signals on df.outbox (delivered_at)
+    where kind = 'signal' and delivered_at is not null;
 create index outbox_parked on df.outbox (parked_at) where parked_at is not null;
 
 create sequence df.signal_numbers;

@@ -63,6 +63,10 @@ pub enum Command {
     Doctor(ReportOptions),
     /// Print completions for a shell
     Completions(CompletionsOptions),
+    /// Deliver the outbox again from its start; safe at any moment
+    Replay(ReplayOptions),
+    /// Let relays run on this restored copy of a database
+    Adopt(AdoptOptions),
 }
 
 /// Boots a private Postgres from the system's own binaries, installs the schema, runs a relay, and
@@ -149,9 +153,32 @@ pub struct ReportOptions {
     pub json: bool,
 }
 
+/// Compares every event of the outbox with what the database holds, and delivers what was lost: where
+/// nothing was lost, nothing changes. Prints what it found of each event. Relays may run meanwhile.
+#[derive(Debug, Args)]
+pub struct ReplayOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Only this instance's events; may be given more than once
+    #[arg(long = "instance", value_name = "ID")]
+    pub instances: Vec<String>,
+    /// Print one JSON object per event
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// For bash: df-relay completions bash > /etc/bash_completion.d/df-relay
 #[derive(Debug, Args)]
 pub struct CompletionsOptions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// A relay runs only where the first relay of a database ran: on a restored copy it would send the
+/// original's HTTP requests again. This makes the copy one that relays run on. A physical clone
+/// cannot be told from a failover: do not start relays on both.
+#[derive(Debug, Args)]
+pub struct AdoptOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
 }

@@ -214,6 +214,8 @@ impl Layer {
             }
             Command::Completions(_) => {}
             Command::Uninstall(options) => layer.database_url = url(&options.database),
+            Command::Replay(options) => layer.database_url = url(&options.database),
+            Command::Adopt(options) => layer.database_url = url(&options.database),
             Command::Run(options) => {
                 layer.database_url = url(&options.database);
                 layer.listen = options.listen;

@@ -11,6 +11,7 @@ mod install;
 mod listener;
 mod logging;
 mod metrics;
+mod recovery;
 mod run;
 mod schema_check;
 pub mod service;
@@ -57,6 +58,8 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Status(options) => status::status(&options, &config).await,
         Command::Doctor(options) => doctor::doctor(&options, &config).await,
         Command::Completions(_) => Ok(()),
+        Command::Replay(options) => recovery::replay(&options, &config).await,
+        Command::Adopt(_) => recovery::adopt(&config).await,
     }
 }
 

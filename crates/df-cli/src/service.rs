@@ -64,7 +64,10 @@ pub async fn run(config: ServiceConfig, shutdown: CancellationToken) -> anyhow::
         listener::start(address, sources.clone(), parts.clone()).await?;
     }
     let ended = match wait_for_schema(&config.database, &shutdown).await {
-        Ok(true) => relay(&config, &sources, &parts, &shutdown).await,
+        Ok(true) => match refuse_a_copy(&config.database).await {
+            Ok(()) => relay(&config, &sources, &parts, &shutdown).await,
+            Err(copy) => Err(copy),
+        },
         other => other.map(drop),
     };
     parts.cancel();
@@ -121,6 +124,26 @@ async fn relay(
         Err(error) => tracing::warn!(%error, "could not hand over; the lease will run out"),
     }
     Ok(ended?)
+}
+
+/// Ends the service on a restored copy that nobody has adopted; notes where the database is when
+/// nobody ran on it before.
+async fn refuse_a_copy(database: &ConnectOptions) -> anyhow::Result<()> {
+    let identity = match df_relay::adopt::identify(database).await {
+        Ok(identity) => identity,
+        // Registering looks again, once Postgres is back.
+        Err(error) if error.is_retryable() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !identity.is_ours {
+        bail!(
+            "{database} is a copy: relays ran on it at {}, and this is {}. Running it would send \
+             the original's HTTP requests again; `df-relay adopt` makes this copy the one to run",
+            identity.first_run_at,
+            identity.here
+        );
+    }
+    Ok(())
 }
 
 /// What a look at the schema says.

@@ -41,11 +41,14 @@ pub struct EngineConfig {
     pub observer: Option<Arc<dyn Observer>>,
 }
 
+/// How many roles may have all the leaves running that one role may have.
+const ROLES_AT_FULL_SHARE: usize = 4;
+
 impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             walkers: 2,
-            concurrent_leaves: 256,
+            concurrent_leaves: 1024,
             linger: Duration::from_secs(1),
             observer: None,
         }
@@ -136,6 +139,17 @@ impl Engine {
             timers: TaskTracker::new(),
             closed: CancellationToken::new(),
         });
+        let by_role = Arc::downgrade(&shared);
+        let role_of = move |orchestration: &str| {
+            let loaded = by_role
+                .upgrade()
+                .and_then(|shared| shared.get(root_of(orchestration)));
+            loaded.map_or(0, |loaded| loaded.assignment.role)
+        };
+        provider.divide(
+            Box::new(role_of),
+            config.concurrent_leaves / ROLES_AT_FULL_SHARE,
+        );
         let runtime = Runtime::start_with_options(
             provider,
             activities(&shared),

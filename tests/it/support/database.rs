@@ -142,6 +142,16 @@ impl TestDb {
         )
     }
 
+    /// A relay with more arguments and variables, once it owns a lease.
+    pub fn relay_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
+        let url = self.relay_url();
+        let mut all = vec![("DF_DATABASE_URL", url.as_str()), ("DF_LOG_FORMAT", "json")];
+        all.extend(variables);
+        let relay = spawn(&[&["run"], args].concat(), &all);
+        relay.wait_for_log("relay ready");
+        relay
+    }
+
     /// What is notified on a channel from now on.
     pub async fn listen(&self, channel: &str) -> Listener {
         let superuser = self.server.superuser(&self.name);

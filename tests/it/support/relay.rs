@@ -118,6 +118,11 @@ impl Process {
         }
     }
 
+    /// Whether the child has closed its output, which it does when it ends.
+    pub fn has_ended(&self) -> bool {
+        self.output.lines.lock().unwrap().open_streams == 0
+    }
+
     /// All of stdout; complete once the child has ended.
     pub fn stdout(&self) -> Vec<String> {
         self.output.lines.lock().unwrap().stdout.clone()
