@@ -1,8 +1,10 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
 mod control;
+mod cookbook;
 mod crashes;
 mod dev;
+mod doctor;
 mod errors;
 mod escapes;
 mod explore;
