@@ -56,6 +56,10 @@ pub enum Command {
     Uninstall(UninstallOptions),
     /// Run workflows; any number of these may run
     Run(RunOptions),
+    /// Deliver the outbox again from its start; safe at any moment
+    Replay(ReplayOptions),
+    /// Let relays run on this restored copy of a database
+    Adopt(AdoptOptions),
 }
 
 /// Boots a private Postgres from the system's own binaries, installs the schema, runs a relay, and
@@ -126,4 +130,27 @@ pub struct RunOptions {
     pub shutdown_grace_seconds: Option<u64>,
     #[command(flatten)]
     pub tuning: Tuning,
+}
+
+/// Compares every event of the outbox with what the database holds, and delivers what was lost: where
+/// nothing was lost, nothing changes. Prints what it found of each event. Relays may run meanwhile.
+#[derive(Debug, Args)]
+pub struct ReplayOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Only this instance's events; may be given more than once
+    #[arg(long = "instance", value_name = "ID")]
+    pub instances: Vec<String>,
+    /// Print one JSON object per event
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A relay runs only where the first relay of a database ran: on a restored copy it would send the
+/// original's HTTP requests again. This makes the copy one that relays run on. A physical clone
+/// cannot be told from a failover: do not start relays on both.
+#[derive(Debug, Args)]
+pub struct AdoptOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
 }

@@ -203,6 +203,8 @@ impl Layer {
                 layer.operator_schema.clone_from(&options.operator_schema);
             }
             Command::Uninstall(options) => layer.database_url = url(&options.database),
+            Command::Replay(options) => layer.database_url = url(&options.database),
+            Command::Adopt(options) => layer.database_url = url(&options.database),
             Command::Run(options) => {
                 layer.database_url = url(&options.database);
                 layer.shutdown_grace_seconds = options.shutdown_grace_seconds;

@@ -8,6 +8,7 @@ mod dev;
 mod exit;
 mod install;
 mod logging;
+mod recovery;
 mod run;
 pub mod service;
 mod signals;
@@ -44,5 +45,7 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Install(options) => install::install(&options, &config).await,
         Command::Uninstall(options) => install::uninstall(&options, &config).await,
         Command::Run(_) => run::run(&config).await,
+        Command::Replay(options) => recovery::replay(&options, &config).await,
+        Command::Adopt(_) => recovery::adopt(&config).await,
     }
 }

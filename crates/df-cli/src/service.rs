@@ -55,6 +55,7 @@ pub async fn run(config: ServiceConfig, shutdown: CancellationToken) -> anyhow::
     if !wait_for_schema(&config.database, &shutdown).await? {
         return Ok(());
     }
+    refuse_a_copy(&config.database).await?;
     // The parts outlive the request to stop, so that steps in flight can end and be recorded.
     let parts = CancellationToken::new();
     let ended = relay(&config, &parts, &shutdown).await;
@@ -94,6 +95,26 @@ async fn relay(
         Err(error) => tracing::warn!(%error, "could not hand over; the lease will run out"),
     }
     Ok(ended?)
+}
+
+/// Ends the service on a restored copy that nobody has adopted; notes where the database is when
+/// nobody ran on it before.
+async fn refuse_a_copy(database: &ConnectOptions) -> anyhow::Result<()> {
+    let identity = match df_relay::adopt::identify(database).await {
+        Ok(identity) => identity,
+        // Registering looks again, once Postgres is back.
+        Err(error) if error.is_retryable() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !identity.is_ours {
+        bail!(
+            "{database} is a copy: relays ran on it at {}, and this is {}. Running it would send \
+             the original's HTTP requests again; `df-relay adopt` makes this copy the one to run",
+            identity.first_run_at,
+            identity.here
+        );
+    }
+    Ok(())
 }
 
 /// What a look at the schema says.

@@ -37,11 +37,14 @@ pub struct EngineConfig {
     pub linger: Duration,
 }
 
+/// How many roles may have all the leaves running that one role may have.
+const ROLES_AT_FULL_SHARE: usize = 4;
+
 impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             walkers: 2,
-            concurrent_leaves: 256,
+            concurrent_leaves: 1024,
             linger: Duration::from_secs(1),
         }
     }
@@ -129,6 +132,17 @@ impl Engine {
             timers: TaskTracker::new(),
             closed: CancellationToken::new(),
         });
+        let by_role = Arc::downgrade(&shared);
+        let role_of = move |orchestration: &str| {
+            let loaded = by_role
+                .upgrade()
+                .and_then(|shared| shared.get(root_of(orchestration)));
+            loaded.map_or(0, |loaded| loaded.assignment.role)
+        };
+        provider.divide(
+            Box::new(role_of),
+            config.concurrent_leaves / ROLES_AT_FULL_SHARE,
+        );
         let runtime = Runtime::start_with_options(
             provider,
             activities(&shared),
@@ -189,6 +203,23 @@ impl Engine {
         let root = root_id(instance, epoch);
         if let Some(loaded) = self.shared.get(&root) {
             self.shared.unload(&root, &loaded).await;
+        }
+    }
+
+    /// Starts nothing more of an instance. What is in flight ends and is recorded; then the instance
+    /// leaves memory as one that only waits.
+    pub async fn pause(&self, instance: &str, epoch: i64) {
+        let root = root_id(instance, epoch);
+        if let Some(loaded) = self.shared.get(&root) {
+            loaded.gate.close();
+            self.shared.set_aside(&root, &loaded).await;
+        }
+    }
+
+    /// Goes on with a paused instance whose steps in flight have not ended yet.
+    pub fn resume(&self, instance: &str, epoch: i64) {
+        if let Some(loaded) = self.shared.get(&root_id(instance, epoch)) {
+            loaded.gate.open();
         }
     }
 
@@ -271,6 +302,33 @@ impl Shared {
         self.loaded.lock().remove(root);
     }
 
+    /// Unloads a paused instance once nothing of it is in flight.
+    async fn set_aside(&self, root: &str, loaded: &Loaded) {
+        if !loaded.gate.is_at_rest() {
+            return;
+        }
+        {
+            let mut unloaded = loaded.unloaded.write().await;
+            if *unloaded || !loaded.gate.is_at_rest() {
+                return;
+            }
+            *unloaded = true;
+            self.provider.remove_tree(root);
+            self.loaded.lock().remove(root);
+        }
+        loaded.cancel.cancel();
+        let Assignment {
+            instance, epoch, ..
+        } = loaded.assignment.clone();
+        // A wait that is not there: the instance is claimed as soon as it may be.
+        let waits = vec!["paused".to_owned()];
+        self.send(Event::Idle {
+            instance,
+            epoch,
+            waits,
+        });
+    }
+
     fn send(&self, event: Event) {
         // The receiver is gone only while shutting down.
         let _ = self.events.send(event);
@@ -315,6 +373,11 @@ async fn run_activity(
     let Some(plan) = loaded.planned(&orchestration, &walk::plan_key(name, &run_path)) else {
         return Ok(LeafReply::Stopped.encode());
     };
+    let inside = tokio::select! {
+        inside = loaded.gate.pass() => inside,
+        _ = loaded.cancel.cancelled() => return Ok(LeafReply::Stopped.encode()),
+        _ = ctx.cancelled() => return Ok(LeafReply::Stopped.encode()),
+    };
     let cancel = loaded.cancel.child_token();
     let activity = Activity {
         backend: &*shared.backend,
@@ -346,6 +409,8 @@ async fn run_activity(
             _ => shared.time(&loaded, &run_path),
         }
     }
+    drop(inside);
+    shared.set_aside(root_of(&orchestration), &loaded).await;
     Ok(reply.encode())
 }
 

@@ -9,6 +9,7 @@ mod attempts;
 mod backend;
 mod bindings;
 mod engine;
+mod gate;
 mod loaded;
 mod outcome;
 pub mod provider;
