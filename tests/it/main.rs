@@ -23,6 +23,7 @@ mod outages;
 mod parking;
 mod programs;
 mod replay;
+mod replays;
 mod results;
 mod retention;
 mod retry_policy;
