@@ -31,6 +31,7 @@ mod roles;
 mod rules;
 mod secrets;
 mod service;
+mod shared_signals;
 mod sql_files;
 mod support;
 mod takeover;
