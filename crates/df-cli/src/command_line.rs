@@ -56,6 +56,8 @@ pub enum Command {
     Uninstall(UninstallOptions),
     /// Run workflows; any number of these may run
     Run(RunOptions),
+    /// Measure what workflows cost on your server, beside plain transactions
+    Bench(BenchOptions),
 }
 
 /// Boots a private Postgres from the system's own binaries, installs the schema, runs a relay, and
@@ -124,6 +126,30 @@ pub struct RunOptions {
     /// How long a stop may wait for the steps in flight [default: 30]
     #[arg(long, env = "DF_SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS")]
     pub shutdown_grace_seconds: Option<u64>,
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// Measures throughput, latency and costs, each beside its yardstick from the same run, and judges
+/// them by the project's targets. It makes a database of its own on the server that the URL names,
+/// as a superuser or a role with CREATEDB and CREATEROLE, and drops it; nothing else is touched.
+/// Without a URL it boots a private Postgres at default durability. Takes up to ten minutes.
+#[derive(Debug, Args)]
+pub struct BenchOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Fewer samples, about two minutes
+    #[arg(long)]
+    pub quick: bool,
+    /// Write every figure as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw throughput against clients and latency against load
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Measure again with N finished and N waiting instances present [N by default: 1000000]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1000000")]
+    pub large: Option<u64>,
     #[command(flatten)]
     pub tuning: Tuning,
 }

@@ -2,6 +2,7 @@
 //!
 //! The only crate that uses anyhow. Commands hold no logic of their own beyond what they print.
 
+mod bench;
 mod command_line;
 pub mod config;
 mod dev;
@@ -44,5 +45,6 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Install(options) => install::install(&options, &config).await,
         Command::Uninstall(options) => install::uninstall(&options, &config).await,
         Command::Run(_) => run::run(&config).await,
+        Command::Bench(options) => bench::bench(&options, &config).await,
     }
 }
