@@ -140,6 +140,18 @@ create or replace function df.result(instance_id text) returns text
     set search_path = pg_catalog, pg_temp
     as $$ select i.result::text from df.instances i where i.id = result.instance_id $$;
 
+-- Whether a visible row's xmin is of the current transaction, or of a savepoint in it: nobody else's
+-- uncommitted row can be seen. A frozen row's xmin may be too old to be told, and reads null.
+create or replace function df.is_uncommitted(p_xmin xid) returns boolean
+    language sql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+    -- The 64-bit id that is nearest to the snapshot's end and has these 32 bits.
+    select pg_xact_status((v_end + (p_xmin::text::bigint - v_end + 2147483648 & 4294967295)
+                           - 2147483648)::text::xid8) = 'in progress'
+      from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint) as snapshot(v_end)
+$$;
+
 -- Waits, gently (5 to 250 ms), until an instance has ended; returns its status. Errors: 55000 inside
 -- a workflow, above READ COMMITTED, or in the transaction that started it; 22023 for the timeout;
 -- P0002 for an unknown id; 57014 when the timeout has passed.
@@ -165,7 +177,7 @@ begin
     end if;
     v_until := clock_timestamp() + make_interval(secs => timeout_seconds);
     v_status := df.visible_status(await_instance.instance_id);
-    select i.xmin::text = (pg_current_xact_id_if_assigned()::xid)::text and i.epoch = 0 into v_mine
+    select df.is_uncommitted(i.xmin) and i.epoch = 0 into v_mine
       from df.instances i where i.id = await_instance.instance_id;
     if v_mine then
         raise exception 'instance % was started by this transaction: commit first', await_instance.instance_id

@@ -3,10 +3,11 @@
 
 -- Locks the instance row and says whether (epoch, owner) may still write to it:
 -- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended). A cancel made by this very
--- transaction commits with it, so that reads as 'own-cancel'.
+-- transaction commits with it, so that reads as 'own-cancel'. p_login, where given, must be the step
+-- login of the instance's role ('DF006').
 create or replace function df.fence(
-    p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean)
-    returns text
+    p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean,
+    p_login name default null) returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
@@ -19,18 +20,26 @@ begin
     end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
           from df.instances i where i.id = p_instance for no key update skip locked;
         if not found then
             return case when exists (select from df.instances i where i.id = p_instance)
                         then 'busy' else 'DF001' end;
         end if;
     elsif p_exclusive then
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
           from df.instances i where i.id = p_instance for no key update;
     else
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
           from df.instances i where i.id = p_instance for share;
+    end if;
+    if not found then
+        return 'DF001';
+    end if;
+    if p_login is not null and p_login is distinct from 'df_step_'
+           || (select d.oid from pg_database d where d.datname = current_database())
+           || '_' || v_inst.submitted_by::oid then
+        return 'DF006';
     end if;
     if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from p_incarnation then
         return 'DF001';
@@ -135,7 +144,8 @@ end
 $$;
 
 -- The one way a run is recorded. Returns 'ok', 'exists' (the run path is recorded already),
--- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against).
+-- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against, DF006
+-- not the step login of the instance's role).
 --   p_within/p_turns  every race (own branch) and loop (own iteration) around the run
 --   p_decides         races that this run's end decides
 --   p_checkpoints     loops whose checkpoint travels with this run, or null
@@ -144,13 +154,13 @@ create or replace function df.record_run(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_run_path text, p_status text,
     p_result json, p_error text, p_sqlstate text, p_attempt integer, p_turn integer,
     p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text,
-    p_skip_locked boolean) returns text
+    p_skip_locked boolean, p_login name default null) returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_fence text := df.fence(p_instance, p_epoch, p_incarnation,
-        p_ends is not null or p_checkpoints is not null or p_decides <> '{}', p_skip_locked);
+        p_ends is not null or p_checkpoints is not null or p_decides <> '{}', p_skip_locked, p_login);
 begin
     if v_fence not in ('ok', 'own-cancel') then
         return v_fence;

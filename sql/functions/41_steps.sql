@@ -55,17 +55,16 @@ begin
         raise exception 'transaction control in a step: the statement ended its transaction'
             using errcode = 'DF004';
     end if;
-    if not exists (select from df.instances i
-                    where i.id = p_instance and session_user = df.step_login_name(i.submitted_by::oid)) then
-        raise exception 'session user % may not record a step of instance %', session_user, p_instance
-            using errcode = 'DF006';
+    -- The statement may have turned it down; the effect and its record are as durable as each other.
+    if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
+        perform set_config('synchronous_commit', 'on', true);
     end if;
     if p_status not in ('completed', 'failed') or p_run_path is null then
         raise exception 'a step is recorded as completed or failed' using errcode = '22023';
     end if;
     v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
         p_result::json, p_error, p_sqlstate, p_attempt, null, p_within, p_turns, p_decides,
-        p_checkpoints::json, p_ends, false);
+        p_checkpoints::json, p_ends, false, session_user);
     if v_outcome <> 'ok' then
         perform df.raise_refusal(v_outcome, p_instance, p_run_path);
     end if;
@@ -88,6 +87,9 @@ begin
                 using errcode = 'DF001';
         when 'DF002' then
             raise exception 'instance % has ended', p_instance using errcode = 'DF002';
+        when 'DF006' then
+            raise exception 'session user % may not record a step of instance %', session_user, p_instance
+                using errcode = 'DF006';
         when 'DF003' then
             raise exception 'run % of instance % was decided against', p_run_path, p_instance
                 using errcode = 'DF003';

@@ -25,10 +25,11 @@ declare
     r df.node_runs%rowtype;
 begin
     for e in
-        select x.ordinality::integer - 1 as idx, y.*
+        -- json_to_record would read JSON's null, which is a result, as no result.
+        select x.ordinality::integer - 1 as idx, x.entry -> 'result' as result, y.*
           from json_array_elements(p_entries) with ordinality as x(entry, ordinality),
                json_to_record(x.entry) as y(op text, incarnation uuid, instance text, epoch bigint, path text,
-                   status text, result json, error text, sqlstate text, attempt integer, turn integer,
+                   status text, error text, sqlstate text, attempt integer, turn integer,
                    within text[], turns integer[], decides text[], checkpoints json, ends text,
                    signal text, seconds double precision, due timestamptz)
     loop

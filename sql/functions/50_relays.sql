@@ -3,22 +3,29 @@
 -- Twelve hex digits that name this run of this server: another after a restart, and another on a
 -- replica that was promoted.
 create or replace function df.server_run() returns text
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
-    select lpad(to_hex(hashtextextended(extract(epoch from pg_postmaster_start_time())::text, 0)
-                       & 281474976710655), 12, '0')
+begin
+    return lpad(to_hex(hashtextextended(extract(epoch from pg_postmaster_start_time())::text, 0)
+                       & 281474976710655), 12, '0');
+end
 $$;
 
 -- Whether an incarnation was registered during this run of this server: it ends with its name, so
 -- that every fence can tell without another row.
 create or replace function df.is_of_this_server_run(p_incarnation uuid) returns boolean
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
-    as $$ select right(p_incarnation::text, 12) = df.server_run() $$;
+    as $$
+begin
+    return right(p_incarnation::text, 12) = df.server_run();
+end
+$$;
 
 -- Registers this process and returns its fresh incarnation. The lease runs on the server's clock.
 -- p_runs_version is the newest kind of instance that this relay can run (instances.min_version).
+-- Error: 55000 on a restored copy that nobody has adopted.
 create or replace function df.relay_register(
     p_version text, p_lease_seconds double precision, p_poll_interval_ms integer,
     p_runs_version integer default 1) returns uuid
@@ -28,6 +35,10 @@ create or replace function df.relay_register(
 declare
     v_incarnation uuid := left(gen_random_uuid()::text, 24) || df.server_run();
 begin
+    if exists (select from df.meta m where m.key = 'place' and m.value <> df.place()) then
+        raise exception 'this database is a copy of the one that relays ran on'
+            using errcode = '55000', hint = 'df-relay adopt makes it the one to run.';
+    end if;
     insert into df.relays (incarnation, version, runs_version, lease_until, poll_interval_ms)
     values (v_incarnation, p_version, p_runs_version,
             clock_timestamp() + make_interval(secs => p_lease_seconds), p_poll_interval_ms);
@@ -109,13 +120,14 @@ $$;
 
 -- The step login of a role, its password, and its own settings as name=value, but for those that a
 -- non-superuser may not set or that would change who the session is. No row for a
--- role that was dropped; no login for one that is not granted.
+-- role that was dropped; no login for one that is not granted, nor for a superuser while they may not
+-- start workflows.
 create or replace function df.relay_login(p_role oid, p_database text)
     returns table (role_name name, login name, password text, settings text[], database_exists boolean)
     language sql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    select r.rolname, g.login, g.password,
+    select r.rolname, case when not v.withheld then g.login end, case when not v.withheld then g.password end,
            array(select c.setting
                    from pg_db_role_setting s
                    left join pg_database d on d.oid = s.setdatabase,
@@ -130,7 +142,8 @@ create or replace function df.relay_login(p_role oid, p_database text)
                   order by s.setdatabase),
            p_database is null or exists (select from pg_database d
                                           where d.datname = p_database and d.datallowconn)
-      from pg_roles r left join df.granted_roles g on g.role_oid = r.oid
+      from pg_roles r left join df.granted_roles g on g.role_oid = r.oid,
+           lateral (select r.rolsuper and df.setting('allow_superuser_instances') <> 'true' as withheld) v
      where r.oid = p_role
 $$;
 

@@ -113,7 +113,8 @@ begin
 
     -- Upwards: how each node has ended, from how its children have.
     for n in reverse v_count..1 loop
-        if v_run[n] in ('completed', 'failed') then
+        -- A control node has a failed run when its time was up; what it had come to still counts.
+        if v_run[n] in ('completed', 'failed') and v_type[n] not in ('THEN', 'JOIN', 'RACE', 'IF', 'LOOP') then
             v_end[n] := v_run[n];
             v_from[n] := n;
             if v_type[n] = 'BREAK' and v_end[n] = 'completed' then
@@ -193,6 +194,11 @@ begin
         else
             null;  -- A leaf without an ended run.
         end case;
+        if v_run[n] = 'failed' and v_type[n] in ('THEN', 'JOIN', 'RACE', 'IF', 'LOOP') then
+            v_end[n] := 'failed';
+            v_from[n] := n;
+            v_on[n] := null;
+        end if;
         -- An instance may fail at a node that has no run: one that could not even be tried.
         if v_end[n] is null and v_inst.status = 'failed'
            and df.static_path(v_inst.error_path) = v_path[n]

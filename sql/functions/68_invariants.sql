@@ -19,6 +19,17 @@
 --   join_all_branches_completed        nothing goes on after a join that has an open branch
 --   nothing_runs_before_its_turn       a run's node was reached
 
+-- The checkpoints of an instance's loops. That of a loop whose time was up is kept in its failed run.
+create or replace function df.checkpoints(p_instance text) returns table (run_path text, turn integer)
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select r.run_path, coalesce(r.turn, (r.detail #>> '{was,turn}')::integer)
+      from df.node_runs r
+     where r.instance_id = p_instance
+       and (r.status = 'checkpoint' or r.detail #>> '{was,status}' = 'checkpoint')
+$$;
+
 -- Each run with the loops around it, outermost first: a row per run and loop. passed: a checkpoint
 -- has left this run behind, and only a name keeps it.
 create or replace function df.runs_in_loops(p_instance text)
@@ -43,7 +54,7 @@ create or replace function df.runs_in_loops(p_instance text)
     select i.run_path, i.loop_path, i.part, i.iteration,
            bool_or(coalesce(i.iteration < c.turn, false)) over (partition by i.run_path)
       from inside i
-      left join df.node_runs c on c.instance_id = p_instance and c.run_path = i.loop_path and c.status = 'checkpoint'
+      left join df.checkpoints(p_instance) c on c.run_path = i.loop_path
 $$;
 
 -- Where a run stands and what it says of itself: one row per violation, of one run.
@@ -62,7 +73,7 @@ create or replace function df.violations_of_runs(p_instance text)
     ), run as materialized (
         select r.*, r.xmin::text as written_by, df.static_path(r.run_path) as path, df.path_turns(r.run_path) as turns,
                regexp_replace(r.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
-          from df.node_runs r where r.instance_id = p_instance
+          from df.node_runs r where r.instance_id = p_instance and r.run_path !~ '\.timeout(\.due)?$'
     ), placed as materialized (
         select r.*, n.shape as node_shape, n.control, n.node_type from run r left join node n on n.path = r.path
     ), inst as materialized (
@@ -136,7 +147,7 @@ create or replace function df.violations_of_constructs(p_instance text)
         select r.loop_path, coalesce(c.turn, 0) as first, max(r.iteration) as last,
                count(*) filter (where r.body and r.iteration >= coalesce(c.turn, 0)) as bodies
           from round r
-          left join df.node_runs c on c.instance_id = p_instance and c.run_path = r.loop_path and c.status = 'checkpoint'
+          left join df.checkpoints(p_instance) c on c.run_path = r.loop_path
          group by r.loop_path, c.turn
     ), node as materialized (
         select t.path, t.node_type, t.condition_path from df.instances i

@@ -7,7 +7,10 @@ create table df.graphs (
     hash       bytea not null,
     graph      text not null,
     created_at timestamptz not null default now(),
+    -- Set by retention: no start takes the graph up any more; doomed_while is the transactions that
+    -- ran once everybody could see that.
     doomed_xid xid8,
+    doomed_while text[],
     constraint graphs_hash_is_sha256 check (octet_length(hash) = 32)
 );
 create index graphs_by_content on df.graphs (owner, hash) where doomed_xid is null;

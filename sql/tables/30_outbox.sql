@@ -1,4 +1,4 @@
--- One event for the relays: start, cancel, signal, retry, pause, resume. Written by callers in their
+-- One event for the relays: start, cancel, signal, retry, pause, resume, release. Written by callers in their
 -- own transaction; delivered_at, attempts and the rest by the relay that delivers it.
 -- The event id is made by the database from (instance, kind, key): a duplicate is the same row.
 create table df.outbox (
@@ -16,7 +16,7 @@ create table df.outbox (
     parked_at    timestamptz,
     last_error   text,
     constraint outbox_kind_known
-        check (kind in ('start', 'cancel', 'signal', 'retry', 'pause', 'resume')),
+        check (kind in ('start', 'cancel', 'signal', 'retry', 'pause', 'resume', 'release')),
     constraint outbox_key_fits_kind
         check ((key is null) = (kind in ('start', 'cancel'))),
     constraint outbox_key_size check (octet_length(key) <= 1024),
@@ -26,6 +26,9 @@ create table df.outbox (
 -- Starts are found by their instance, so they stay out of this index and their update stays cheap.
 create index outbox_undelivered on df.outbox (instance_id)
     where delivered_at is null and kind <> 'start' and parked_at is null;
+-- Retention's way to signals that have had their time.
+create index outbox_delivered_signals on df.outbox (delivered_at)
+    where kind = 'signal' and delivered_at is not null;
 create index outbox_parked on df.outbox (parked_at) where parked_at is not null;
 
 create sequence df.signal_numbers;

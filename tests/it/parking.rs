@@ -98,6 +98,17 @@ async fn signals_of_one_transaction_are_served_in_the_order_they_were_sent() {
 }
 
 #[tokio::test]
+async fn a_cancel_before_any_relay_ran_leaves_no_event_undelivered() {
+    let db = TestDb::new().await;
+    let role = db.role("worker").await;
+    role.text("select df.cancel(df.start('select 1'))").await;
+    let _relay = relay(&db);
+    until_all_ended(&db, PATIENCE).await;
+    let never = "select epoch = 0 and status = 'cancelled' from df.instances";
+    assert_eq!(db.text(never).await.as_deref(), Some("t"));
+}
+
+#[tokio::test]
 async fn a_timer_that_came_due_while_no_relay_ran_fires_at_the_next_start() {
     let db = TestDb::new().await;
     let role = db.role("worker").await;

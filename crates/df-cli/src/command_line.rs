@@ -1,6 +1,7 @@
 //! The command line as clap sees it. A value given here or in a `DF_*` variable is an `Option`; the
 //! file and the defaults are joined in `config`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -58,6 +59,10 @@ pub enum Command {
     Run(RunOptions),
     /// Measure what workflows cost on your server, beside plain transactions
     Bench(BenchOptions),
+    /// Deliver the outbox again from its start; safe at any moment
+    Replay(ReplayOptions),
+    /// Let relays run on this restored copy of a database
+    Adopt(AdoptOptions),
 }
 
 /// Boots a private Postgres from the system's own binaries, installs the schema, runs a relay, and
@@ -126,6 +131,9 @@ pub struct RunOptions {
     /// How long a stop may wait for the steps in flight [default: 30]
     #[arg(long, env = "DF_SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS")]
     pub shutdown_grace_seconds: Option<u64>,
+    /// Serve /metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9187 [default: off]
+    #[arg(long, env = "DF_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
     #[command(flatten)]
     pub tuning: Tuning,
 }
@@ -152,4 +160,27 @@ pub struct BenchOptions {
     pub large: Option<u64>,
     #[command(flatten)]
     pub tuning: Tuning,
+}
+
+/// Compares every event of the outbox with what the database holds, and delivers what was lost: where
+/// nothing was lost, nothing changes. Prints what it found of each event. Relays may run meanwhile.
+#[derive(Debug, Args)]
+pub struct ReplayOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Only this instance's events; may be given more than once
+    #[arg(long = "instance", value_name = "ID")]
+    pub instances: Vec<String>,
+    /// Print one JSON object per event
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A relay runs only where the first relay of a database ran: on a restored copy it would send the
+/// original's HTTP requests again. This makes the copy one that relays run on. A physical clone
+/// cannot be told from a failover: do not start relays on both.
+#[derive(Debug, Args)]
+pub struct AdoptOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
 }

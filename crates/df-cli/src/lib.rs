@@ -8,7 +8,10 @@ pub mod config;
 mod dev;
 mod exit;
 mod install;
+mod listener;
 mod logging;
+mod metrics;
+mod recovery;
 mod run;
 pub mod service;
 mod signals;
@@ -46,5 +49,7 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Uninstall(options) => install::uninstall(&options, &config).await,
         Command::Run(_) => run::run(&config).await,
         Command::Bench(options) => bench::bench(&options, &config).await,
+        Command::Replay(options) => recovery::replay(&options, &config).await,
+        Command::Adopt(_) => recovery::adopt(&config).await,
     }
 }

@@ -357,7 +357,7 @@ impl Activity<'_> {
             } else {
                 "completed"
             }),
-            result: raw(result.clone()),
+            result: raw(result.clone()).filter(|_| turn.is_none()),
             turn,
             attempt: Some(attempt),
             ends: effect.ends.then_some("completed"),

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Assignment, Failure};
+use crate::gate::Gate;
 use crate::outcome::{Names, ResultRef};
 use crate::scope::Scope;
 
@@ -85,6 +86,8 @@ pub struct Loaded {
     waits: Mutex<HashMap<String, PendingWait>>,
     /// Whether the instance has left the engine. Held shared while it is nudged, alone to unload it.
     pub unloaded: tokio::sync::RwLock<bool>,
+    /// What every activity passes, unless the instance is paused.
+    pub gate: Gate,
     /// Cancelled when the instance is stopped or unloaded.
     pub cancel: CancellationToken,
 }
@@ -125,6 +128,7 @@ impl Loaded {
             results: Mutex::default(),
             waits: Mutex::default(),
             unloaded: tokio::sync::RwLock::new(false),
+            gate: Gate::default(),
             cancel,
         }
     }

@@ -1,5 +1,6 @@
 //! The executor as the engine sees it: SQL steps, requests, records and reads behind one trait.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::logins::Directory;
 use crate::recorder::Recorder;
+use crate::shares::Shares;
 use crate::sql_step::{
     ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, RetryOn, SqlSteps, Step, StepFailure,
-    StepOutcome,
+    StepLimits, StepOutcome,
 };
 
 /// How long a step whose role's login is broken waits before it looks again.
@@ -26,6 +28,8 @@ const SET_UP_PAUSE: Duration = Duration::from_secs(5);
 pub struct Executor {
     steps: SqlSteps,
     http: HttpClient,
+    /// Requests that one role may have under way.
+    requests: Shares,
     recorder: Recorder,
     directory: Arc<Directory>,
     session: Arc<Session>,
@@ -45,6 +49,7 @@ impl Executor {
         Executor {
             steps,
             http,
+            requests: Shares::new(usize::MAX),
             recorder,
             directory,
             session,
@@ -52,7 +57,25 @@ impl Executor {
         }
     }
 
+    /// The limits as the operator's settings have them now, where they can be read.
+    async fn apply_settings(&self) {
+        let Ok(settings) = self.directory.settings().await else {
+            return;
+        };
+        let limits = StepLimits {
+            per_role: number(&settings, "max_steps_per_role", 16),
+            transient_attempts: number(&settings, "step_transient_attempts", 20),
+            max_result_bytes: number(&settings, "max_result_bytes", 16_777_216),
+            fence_lock_timeout: Duration::from_secs_f64(
+                number(&settings, "fence_lock_timeout_seconds", 5.0_f64).max(0.001),
+            ),
+        };
+        self.requests.set_limit(limits.per_role);
+        self.steps.set_limits(limits);
+    }
+
     async fn settings_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
+        self.apply_settings().await;
         let settings = self.directory.settings().await.ok()?;
         let limit = settings.get("step_timeout_seconds")?.parse::<f64>().ok()?;
         let limit = (limit > 0.0).then(|| Duration::from_secs_f64(limit));
@@ -66,29 +89,28 @@ impl Executor {
     /// administrator can mend it; a role or database that is gone fails the node.
     async fn run_step(&self, step: Step<'_>) -> Result<StepOutcome, StepFailure> {
         loop {
-            let error = match self.steps.run(&step).await {
+            match self.steps.run(&step).await {
                 Ok(outcome) => return Ok(outcome),
-                Err(error) => error,
-            };
-            match error {
-                ExecutorError::Login(LoginError::RoleGone(_)) => {
-                    return Err(failure("42704", error.to_string()));
-                }
-                ExecutorError::Login(LoginError::DatabaseGone(_)) => {
-                    return Err(failure("3D000", error.to_string()));
-                }
-                ExecutorError::NulInStatement => return Err(failure("22021", error.to_string())),
-                ExecutorError::Login(_) | ExecutorError::Schema(_) => {
-                    tracing::error!(instance = step.instance, run_path = step.run_path, %error,
-                        "step waits for its set-up to be mended");
+                Err(error) => {
+                    if !mended(&step, error).await? {
+                        return Ok(StepOutcome::Fenced(Fenced::Cancelled));
+                    }
                 }
             }
-            let paused = step
-                .cancel
-                .run_until_cancelled(tokio::time::sleep(SET_UP_PAUSE))
-                .await;
-            if paused.is_none() {
-                return Ok(StepOutcome::Fenced(Fenced::Cancelled));
+        }
+    }
+
+    /// The same for a statement that runs outside of its record's transaction. Nothing has been sent
+    /// when the set-up is at fault.
+    async fn run_outside_step(&self, step: Step<'_>) -> Result<OutsideOutcome, StepFailure> {
+        loop {
+            match self.steps.run_outside(&step).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => {
+                    if !mended(&step, error).await? {
+                        return Ok(OutsideOutcome::Cancelled);
+                    }
+                }
             }
         }
     }
@@ -164,6 +186,12 @@ impl Executor {
         leaf: HttpLeaf,
         cancel: &CancellationToken,
     ) -> Result<String, Failure> {
+        self.apply_settings().await;
+        let stopped = || plain_failure("57014", "stopped".to_owned());
+        let place = cancel
+            .run_until_cancelled(self.requests.take(on.role))
+            .await;
+        let _place = place.ok_or_else(stopped)?;
         let multipart = matches!(leaf.body, HttpBody::Multipart(_));
         let unavailable = |error: Error| plain_failure("08000", error.to_string());
         if !self
@@ -280,13 +308,13 @@ impl Backend for Executor {
             retry_on: None,
             cancel: cancel.clone(),
         };
-        match self.steps.run_outside(&step).await {
+        match self.run_outside_step(step).await {
             Ok(OutsideOutcome::Completed { result }) => Ok(result),
             Ok(OutsideOutcome::Failed(failure) | OutsideOutcome::Unknown(failure)) => {
                 Err(engine_failure(failure))
             }
             Ok(OutsideOutcome::Cancelled) => Err(plain_failure("57014", "stopped".to_owned())),
-            Err(error) => Err(plain_failure("XX000", error.to_string())),
+            Err(failure) => Err(engine_failure(failure)),
         }
     }
 
@@ -320,6 +348,34 @@ impl Backend for Executor {
             .ok()?;
         Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
+}
+
+/// A setting that is a number; its default where it is not there or out of range.
+fn number<T: std::str::FromStr>(settings: &HashMap<String, String>, name: &str, default: T) -> T {
+    settings
+        .get(name)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// Waits a while for somebody to mend what keeps a step from running: true when it is to be tried
+/// again, false once cancelled, the node's failure where nothing can mend it.
+async fn mended(step: &Step<'_>, error: ExecutorError) -> Result<bool, StepFailure> {
+    match error {
+        ExecutorError::Login(LoginError::RoleGone(_)) => {
+            return Err(failure("42704", error.to_string()));
+        }
+        ExecutorError::Login(LoginError::DatabaseGone(_)) => {
+            return Err(failure("3D000", error.to_string()));
+        }
+        ExecutorError::NulInStatement => return Err(failure("22021", error.to_string())),
+        ExecutorError::Login(_) | ExecutorError::Schema(_) => {
+            tracing::error!(instance = step.instance, run_path = step.run_path, %error,
+                "step waits for its set-up to be mended");
+        }
+    }
+    let paused = tokio::time::sleep(SET_UP_PAUSE);
+    Ok(step.cancel.run_until_cancelled(paused).await.is_some())
 }
 
 fn failure(sqlstate: &str, message: String) -> StepFailure {

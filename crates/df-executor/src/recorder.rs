@@ -117,6 +117,7 @@ async fn send(
 ) -> Result<Vec<Recorded>, Error> {
     let entries: Vec<&Entry> = entries.collect();
     let text = serde_json::to_string(&entries).expect("entries are always JSON");
+    df_failpoints::reached("record.sending");
     let rows = session
         .query(
             "select idx, outcome, status, turn, remaining_seconds, result, error, sqlstate
@@ -124,6 +125,7 @@ async fn send(
             &[&text],
         )
         .await?;
+    df_failpoints::reached("record.committed");
     Ok(rows
         .iter()
         .map(|row| Recorded {

@@ -67,6 +67,10 @@ pub trait Engine: Send + Sync + 'static {
     async fn load(&self, claim: Claim, recorded: Vec<RecordedRun>) -> Result<(), String>;
     /// Asks some waits of an instance whether they are over.
     async fn nudge(&self, instance: &str, run_paths: &[String]);
+    /// Starts nothing more of an instance; once its steps in flight have ended it reads as idle.
+    async fn pause(&self, instance: &str);
+    /// Goes on with a paused instance that has not left memory yet.
+    async fn resume(&self, instance: &str);
     /// Drops an instance, ending its statements in flight; under one epoch only, if that is given.
     async fn stop(&self, instance: &str, epoch: Option<i64>);
     /// Drops every instance.

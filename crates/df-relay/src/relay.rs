@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use df_failpoints::reached;
 use df_postgres::{ConnectOptions, Error as PostgresError, Session};
 use rand::Rng;
 use serde::Serialize;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::graphs::Graphs;
 use crate::lease::{self, Lease};
+use crate::retain;
 use crate::{Claim, Engine, Event, RecordedRun, RelayConfig, wake};
 
 /// Why a relay ended other than by being told to.
@@ -142,6 +144,16 @@ impl Relay {
         let lease = lease?;
         *self.incarnation.write() = lease.incarnation;
         tracing::info!(incarnation = %lease.incarnation, "relay ready");
+        let retention = self
+            .options
+            .clone()
+            .with_application_name("df-relay reconcile");
+        let end = lease.lost.child_token();
+        let _ends_with_this = end.clone().drop_guard();
+        tokio::spawn(retain::keep_reconciled(
+            Session::new(retention, end.clone()),
+            end,
+        ));
         let drained = self.drain(&lease, shutdown).await;
         if !shutdown.is_cancelled() {
             lease.lost.cancel();
@@ -162,6 +174,7 @@ impl Relay {
         incarnation: Uuid,
     ) -> Result<i32, PostgresError> {
         let client = options.connect().await?;
+        reached("release.sending");
         let row = client
             .query_one("select df.relay_release($1)", &[&incarnation])
             .await
@@ -169,6 +182,7 @@ impl Relay {
                 doing: "hand over".to_owned(),
                 source,
             })?;
+        reached("release.committed");
         Ok(row.get(0))
     }
 
@@ -200,12 +214,17 @@ impl Relay {
                 next_compare = Instant::now() + self.config.compare_interval;
             }
             self.park(incarnation).await?;
+            if idle && let Some(pause) = self.nothing_to_do(incarnation).await? {
+                let until = Instant::now() + self.at_most_locked(pause);
+                let until = until.min(next_take_over).min(next_compare);
+                if !self.sleep(until, &lease.lost, shutdown, false).await {
+                    return Ok(());
+                }
+                continue;
+            }
             let room = self.room();
-            let claimed = if room > 0 {
-                self.claim(incarnation, room).await?
-            } else {
-                0
-            };
+            // Without room too: a role that has next to nothing here gets its share all the same.
+            let claimed = self.claim(incarnation, room).await?;
             let delivered = self.deliver(incarnation).await?;
             backlog = if room > 0 { claimed >= room } else { backlog };
             let now = Instant::now();
@@ -234,14 +253,11 @@ impl Relay {
                     idle = true;
                     continue;
                 }
-                self.until_next_wake().await?
+                self.until_next_wake(incarnation).await?
             };
-            let pause = if self.parking.is_empty() {
-                pause
-            } else {
-                pause.min(LOCKED_PAUSE)
-            };
-            let until = (now + pause).min(next_take_over).min(next_compare);
+            let until = (now + self.at_most_locked(pause))
+                .min(next_take_over)
+                .min(next_compare);
             if !self.sleep(until, &lease.lost, shutdown, backlog).await {
                 return Ok(());
             }
@@ -358,19 +374,39 @@ impl Relay {
             .map(drop)
     }
 
-    async fn until_next_wake(&self) -> Result<Duration, PostgresError> {
-        let rows = self
-            .session
-            .insist("select df.relay_next_wake()", &[])
-            .await?;
-        let seconds: Option<f64> = rows[0].get(0);
+    /// An idle relay's one question: `None` when there is something to claim or deliver, else how
+    /// long it may sleep.
+    async fn nothing_to_do(&self, incarnation: Uuid) -> Result<Option<Duration>, PostgresError> {
+        let sql = "select work, next_wake from df.relay_look($1)";
+        let rows = self.session.insist(sql, &[&incarnation]).await?;
+        Ok((!rows[0].get::<_, bool>(0)).then(|| self.until_wake(rows[0].get(1))))
+    }
+
+    async fn until_next_wake(&self, incarnation: Uuid) -> Result<Duration, PostgresError> {
+        let sql = "select next_wake from df.relay_look($1)";
+        let rows = self.session.insist(sql, &[&incarnation]).await?;
+        Ok(self.until_wake(rows[0].get(0)))
+    }
+
+    fn until_wake(&self, seconds: Option<f64>) -> Duration {
         let next = seconds.map_or(Duration::MAX, |left| {
-            Duration::from_secs_f64(left.clamp(0.0, 1e6))
+            // What is due and was not claimed is locked: it is no reason to spin.
+            Duration::from_secs_f64(left.clamp(0.0, 1e6)).max(self.config.grace_interval)
         });
-        Ok(next.min(self.config.poll_interval))
+        next.min(self.config.poll_interval)
+    }
+
+    /// A pause, cut short while an instance that somebody has locked is to be given back.
+    fn at_most_locked(&self, pause: Duration) -> Duration {
+        if self.parking.is_empty() {
+            pause
+        } else {
+            pause.min(LOCKED_PAUSE)
+        }
     }
 
     async fn claim(&mut self, incarnation: Uuid, room: usize) -> Result<usize, PostgresError> {
+        reached("claim.sending");
         let rows = self
             .session
             .insist(
@@ -379,6 +415,9 @@ impl Relay {
                 &[&incarnation, &(room as i32)],
             )
             .await?;
+        if !rows.is_empty() {
+            reached("claim.committed");
+        }
         let seen: Vec<String> = rows
             .iter()
             .filter(|row| !row.get::<_, bool>("fresh"))
@@ -458,7 +497,9 @@ impl Relay {
                     vars,
                     graph,
                 };
-                if let Err(why) = self.engine.load(claim, recorded).await {
+                let loaded = self.engine.load(claim, recorded).await;
+                reached("engine.loaded");
+                if let Err(why) = loaded {
                     self.note(Event::Broken {
                         instance,
                         epoch,
@@ -485,6 +526,7 @@ impl Relay {
     }
 
     async fn deliver(&mut self, incarnation: Uuid) -> Result<usize, PostgresError> {
+        reached("deliver.sending");
         let rows = self
             .session
             .insist(
@@ -492,15 +534,24 @@ impl Relay {
                 &[&incarnation, &(self.config.batch as i32)],
             )
             .await?;
+        if !rows.is_empty() {
+            reached("deliver.committed");
+        }
         for row in &rows {
             let (kind, instance): (String, String) = (row.get(0), row.get(1));
             match kind.as_str() {
-                "cancel" => self.engine.stop(&instance, None).await,
+                "cancel" => {
+                    self.engine.stop(&instance, None).await;
+                    reached("engine.stopped");
+                }
+                "pause" => self.engine.pause(&instance).await,
+                "resume" => self.engine.resume(&instance).await,
                 _ => {
                     let woken: Option<Vec<String>> = row.get(2);
-                    self.engine
-                        .nudge(&instance, &woken.unwrap_or_default())
-                        .await;
+                    if let Some(woken) = woken.filter(|woken| !woken.is_empty()) {
+                        self.engine.nudge(&instance, &woken).await;
+                        reached("engine.nudged");
+                    }
                 }
             }
         }
@@ -514,6 +565,7 @@ impl Relay {
         if self.parking.is_empty() {
             return Ok(());
         }
+        reached("park.sending");
         let entries = serde_json::value::to_raw_value(&self.parking).expect("entries are JSON");
         let rows = self
             .session
@@ -522,6 +574,7 @@ impl Relay {
                 &[&incarnation, &entries.get()],
             )
             .await?;
+        reached("park.committed");
         let busy: HashSet<String> = rows
             .iter()
             .filter(|row| row.get(1))
@@ -546,6 +599,7 @@ impl Relay {
                 .await?;
             let freed: i32 = rows[0].get(0);
             if freed > 0 {
+                reached("take_over.committed");
                 tracing::info!(freed, "took over instances of relays that are gone");
             }
             if freed < limit {

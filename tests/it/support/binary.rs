@@ -40,6 +40,8 @@ fn built() -> PathBuf {
         "df-cli",
         "--bin",
         "df-relay",
+        "--features",
+        "failpoints",
         "--target-dir",
     ]);
     build.arg(

@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
-use df_postgres::{ConnectOptions, quote_identifier, quote_literal};
+use df_postgres::{ConnectOptions, Notifications, quote_identifier, quote_literal};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::relay::{Process, spawn};
@@ -26,6 +27,23 @@ pub struct Role {
     pub name: String,
     pub client: Client,
     options: ConnectOptions,
+}
+
+/// A session that listens.
+pub struct Listener {
+    _client: Client,
+    notifications: Notifications,
+}
+
+impl Listener {
+    /// The payload of the next notification.
+    pub async fn next(&mut self) -> String {
+        let next = tokio::time::timeout(Duration::from_secs(30), self.notifications.recv()).await;
+        let next = next
+            .expect("a notification comes")
+            .expect("the session lives");
+        next.payload().to_string()
+    }
 }
 
 impl TestDb {
@@ -119,6 +137,30 @@ impl TestDb {
                 ("DF_LOG_FORMAT", "json"),
             ],
         )
+    }
+
+    /// A relay with more arguments and variables, once it owns a lease.
+    pub fn relay_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
+        let url = self.relay_url();
+        let mut all = vec![("DF_DATABASE_URL", url.as_str()), ("DF_LOG_FORMAT", "json")];
+        all.extend(variables);
+        let relay = spawn(&[&["run"], args].concat(), &all);
+        relay.wait_for_log("relay ready");
+        relay
+    }
+
+    /// What is notified on a channel from now on.
+    pub async fn listen(&self, channel: &str) -> Listener {
+        let superuser = self.server.superuser(&self.name);
+        let (client, notifications) = superuser.connect_listening().await.unwrap();
+        client
+            .batch_execute(&format!("listen {channel}"))
+            .await
+            .unwrap();
+        Listener {
+            _client: client,
+            notifications,
+        }
     }
 
     /// The first column of the first row as text; panics with the server's own message.

@@ -7,7 +7,8 @@ use super::database::Role;
 
 /// Where steps leave traces: one row per committed step, one number per step that was tried.
 const TABLES: &str = "create table effects (instance text, step text);
-                      create sequence tries";
+                      create sequence tries;
+                      create table turns (label text)";
 
 /// What must find nothing once every instance has ended.
 const VIOLATIONS: &str = "
@@ -31,6 +32,118 @@ const VIOLATIONS: &str = "
                join df.instances i on i.id = r.instance_id
                where r.status = 'intent' and i.status = 'completed'";
 
+/// One workflow per kind of node, as label and DSL text. Their results do not depend on when or where
+/// they run. Those that wait for the signal `go` get it, and the one labelled `doomed` is cancelled,
+/// by [`drive`].
+pub fn workflows() -> Vec<(&'static str, String)> {
+    let [a, b, c] = ["a", "b", "c"].map(trace);
+    let next = "$$insert into turns values ('{sys_label}') returning
+                  (select count(*) from turns where label = '{sys_label}') < 40$$";
+    let break_at = "$$select count(*) >= 5 from turns where label = '{sys_label}'$$";
+    let looped = format!(
+        "df.loop(df.seq({next}, df.if({break_at}, df.break('{{\"left\":true}}'), 'select 1')))"
+    );
+    vec![
+        ("sequence", format!("df.seq({a}, df.seq({b}, {c}))")),
+        (
+            "named",
+            format!("df.seq({a}, df.seq(df.as('select 7 as n', 'x'), 'select $x + 1 as m'))"),
+        ),
+        (
+            "joined",
+            format!("df.join3({a}, df.seq({b}, df.sleep(1)), {c})"),
+        ),
+        ("raced", format!("df.race(df.seq({a}, {b}), df.sleep(600))")),
+        (
+            "branched",
+            format!("df.if('select false', {a}, df.seq({b}, {c}))"),
+        ),
+        (
+            "counted",
+            format!("df.seq(df.loop('select 1', {next}), {a})"),
+        ),
+        ("left", format!("df.seq({looped}, {a})")),
+        (
+            "loops joined",
+            format!("df.join(df.loop({next}, {next}), df.seq({a}, {b}))"),
+        ),
+        ("slept", format!("df.seq({a}, df.seq(df.sleep(1), {b}))")),
+        (
+            "signalled",
+            format!("df.seq({a}, df.seq(df.wait_for_signal('go'), {b}))"),
+        ),
+        (
+            "waited in vain",
+            format!("df.seq(df.wait_for_signal('never', 1), {a})"),
+        ),
+        (
+            "woken twice",
+            format!("df.join(df.wait_for_signal('go'), df.seq(df.wait_for_signal('go'), {a}))"),
+        ),
+        ("failed", format!("df.seq({a}, df.seq('select 1/0', {b}))")),
+        (
+            "doomed",
+            format!("df.seq({a}, df.seq(df.wait_for_signal('never'), {b}))"),
+        ),
+        (
+            "many",
+            format!(
+                "df.join(df.seq({a}, {b}), df.join(df.seq('select pg_sleep(0.2)', {c}), df.race(df.wait_for_signal('never'), df.sleep(1))))"
+            ),
+        ),
+    ]
+}
+
+/// Starts every workflow, in one transaction.
+pub async fn start_all(role: &Role) {
+    let mut all = String::from("begin;");
+    for (label, graph) in workflows() {
+        all.push_str(&format!("select df.start({graph}, '{label}');"));
+    }
+    role.client
+        .batch_execute(&format!("{all} commit"))
+        .await
+        .unwrap();
+}
+
+/// What callers do meanwhile: signals once its waits are pending, and cancels. Answers whether all
+/// of it has been done; call it until it has.
+pub async fn drive(role: &Role) -> bool {
+    let signal = "select df.signal_once('once', i.id, 'go', '1') from df.instances i
+                   where i.label in ('signalled', 'woken twice') and i.ended_at is null
+                     and (select count(*) from df.node_runs r
+                           where r.instance_id = i.id and r.status = 'waiting' and r.signal_name = 'go')
+                         = case i.label when 'signalled' then 1 else 2 end";
+    let cancel = "select df.cancel(i.id, 'enough') from df.instances i
+                   where i.label = 'doomed' and i.ended_at is null
+                     and exists (select from df.node_runs r
+                                  where r.instance_id = i.id and r.status = 'waiting')";
+    let done = "select (select count(*) = 2 from df.signals) and
+                       (select bool_and(status = 'cancelled') from df.instances where label = 'doomed')";
+    role.text(signal).await;
+    role.text(cancel).await;
+    role.text(done).await.as_deref() == Some("t")
+}
+
+/// The outcome that must not depend on faults: instances, runs that ended, and effects. Waits that
+/// were abandoned, epochs and times may differ.
+pub async fn outcome(db: &TestDb) -> String {
+    let all = "select string_agg(line, e'\n' order by line) from (
+        select i.label || ' ' || i.status || ' ' || coalesce(i.result::text, i.error, '') as line
+          from df.instances i
+        union all
+        select i.label || ' ' || r.run_path || ' ' || r.status || ' ' || coalesce(r.turn::text, '')
+               || ' ' || coalesce(r.result::text, r.error, '')
+          from df.node_runs r join df.instances i on i.id = r.instance_id
+         where r.status <> 'waiting'
+        union all
+        select 'effect ' || i.label || ' ' || e.step || ' ' || count(*)
+          from effects e join df.instances i on i.id = right(e.instance, 8) group by i.label, e.step
+        union all
+        select 'turns ' || label || ' ' || count(*) from turns group by label) as lines";
+    db.text(all).await.unwrap()
+}
+
 /// A granted role whose steps leave traces.
 pub async fn role_with_traces(db: &TestDb) -> Role {
     let role = db.role("worker").await;
@@ -40,7 +153,7 @@ pub async fn role_with_traces(db: &TestDb) -> Role {
 
 /// The DSL text of a step that leaves a trace.
 pub fn trace(step: &str) -> String {
-    format!("df.sql($$insert into effects values ('{{sys_instance_id}}', '{step}')$$)")
+    format!("df.sql($$insert into effects values ('{{sys_label}}{{sys_instance_id}}', '{step}')$$)")
 }
 
 /// Waits until a query of the superuser's says `t`.

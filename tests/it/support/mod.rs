@@ -13,5 +13,5 @@ mod workflows;
 pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
-pub use web::{Request, Web};
-pub use workflows::{Ended, Raised, Workflows, literal, refused};
+pub use web::Web;
+pub use workflows::{Ended, Workflows, literal, refused};

@@ -118,6 +118,11 @@ impl Process {
         }
     }
 
+    /// Whether the child has closed its output, which it does when it ends.
+    pub fn has_ended(&self) -> bool {
+        self.output.lines.lock().unwrap().open_streams == 0
+    }
+
     /// All of stdout; complete once the child has ended.
     pub fn stdout(&self) -> Vec<String> {
         self.output.lines.lock().unwrap().stdout.clone()
@@ -126,6 +131,16 @@ impl Process {
     /// All of the log; complete once the child has ended.
     pub fn log(&self) -> String {
         self.output.lines.lock().unwrap().stderr.join("\n")
+    }
+
+    /// Processor time that the child has taken, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        // Clock ticks are hundredths of a second wherever Linux tells them to user space.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let after_name = stat.rsplit_once(')').expect("a name in parentheses").1;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks = |field: usize| fields[field].parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / 100.0
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -24,13 +24,14 @@ impl TestDb {
         }
     }
 
-    /// Returns the status of an instance once it has ended.
+    /// Returns the status of an instance once it has ended, and holds it to the structural invariants.
     pub async fn ended(&self, id: &str) -> String {
         self.until(
             &format!("select ended_at is not null from df.instances where id = '{id}'"),
             "t",
         )
         .await;
+        self.assert_sound(id).await;
         let status = format!("select status from df.instances where id = '{id}'");
         self.text(&status).await.expect("an instance has a status")
     }

@@ -62,12 +62,13 @@ impl Workflows {
 
     /// Waits until the instance has ended, and holds it to the structural invariants.
     pub async fn ended(&self, id: &str) -> Ended {
-        self.alice
-            .text(&format!(
-                "select df.await_instance('{id}', {PATIENCE_SECONDS})"
-            ))
-            .await
-            .expect("a status");
+        self.ended_of(&self.alice, id).await
+    }
+
+    /// The same for an instance of another role.
+    pub async fn ended_of(&self, role: &Role, id: &str) -> Ended {
+        let wait = format!("select df.await_instance('{id}', {PATIENCE_SECONDS})");
+        role.text(&wait).await.expect("a status");
         self.read(id).await
     }
 

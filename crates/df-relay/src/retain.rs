@@ -1,0 +1,82 @@
+//! The background pass that removes what has expired and mends what is stuck, in small batches. Any
+//! number of relays may do it at once: they skip each other's rows.
+
+use std::time::Duration;
+
+use df_postgres::{Error, Session};
+use rand::Rng;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// The most rows of one part that one transaction acts on.
+const BATCH: i32 = 500;
+/// How often the interval is read again while it is 0, which disables the pass.
+const DISABLED_PAUSE: Duration = Duration::from_secs(15);
+/// Reconciles every `reconcile_interval_seconds` until `end`.
+pub async fn keep_reconciled(session: Session, end: CancellationToken) {
+    let mut look_at_graphs = true;
+    loop {
+        let Ok(interval) = interval(&session).await else {
+            return;
+        };
+        let pause = interval.map_or(DISABLED_PAUSE, |interval| {
+            interval.mul_f64(rand::rng().random_range(0.75..1.25))
+        });
+        if end.run_until_cancelled(sleep(pause)).await.is_none() {
+            return;
+        }
+        if interval.is_some() && pass(&session, &mut look_at_graphs).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn interval(session: &Session) -> Result<Option<Duration>, Error> {
+    let sql = "select df.setting('reconcile_interval_seconds')::float8";
+    let rows = session.insist(sql, &[]).await?;
+    let seconds: f64 = rows[0].get(0);
+    Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
+}
+
+/// One pass. Graphs are looked at once something was removed, and until none is on its way out: that
+/// takes three passes, and longer while old transactions run.
+async fn pass(session: &Session, look_at_graphs: &mut bool) -> Result<(), Error> {
+    let parts = [
+        "expired instances",
+        "orphaned events",
+        "taken signals",
+        "instances of dropped roles",
+    ];
+    for part in parts {
+        let done = whole(session, part).await?;
+        if done > 0 {
+            *look_at_graphs = true;
+            tracing::info!(part, done, "reconciled");
+        }
+    }
+    if *look_at_graphs {
+        let done = whole(session, "graphs").await?;
+        if done > 0 {
+            tracing::info!(part = "graphs", done, "reconciled");
+        }
+        let sql = "select df.relay_has_doomed_graphs()";
+        *look_at_graphs = session.insist(sql, &[]).await?[0].get(0);
+    }
+    Ok(())
+}
+
+/// Does one part in batches until there is less than a batch of it.
+async fn whole(session: &Session, part: &str) -> Result<i64, Error> {
+    let mut all = 0;
+    loop {
+        let rows = session
+            .insist("select df.relay_reconcile($1, $2)", &[&part, &BATCH])
+            .await?;
+        df_failpoints::reached("reconcile.committed");
+        let done: i64 = rows[0].get(0);
+        all += done;
+        if done < i64::from(BATCH) {
+            return Ok(all);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+-- What an operator does to an instance: retry, pause, resume, release. Each is one outbox row in the
+-- caller's transaction, whose trigger applies it, so that every view says so from the next statement
+-- on; it works while no relay runs. An instance's submitter may do it to their own, df_admin's
+-- members and superusers to any. Each returns OK and is fit for a set:
+--   SELECT df.retry(id) FROM df.instances WHERE status = 'failed' AND created_at > now() - interval '1 day';
+
+-- Continues a failed instance from the node that failed, keeping what is recorded. One that has not
+-- ended is left as it is. Errors: 55000 for a completed or cancelled one, P0002 for one that the
+-- caller cannot see.
+create or replace function df.retry(instance_id text) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_status text := df.visible_status(retry.instance_id);
+begin
+    if v_status in ('completed', 'cancelled') then
+        raise exception 'instance % is %: only a failed instance can be retried', retry.instance_id, v_status
+            using errcode = '55000',
+                  hint = format('Start it anew with df.start; SELECT df.explain(%L) shows its graph.', retry.instance_id);
+    elsif v_status = 'failed' then
+        perform df.tell(retry.instance_id, 'retry', null);
+    end if;
+    return 'OK';
+end
+$$;
+
+-- Lets no further step of an instance start; a step in flight finishes. It reads as before. An
+-- instance that has ended is left as it is. Errors: P0002.
+create or replace function df.pause(instance_id text) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if df.visible_status(pause.instance_id) in ('pending', 'running') then
+        perform df.tell(pause.instance_id, 'pause', null);
+    end if;
+    return 'OK';
+end
+$$;
+
+-- Goes on with a paused instance; what came due meanwhile happens now. Errors: P0002.
+create or replace function df.resume(instance_id text) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if df.visible_status(resume.instance_id) in ('pending', 'running') then
+        perform df.tell(resume.instance_id, 'resume', null);
+    end if;
+    return 'OK';
+end
+$$;
+
+-- Has a parked event delivered again, its attempts counted anew. One that is not parked is left as
+-- it is. Errors: P0002 for an event that the caller cannot see.
+create or replace function df.release(event_id text) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_event record;
+begin
+    select e.instance_id, e.state into v_event from df.parked_events e where e.event_id = release.event_id;
+    if found then
+        perform df.tell(v_event.instance_id, 'release', release.event_id);
+    elsif not exists (select from df.outbox o where o.event_id = release.event_id) then
+        raise exception 'Event not found or access denied: %', coalesce(release.event_id, 'NULL')
+            using errcode = 'P0002', hint = 'SELECT * FROM df.parked_events lists what waits for a release.';
+    end if;
+    return 'OK';
+end
+$$;
+
+-- Writes the event as the caller, whom row-level security holds to what they may see.
+create or replace function df.tell(p_instance text, p_kind text, p_payload text) returns void
+    language sql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+    insert into df.outbox (instance_id, kind, key, payload)
+    values (p_instance, p_kind, nextval('df.signal_numbers')::text, p_payload)
+$$;
+
+-- Applies an operator's event. Fires for a forged outbox row too, which is then no more than the
+-- call that its submitter could have made. Locks the instance row.
+create or replace function df.apply_operator_event() returns trigger
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_inst record;
+begin
+    select i.id, i.status, i.owner, i.error_path, i.graph_id into v_inst
+      from df.instances i
+     where i.id = new.instance_id
+       and (i.submitted_by = new.submitted_by or df.is_admin(new.submitted_by))
+       for no key update;
+    if not found then
+        return null;
+    end if;
+    case new.kind
+    when 'retry' then
+        if v_inst.status = 'failed' then
+            perform df.undo_failure(v_inst.id, v_inst.graph_id, v_inst.error_path);
+            update df.instances i
+               set status = 'running', epoch = i.epoch + 1, owner = null, wake_at = df.clock(),
+                   ended_at = null, ending_xid = null, error = null, error_sqlstate = null,
+                   error_path = null, paused_at = null, updated_at = clock_timestamp()
+             where i.id = v_inst.id;
+        end if;
+    when 'pause' then
+        update df.instances i set paused_at = clock_timestamp(), updated_at = clock_timestamp()
+         where i.id = v_inst.id and i.ended_at is null and i.paused_at is null;
+    when 'resume' then
+        update df.instances i set paused_at = null, updated_at = clock_timestamp()
+         where i.id = v_inst.id and i.ended_at is null and i.paused_at is not null;
+    when 'release' then
+        update df.outbox o set parked_at = null, retry_at = null, attempts = 0
+         where o.event_id = new.payload and o.instance_id = new.instance_id and o.delivered_at is null;
+    end case;
+    return null;
+end
+$$;
+
+drop trigger if exists outbox_operator on df.outbox;
+create trigger outbox_operator after insert on df.outbox
+    for each row when (new.kind in ('retry', 'pause', 'resume', 'release'))
+    execute function df.apply_operator_event();
+
+-- Takes back what a failure left, so that a walk comes to the node that failed once more:
+--   the failed run at p_path, and where JOINs surround it those of their other branches, since a
+--   JOIN whose branches all ended would fail by the next of them;
+--   the decisions of the RACEs around those runs that were decided by their failing;
+--   the decisions and timers of nodes with a timeout around them: their time begins anew.
+-- Everything else stays recorded and is not run again. The caller holds the instance's lock.
+create or replace function df.undo_failure(p_instance text, p_graph_id bigint, p_path text) returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_join   text;
+    v_failed text[];
+    v_above  text[];
+begin
+    -- The outermost JOIN around the node, if any: everything that failed below it is tried again.
+    select min(a.path collate "C") into v_join
+      from df.paths_above(p_path) as a(path)
+      join df.node_tree((select g.graph from df.graphs g where g.id = p_graph_id)) t
+        on t.path = df.static_path(a.path)
+     where t.node_type = 'JOIN' and a.path <> p_path;
+    v_failed := array(
+        select r.run_path from df.node_runs r
+         where r.instance_id = p_instance and r.status = 'failed'
+           and (r.run_path = p_path or starts_with(r.run_path, v_join || '.')));
+    v_above := array(
+        select distinct a.path from unnest(v_failed || p_path) as f(path), df.paths_above(f.path) as a(path));
+    -- A RACE whose winning branch holds the failure, or a timeout above it (or of it).
+    delete from df.node_runs r
+     where r.instance_id = p_instance
+       and ((r.status = 'decided'
+             and r.run_path || case r.turn when 0 then '.left' else '.right' end = any (v_above)
+             and df.is_race(p_graph_id, r.run_path))
+         or r.run_path in (select v.path || t.suffix
+                             from unnest(v_above) as v(path),
+                                  (values ('.timeout'), ('.timeout.due')) as t(suffix)));
+    -- A node whose time was up may have had a row of its own, of a loop or a decision.
+    update df.node_runs r
+       set status = r.detail -> 'was' ->> 'status', turn = (r.detail -> 'was' ->> 'turn')::integer,
+           result = nullif((r.detail -> 'was' -> 'result')::text, 'null')::json,
+           detail = nullif((r.detail -> 'was' -> 'detail')::text, 'null')::json,
+           error = null, sqlstate = null,
+           ended_at = case r.detail -> 'was' ->> 'status' when 'decided' then r.ended_at end
+     where r.instance_id = p_instance and r.run_path = any (v_failed) and r.detail -> 'was' is not null;
+    delete from df.node_runs r
+     where r.instance_id = p_instance and r.run_path = any (v_failed) and r.status = 'failed';
+end
+$$;
+
+-- A run path and those of everything around it: 'root', 'root.left', 'root.left.body[3]', …
+create or replace function df.paths_above(p_path text) returns setof text
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select array_to_string((string_to_array(p_path, '.'))[1:n], '.')
+      from generate_series(1, cardinality(string_to_array(p_path, '.'))) as n
+$$;
+
+-- Whether a decided run is a RACE's: an IF on rows records its choice alike, and keeps it.
+create or replace function df.is_race(p_graph_id bigint, p_run_path text) returns boolean
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return exists (select from df.node_tree((select g.graph from df.graphs g where g.id = p_graph_id)) t
+                    where t.path = df.static_path(p_run_path) and t.node_type = 'RACE');
+end
+$$;

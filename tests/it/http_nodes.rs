@@ -1,0 +1,249 @@
+//! HTTP nodes against a small server in this process.
+
+use serde_json::json;
+
+use crate::support::{Web, Workflows, literal};
+
+async fn allowed() -> Workflows {
+    Workflows::prepared("select df.configure('http_allow_private', 'true')").await
+}
+
+#[tokio::test]
+async fn a_4xx_is_a_result_and_a_5xx_fails_the_node() {
+    let (workflows, web) = (allowed().await, Web::start());
+    for (status, ok) in [(200, true), (204, true), (404, false), (429, false)] {
+        let url = literal(&web.url(&format!("/status/{status}")));
+        let result = workflows.result(&format!("df.http({url}, 'GET')")).await;
+        assert_eq!(
+            (&result["status"], &result["ok"]),
+            (&json!(status), &json!(ok)),
+            "{result}"
+        );
+    }
+    let url = literal(&web.url("/status/503"));
+    let failed = workflows
+        .failure(&format!("df.seq('select 1', df.http({url}))"))
+        .await;
+    assert!(
+        failed.error.as_deref().unwrap().contains("503"),
+        "{failed:?}"
+    );
+    assert_eq!(failed.path.as_deref(), Some("root.right"));
+    assert_eq!(
+        web.requests()
+            .iter()
+            .filter(|request| request.target == "/status/503")
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_result_has_the_shape_of_the_contract() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let url = literal(&web.url("/echo"));
+    let result = workflows
+        .result(&format!("df.http({url}, 'PUT', 'hello')"))
+        .await;
+    let keys: Vec<&String> = result.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        ["status", "body", "encoding", "headers", "ok", "duration_ms"]
+    );
+    assert_eq!(result["body"], "hello");
+    assert_eq!(result["encoding"], "text");
+    assert_eq!(result["headers"]["content-type"], "text/plain");
+    assert!(result["duration_ms"].is_number());
+    assert_eq!(web.requests()[0].method, "PUT");
+}
+
+#[tokio::test]
+async fn references_are_replaced_in_url_body_and_headers() {
+    let (workflows, web) = (allowed().await, Web::start());
+    workflows
+        .alice
+        .text("select df.setvar('token', 's3cret')")
+        .await;
+    let url = literal(&web.url("/items/$item.id?label={sys_label}"));
+    let id = workflows
+        .alice
+        .text(&format!(
+            "select df.start(df.seq(df.as('select 7 as id, ''a \"b\"'' as name', 'item'),
+               df.http({url}, 'POST', 'id=$item.id name=$item.name unknown=$nothing',
+                       '{{\"X-Token\": \"{{token}}\", \"X-Rows\": \"$item.*\"}}')), 'lbl')"
+        ))
+        .await
+        .unwrap();
+    let ended = workflows.ended(&id).await;
+    assert_eq!(ended.status, "completed", "{ended:?}");
+    let request = web.requests().remove(0);
+    assert_eq!(request.target, "/items/7?label=lbl");
+    assert!(request.body.starts_with("id=7 name="), "{}", request.body);
+    assert!(
+        request.body.ends_with("unknown=$nothing"),
+        "{}",
+        request.body
+    );
+    assert_eq!(request.header("x-token"), Some("s3cret"));
+    let rows: serde_json::Value = serde_json::from_str(request.header("x-rows").unwrap()).unwrap();
+    assert_eq!(rows, json!([{"id": 7, "name": "a \"b\""}]));
+}
+
+#[tokio::test]
+async fn an_unknown_column_is_an_error_in_http() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let url = literal(&web.url("/$item.nothing"));
+    let failed = workflows
+        .failure(&format!(
+            "df.seq(df.as('select 7 as id', 'item'), df.http({url}))"
+        ))
+        .await;
+    assert!(
+        failed.error.as_deref().unwrap().contains("nothing"),
+        "{failed:?}"
+    );
+    assert!(web.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_idempotency_key_names_the_run_for_ever() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let url = literal(&web.url("/count"));
+    let turns = "df.as('select $turn + 1 as n', 'turn')";
+    let ended = workflows
+        .run(&format!(
+            "df.seq(df.as('select 0 as n', 'turn'), df.loop(df.seq({turns}, df.http({url})), 'select $turn < 3'))"
+        ))
+        .await;
+    assert_eq!(ended.status, "completed", "{ended:?}");
+    let installation = workflows
+        .db
+        .text("select value from df.meta where key = 'installation'")
+        .await
+        .unwrap();
+    let keys: Vec<String> = web
+        .requests()
+        .iter()
+        .map(|r| r.header("idempotency-key").unwrap().to_string())
+        .collect();
+    let expected: Vec<String> = (0..3)
+        .map(|turn| format!("{installation}/{}/root.right.body[{turn}].right", ended.id))
+        .collect();
+    assert_eq!(keys, expected);
+}
+
+#[tokio::test]
+async fn a_multipart_request_carries_its_parts_decoded() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let url = literal(&web.url("/upload"));
+    let result = workflows
+        .result(&format!(
+            r#"df.seq(df.as('select encode(''from a step'', ''base64'') as data, ''n1'' as name', 'f'),
+               df.http_multipart({url}, 'POST', '[
+                 {{"name": "$f.name", "data_b64": "$f.data", "filename": "a.txt", "content_type": "text/plain"}},
+                 {{"name": "b", "data_b64": "aGVs\nbG8="}}]'))"#
+        ))
+        .await;
+    assert_eq!(result["status"], 200);
+    let request = web.requests().remove(0);
+    assert!(
+        request
+            .header("content-type")
+            .unwrap()
+            .starts_with("multipart/form-data; boundary=")
+    );
+    for part in [
+        "name=\"n1\"; filename=\"a.txt\"",
+        "text/plain",
+        "from a step",
+        "name=\"b\"",
+        "hello",
+    ] {
+        assert!(
+            request.body.contains(part),
+            "{part} is not in {}",
+            request.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_a_refused_connection_and_a_private_target_fail_the_node() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let slow = literal(&web.url("/slow"));
+    let failed = workflows
+        .failure(&format!("df.http({slow}, 'GET', timeout_seconds => 1)"))
+        .await;
+    assert_eq!(failed.sqlstate.as_deref(), Some("57014"), "{failed:?}");
+    let failed = workflows
+        .failure("df.http('http://127.0.0.1:1/', 'GET')")
+        .await;
+    assert_eq!(failed.sqlstate.as_deref(), Some("08000"), "{failed:?}");
+
+    let guarded = Workflows::new().await;
+    for (url, message) in [
+        (web.url("/"), "bare IP"),
+        ("http://localhost:1/".into(), ""),
+    ] {
+        let failed = guarded
+            .failure(&format!("df.http({}, 'GET')", literal(&url)))
+            .await;
+        assert!(
+            failed.error.as_deref().unwrap().contains(message),
+            "{failed:?}"
+        );
+        assert_eq!(failed.sqlstate.as_deref(), Some("42501"), "{failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_without_the_http_grant_is_refused_when_the_node_runs() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let bob = workflows.db.login("bob", "pw").await;
+    workflows
+        .db
+        .text(&format!("select df.grant_usage('{}')", bob.name))
+        .await;
+    let node = format!(
+        r#"{{"node_type":"HTTP","query":"{{\"url\":\"{}\",\"method\":\"GET\"}}"}}"#,
+        web.url("/")
+    );
+    let id = bob
+        .text(&format!("select df.start({})", literal(&node)))
+        .await
+        .unwrap();
+    let ended = workflows.ended_of(&bob, &id).await;
+    assert_eq!(ended.status, "failed", "{ended:?}");
+    assert!(
+        ended
+            .error
+            .as_deref()
+            .unwrap()
+            .contains("does not have EXECUTE privilege"),
+        "{ended:?}"
+    );
+    assert!(web.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_cancel_ends_a_request_in_flight() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let slow = literal(&web.url("/slow"));
+    let id = workflows
+        .start(&format!("df.http({slow}, 'GET', timeout_seconds => 600)"))
+        .await;
+    workflows
+        .db
+        .eventually("select count(*) = 1 from df.node_runs where status = 'intent'")
+        .await;
+    workflows
+        .alice
+        .text(&format!("select df.cancel('{id}', 'enough')"))
+        .await;
+    let ended = workflows.ended(&id).await;
+    assert_eq!(ended.error.as_deref(), Some("enough"));
+    workflows
+        .db
+        .eventually("select owner is null from df.instances")
+        .await;
+}

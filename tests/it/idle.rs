@@ -1,0 +1,73 @@
+//! What a relay with nothing to do costs.
+
+use std::time::Duration;
+
+use crate::support::{Server, Workflows};
+
+const WATCHED: Duration = Duration::from_secs(6);
+const MOST_COMMITS_PER_SECOND: f64 = 4.0;
+/// Of one core; a debug build on a loaded machine is given twice what is promised.
+const MOST_CPU: f64 = 0.02;
+
+#[tokio::test]
+async fn an_idle_relay_costs_a_few_statements_a_second_and_next_to_no_processor() {
+    let workflows = Workflows::new().await;
+    let waits: Vec<String> = {
+        let mut ids = Vec::new();
+        for expression in [
+            "df.wait_for_signal('go')",
+            "df.sleep(3600)",
+            "df.wait_for_schedule('0 0 1 1 *')",
+        ] {
+            ids.push(workflows.start(expression).await);
+        }
+        ids
+    };
+    workflows.result("'select 1'").await;
+    for id in &waits {
+        workflows.db.parked(id).await;
+    }
+    // From another database, so that looking is not counted.
+    let outside = Server::shared()
+        .superuser("postgres")
+        .connect()
+        .await
+        .unwrap();
+    let commits = || async {
+        let sql = "select xact_commit + xact_rollback from pg_stat_database where datname = $1";
+        outside
+            .query_one(sql, &[&workflows.db.name])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+    };
+    // A session tells its counts some time after its last statement, or when it ends.
+    let end = "select count(pg_terminate_backend(pid, 10000)) from pg_stat_activity
+                where datname = $1 and application_name not like 'df-relay%'";
+    outside.query_one(end, &[&workflows.db.name]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (before, cpu) = (commits().await, workflows.relay.cpu_seconds());
+    tokio::time::sleep(WATCHED).await;
+    let commits = (commits().await - before) as f64 / WATCHED.as_secs_f64();
+    let cpu = (workflows.relay.cpu_seconds() - cpu) / WATCHED.as_secs_f64();
+    println!(
+        "{commits:.1} commits a second, {:.2} % of a core",
+        cpu * 100.0
+    );
+    assert!(
+        commits <= MOST_COMMITS_PER_SECOND,
+        "{commits} commits a second"
+    );
+    assert!(cpu <= MOST_CPU, "{cpu} of a core");
+    let alice = workflows.alice.session().await;
+    let id = &waits[0];
+    alice
+        .query("select df.signal($1, 'go')", &[id])
+        .await
+        .unwrap();
+    let ended = alice
+        .query_one("select df.await_instance($1)", &[id])
+        .await
+        .unwrap();
+    assert_eq!(ended.get::<_, &str>(0), "completed");
+}

@@ -1,0 +1,133 @@
+//! Every nesting shape up to depth three against the reference, under every way to run a relay.
+//! `make matrix` runs all of them, `make test` a share; DF_MATRIX_STRIDE says how large. Each rule of
+//! docs/semantics.md is cited where the shapes exercise it.
+
+use std::time::{Duration, Instant};
+
+use df_reference::{Leaf, Program, shapes};
+
+use crate::programs::Stage;
+
+/// Every how many shapes one is run, unless DF_MATRIX_STRIDE says otherwise.
+const STRIDE: usize = 24;
+/// The same for the ways to run that take longer: a multiple, so that they differ in what they pick.
+const SLOWER: usize = 7;
+
+fn stride() -> usize {
+    let given = std::env::var("DF_MATRIX_STRIDE").ok();
+    given.map_or(STRIDE, |text| {
+        text.parse().expect("DF_MATRIX_STRIDE is a number")
+    })
+}
+
+/// Every n-th shape, beginning with another one for each test.
+fn chosen(first: usize, stride: usize) -> Vec<Program> {
+    shapes()
+        .into_iter()
+        .skip(first % stride)
+        .step_by(stride)
+        .map(|shape| shape.program)
+        .collect()
+}
+
+/// S1 to S4, S6, S7, S9 to S28 and S34: whatever nests in whatever, sequence in loops, breaks through
+/// joins, names out of races.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_does_what_the_rules_say() {
+    let stage = Stage::new().await;
+    let _relay = stage.db.start_relay();
+    let (programs, begun) = (chosen(0, stride()), Instant::now());
+    let ids = stage.start(&programs).await;
+    stage.verify(&programs, &ids).await;
+    eprintln!("{} programs in {:.1?}", programs.len(), begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_does_the_same_without_notifications() {
+    let stage = Stage::new().await;
+    let relay = stage
+        .db
+        .spawn_relay(&["--poll-only", "true", "--poll-interval-ms", "100"]);
+    relay.wait_for_log("relay ready");
+    let programs = chosen(1, stride() * SLOWER);
+    let ids = stage.start(&programs).await;
+    stage.verify(&programs, &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_does_the_same_on_two_relays() {
+    let stage = Stage::new().await;
+    let _relays = [stage.db.start_relay(), stage.db.start_relay()];
+    let programs = chosen(2, stride() * SLOWER);
+    let ids = stage.start(&programs).await;
+    stage.verify(&programs, &ids).await;
+}
+
+/// S30 and S32: a SIGKILL of the only relay, several times while programs run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_survives_the_death_of_its_relay() {
+    let stage = Stage::new().await;
+    let programs = chosen(3, stride() * SLOWER);
+    let ids = stage.start(&programs).await;
+    for share in (1..=4).rev() {
+        let mut relay = stage.db.spawn_relay(&["--lease-seconds", "2"]);
+        relay.wait_for_log("relay ready");
+        stage
+            .settle(programs.len() as i64 * share / 5, Duration::from_secs(5))
+            .await;
+        relay.kill();
+    }
+    let _relay = stage.db.spawn_relay(&["--lease-seconds", "2"]);
+    stage.verify(&programs, &ids).await;
+}
+
+/// S6: signals that come while the instance runs, or waits in nobody's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_takes_late_signals() {
+    let stage = Stage::new().await;
+    let relay = stage.db.spawn_relay(&["--linger-ms", "50"]);
+    relay.wait_for_log("relay ready");
+    let waits = |program: &Program| {
+        program
+            .numbered()
+            .into_iter()
+            .any(|(_, leaf)| *leaf == Leaf::Signal)
+    };
+    let programs: Vec<Program> = chosen(4, stride() * 3).into_iter().filter(waits).collect();
+    let ids = stage.start_unsignalled(&programs).await;
+    let quiet = Duration::from_millis(500);
+    stage.settle(0, quiet).await;
+    stage.send_signals(&programs, &ids).await;
+    stage.verify(&programs, &ids).await;
+}
+
+/// S29: what a cancelled instance did is what it would have done, up to some moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_stops_at_a_cancel() {
+    let stage = Stage::new().await;
+    let _relay = stage.db.start_relay();
+    let programs = chosen(5, stride() * SLOWER);
+    let ids = stage.start(&programs).await;
+    let cancel = "select count(df.cancel(id)) from unnest($1::text[]) as id";
+    for some in ids.chunks(8) {
+        stage.role.client.query(cancel, &[&some]).await.unwrap();
+    }
+    stage.verify(&programs, &ids).await;
+}
+
+/// S30: the outbox delivered again, on a live system.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_ignores_a_replay_of_the_outbox() {
+    let stage = Stage::new().await;
+    let _relay = stage.db.start_relay();
+    let programs = chosen(6, stride() * SLOWER);
+    let ids = stage.start(&programs).await;
+    let again = "update df.outbox set delivered_at = null";
+    for share in (1..=4).rev() {
+        stage
+            .settle(programs.len() as i64 * share / 5, Duration::from_secs(5))
+            .await;
+        stage.db.client.batch_execute(again).await.unwrap();
+    }
+    stage.verify(&programs, &ids).await;
+}

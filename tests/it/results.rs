@@ -1,0 +1,302 @@
+//! What a SQL step's result looks like, and how names carry results into later steps.
+
+use serde_json::{Value, json};
+
+use crate::support::{Workflows, literal};
+
+/// Values, and how they come out; contract §2.
+const VALUES: &[(&str, &str)] = &[
+    ("true", "true"),
+    ("1::int2", "1"),
+    ("(-2147483648)::int4", "-2147483648"),
+    ("9223372036854775807::int8", "9223372036854775807"),
+    ("1.5::float4", "1.5"),
+    ("0.1::float8", "0.1"),
+    ("'NaN'::float8", "null"),
+    ("'-Infinity'::float4", "null"),
+    ("1.50::numeric", r#""1.50""#),
+    (
+        "12345678901234567890.123::numeric",
+        r#""12345678901234567890.123""#,
+    ),
+    ("'NaN'::numeric", r#""NaN""#),
+    ("'a\"b\\'::text", r#""a\"b\\""#),
+    ("'x'::varchar(5)", r#""x""#),
+    ("'ab'::char(4)", r#""ab  ""#),
+    ("'n'::name", r#""n""#),
+    (
+        "'6ba7b810-9dad-11d1-80b4-00c04fd430c8'::uuid",
+        r#""6ba7b810-9dad-11d1-80b4-00c04fd430c8""#,
+    ),
+    (
+        "'2024-02-29 12:30:00+02'::timestamptz",
+        r#""2024-02-29T10:30:00+00:00""#,
+    ),
+    (
+        "'2024-02-29 12:30:00.25'::timestamp",
+        r#""2024-02-29T12:30:00.250""#,
+    ),
+    ("'infinity'::timestamptz", r#""infinity""#),
+    ("'-infinity'::timestamp", r#""-infinity""#),
+    ("'2024-02-29'::date", r#""2024-02-29""#),
+    ("'{\"b\":1, \"a\":[null]}'::json", r#"{"b":1, "a":[null]}"#),
+    ("'{\"b\":1,\"a\":2}'::jsonb", r#"{"a":2,"b":1}"#),
+    ("null::int", "null"),
+    ("pg_sleep(0)", r#""""#),
+    ("array[1, null, 3]", "[1,null,3]"),
+    ("array[[1, 2], [3, 4]]", "[[1,2],[3,4]]"),
+    ("array['a', 'b,c']", r#"["a","b,c"]"#),
+    ("row(1, 'x')::pair", r#"{"n":1,"t":"x"}"#),
+    ("'happy'::mood", r#""happy""#),
+    ("7::positive", "7"),
+    ("'1 day 02:00:00'::interval", r#""1 day 02:00:00""#),
+    ("'192.168.0.1/24'::inet", r#""192.168.0.1/24""#),
+    ("'\\xdeadbeef'::bytea", r#""\\xdeadbeef""#),
+    ("'[1,5)'::int4range", r#""[1,5)""#),
+    ("'12:30'::time", r#""12:30:00""#),
+];
+
+#[tokio::test]
+async fn every_type_comes_out_as_the_contract_says_in_column_order() {
+    let workflows = Workflows::new().await;
+    let make = "create type pair as (n int, t text); create type mood as enum ('happy');
+                create domain positive as int check (value > 0)";
+    workflows.alice.client.batch_execute(make).await.unwrap();
+    let columns: Vec<String> = VALUES
+        .iter()
+        .enumerate()
+        .map(|(at, (sql, _))| format!("{sql} as z{at}"))
+        .collect();
+    let ended = workflows
+        .run(&literal(&format!("select {}", columns.join(", "))))
+        .await;
+    assert_eq!(ended.status, "completed", "{ended:?}");
+    let row = ended.result["rows"][0].as_object().unwrap();
+    let names: Vec<&String> = row.keys().collect();
+    let expected: Vec<String> = (0..VALUES.len()).map(|at| format!("z{at}")).collect();
+    assert_eq!(names, expected.iter().collect::<Vec<_>>());
+    for (at, (sql, expected)) in VALUES.iter().enumerate() {
+        let mut expected: Value = serde_json::from_str(expected).unwrap();
+        if *sql == "pg_sleep(0)" {
+            expected = Value::Null;
+        }
+        let found = &row[&format!("z{at}")];
+        assert!(
+            *found == expected || same_instant(found, &expected),
+            "{sql}: {found}"
+        );
+    }
+}
+
+/// Trailing zeros of a second's fraction are no difference.
+fn same_instant(found: &Value, expected: &Value) -> bool {
+    let trimmed = |value: &Value| {
+        value
+            .as_str()
+            .map(|text| text.trim_end_matches('0').to_string())
+    };
+    expected.as_str().is_some_and(|text| text.contains('T')) && trimmed(found) == trimmed(expected)
+}
+
+#[tokio::test]
+async fn repeated_column_names_are_numbered_and_statements_that_return_count() {
+    let workflows = Workflows::new().await;
+    workflows
+        .alice
+        .client
+        .batch_execute("create table t (n int)")
+        .await
+        .unwrap();
+    assert_eq!(
+        workflows.result("'select 1 as a, 2 as a, 3 as a'").await,
+        json!({"rows": [{"a": 1, "a_2": 2, "a_3": 3}], "row_count": 1})
+    );
+    assert_eq!(
+        workflows
+            .result("'insert into t values (1), (2) returning n'")
+            .await,
+        json!({"rows": [{"n": 1}, {"n": 2}], "row_count": 2})
+    );
+    assert_eq!(
+        workflows.result("'delete from t'").await,
+        json!({"rows": [], "row_count": 2})
+    );
+}
+
+#[tokio::test]
+async fn names_carry_results_into_later_steps() {
+    let workflows = Workflows::new().await;
+    workflows
+        .db
+        .client
+        .batch_execute(
+            "create table public.people (id int, name text);
+        insert into public.people values (1, 'O''Hara'), (2, null);
+        grant all on public.people to public",
+        )
+        .await
+        .unwrap();
+    for call in [
+        "df.setvar('table', 'people')",
+        "df.setvar('quote', 'it''s')",
+    ] {
+        workflows.alice.text(&format!("select {call}")).await;
+    }
+    let people = "df.as('select id, name from people order by id', 'p')";
+    for (first, then, expected) in [
+        (people, "select $p as n", json!({"n": 1})),
+        (people, "select $p.name as n", json!({"n": "O'Hara"})),
+        (
+            people,
+            "select 'Dear $p.name' as n",
+            json!({"n": "Dear O'Hara"}),
+        ),
+        (
+            people,
+            "select count(*)::int as n, max(p.name) as m from $p.*",
+            json!({"n": 2, "m": "O'Hara"}),
+        ),
+        (people, "select '$unknown' as n", json!({"n": "$unknown"})),
+        (people, "select $$a $p b$$ as n", json!({"n": "a 1 b"})),
+        (people, "select 1 as \"$p\" -- $p.name", json!({"$p": 1})),
+        (
+            "df.as('select null::int as v, 5 as w', 'p')",
+            "select $p.v? is null as n, $p.w? as w",
+            json!({"n": true, "w": 5}),
+        ),
+        (
+            "df.as('select 1 as v where false', 'p')",
+            "select $p? is null as n, (select count(*)::int from $p.*) as c",
+            json!({"n": true, "c": 0}),
+        ),
+        (
+            "df.as('select -5 as v', 'p')",
+            "select 3 -$p as n",
+            json!({"n": 8}),
+        ),
+        (
+            "df.as('select true as v', 'p')",
+            "select $p as n",
+            json!({"n": true}),
+        ),
+        (
+            "df.as('select 1.50 as v', 'p')",
+            "select $p::numeric as n",
+            json!({"n": "1.50"}),
+        ),
+        (
+            "df.as(df.wait_for_signal('s', 1), 'p')",
+            "select $p.timed_out as n",
+            json!({"n": true}),
+        ),
+        (
+            "df.as(df.loop(df.break('{\"k\": \"v\"}')), 'p')",
+            "select $p.k as n, $p::json ->> 'k' as w",
+            json!({"n": "v", "w": "v"}),
+        ),
+        (
+            "df.as('select 1', 'one')",
+            "select count(*)::int as n from {table}",
+            json!({"n": 2}),
+        ),
+        (
+            "df.as('select 1', 'one')",
+            "select '{quote}' as n",
+            json!({"n": "it's"}),
+        ),
+        (
+            "df.as('select ''$b'' as v', 'a')",
+            "select $a as n",
+            json!({"n": "$b"}),
+        ),
+        (
+            "df.as('select 1 as v', 'ab')",
+            "select '$abc' as n, $ab as m",
+            json!({"n": "$abc", "m": 1}),
+        ),
+    ] {
+        let result = workflows
+            .result(&format!("df.seq({first}, {})", literal(then)))
+            .await;
+        assert_eq!(result["rows"][0], expected, "{first} ~> {then}");
+    }
+}
+
+#[tokio::test]
+async fn names_of_branches_loops_and_constructs_are_visible_after_them() {
+    let workflows = Workflows::new().await;
+    for (expression, expected) in [
+        (
+            "df.seq(df.join(df.as('select 1 as n', 'a'), df.as('select 2 as n', 'b')), 'select $a + $b as n')",
+            json!(3),
+        ),
+        (
+            "df.seq(df.join(df.as('select 1 as n', 'a'), df.as('select 2 as n', 'a')), 'select $a as n')",
+            json!(2),
+        ),
+        (
+            "df.seq(df.race(df.as('select 1 as n', 'a'), df.seq(df.sleep(600), df.as('select 2 as n', 'b'))), 'select $a as n')",
+            json!(1),
+        ),
+        (
+            "df.seq(df.if('select true', df.as('select 4 as n', 'a'), 'select 1'), 'select $a as n')",
+            json!(4),
+        ),
+        (
+            "df.seq(df.if(df.as('select 6 as n', 'c'), 'select 1', 'select 1'), 'select $c as n')",
+            json!(6),
+        ),
+        (
+            "df.seq(df.as('select 0 as n', 'i'), df.seq(df.loop(df.as('select $i + 1 as n', 'i'), 'select $i < 40'), 'select $i as n'))",
+            json!(40),
+        ),
+        (
+            "df.seq(df.loop(df.seq(df.as('select 3 as n', 'i'), df.break('1'))), 'select $i as n')",
+            json!(3),
+        ),
+        (
+            "df.seq(df.as(df.seq('select 1 as n', 'select 8 as n'), 'a'), 'select $a as n')",
+            json!(8),
+        ),
+        (
+            "df.seq(df.as('select 1 as n', 'a'), df.seq(df.join(df.seq(df.as('select 2 as n', 'a'), 'select 1'), df.seq(df.sleep_interval('0.3 seconds'), df.as('select $a as n', 'seen'))), 'select $seen as n'))",
+            json!(1),
+        ),
+    ] {
+        let result = workflows.result(expression).await;
+        assert_eq!(result["rows"][0]["n"], expected, "{expression}");
+    }
+    let joined = workflows.result("df.seq(df.as(df.join('select 1 as n', 'select 2 as n'), 'j'), 'select ($j)::json -> 1 -> ''row_count'' as n')").await;
+    assert_eq!(joined["rows"][0]["n"], json!(1));
+}
+
+#[tokio::test]
+async fn variables_are_those_of_the_start_and_sys_names_those_of_the_instance() {
+    let workflows = Workflows::new().await;
+    let alice = &workflows.alice;
+    assert_eq!(
+        alice
+            .text("select df.setvar('v', 'first')")
+            .await
+            .as_deref(),
+        Some("OK")
+    );
+    let id = alice
+        .text("select df.start(df.seq(df.wait_for_signal('go'), df.sql($$select '{v}' as v, '{sys_instance_id}' as id, '{sys_label}' as label, '{unset}' as u$$)), 'my label')")
+        .await
+        .unwrap();
+    alice.text("select df.setvar('v', 'second')").await;
+    alice.text(&format!("select df.signal('{id}', 'go')")).await;
+    let ended = workflows.ended(&id).await;
+    let expected = json!({"v": "first", "id": id, "label": "my label", "u": "{unset}"});
+    assert_eq!(ended.result["rows"][0], expected);
+}
+
+#[tokio::test]
+async fn break_values_and_loops_substitute_too() {
+    let workflows = Workflows::new().await;
+    let result = workflows
+        .result("df.seq(df.as('select 5 as n, ''a\"b'' as t', 'x'), df.loop(df.break('{\"n\": $x.n, \"t\": \"$x.t\"}')))")
+        .await;
+    assert_eq!(result, json!({"n": 5, "t": "a\"b"}));
+}
