@@ -1,5 +1,6 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
+mod bench;
 mod control;
 mod crashes;
 mod dev;

@@ -149,6 +149,9 @@ pub struct BenchOptions {
     /// Fewer samples, about two minutes
     #[arg(long)]
     pub quick: bool,
+    /// A few samples of everything, to see that it runs
+    #[arg(long, hide = true)]
+    pub smoke: bool,
     /// Write every figure as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -151,7 +151,7 @@ impl Bench {
     /// Eight clients start workflows at fixed moments, however long each takes. Returns how many.
     async fn offer(&self, text: &str, per_second: f64) -> anyhow::Result<usize> {
         let gap = Duration::from_secs_f64(8.0 / per_second);
-        let each = (per_second * self.scale.load_seconds as f64 / 8.0).ceil() as usize;
+        let each = (per_second * self.scale.load_seconds / 8.0).ceil() as usize;
         let mut clients = Vec::new();
         for number in 0..8u32 {
             let client = self.place.caller(0).connect().await?;

@@ -27,7 +27,8 @@ pub struct Load<'a> {
     pub role: &'a ConnectOptions,
     pub password: &'a str,
     pub clients: usize,
-    pub seconds: u64,
+    /// pgbench takes whole seconds, at least one.
+    pub seconds: f64,
     /// The statements of one transaction; several begin with BEGIN and end with COMMIT.
     pub statements: &'a [String],
 }
@@ -44,7 +45,7 @@ impl Driver {
             role,
             password,
             clients: 1,
-            seconds: 1,
+            seconds: 1.0,
             statements: &statements,
         };
         match pgbench(&program, &trial).await {
@@ -86,7 +87,7 @@ async fn pgbench(program: &Path, load: &Load<'_>) -> anyhow::Result<f64> {
     command.args(["--no-vacuum", "--protocol=prepared", "--file=-"]);
     command.arg(format!("--client={}", load.clients));
     command.arg(format!("--jobs={}", load.clients.min(threads)));
-    command.arg(format!("--time={}", load.seconds));
+    command.arg(format!("--time={}", load.seconds.ceil().max(1.0)));
     command.env("PGHOST", host).env("PGPORT", port.to_string());
     command.env("PGUSER", load.role.user().unwrap_or_default());
     command.env("PGDATABASE", load.role.database().unwrap_or_default());
@@ -152,7 +153,7 @@ async fn one_loop(
     client: &Client,
     statements: &[String],
     ready: &Barrier,
-    seconds: u64,
+    seconds: f64,
 ) -> anyhow::Result<f64> {
     let mut prepared = Vec::new();
     for sql in statements {
@@ -160,7 +161,7 @@ async fn one_loop(
     }
     ready.wait().await;
     let begin = Instant::now();
-    let end = begin + Duration::from_secs(seconds);
+    let end = begin + Duration::from_secs_f64(seconds);
     let mut done = 0u64;
     while Instant::now() < end {
         for statement in &prepared {

@@ -13,8 +13,6 @@ use super::picture::Point;
 use super::place::CROWD;
 use super::workload::{self, Relays, STEP, graph, join, rate_at_once, sequence};
 
-/// Workflows at once, as the targets say.
-const AT_ONCE: usize = 200;
 const LEAVES: usize = 16;
 
 /// Plain transactions to compare with.
@@ -48,7 +46,7 @@ impl Bench {
         &self,
         statements: &[String],
         clients: usize,
-        seconds: u64,
+        seconds: f64,
     ) -> anyhow::Result<f64> {
         let role = self.place.caller(0);
         let load = Load {
@@ -62,7 +60,7 @@ impl Bench {
     }
 
     /// `df.start` calls a second, no relay running.
-    async fn starts(&self, clients: usize, seconds: u64) -> anyhow::Result<f64> {
+    async fn starts(&self, clients: usize, seconds: f64) -> anyhow::Result<f64> {
         self.place.reset().await?;
         let statement = format!("select df.start('{STEP}')");
         self.run_statements(&[statement], clients, seconds).await
@@ -124,7 +122,7 @@ impl Bench {
                 "ten_step",
                 "steps of ten-step sequences, 200 at once",
                 sequence(10),
-                AT_ONCE,
+                self.scale.at_once,
                 10,
                 0.50,
             ),
@@ -132,7 +130,7 @@ impl Bench {
                 "join",
                 "leaves of 16-leaf joins, 200 at once",
                 join(LEAVES),
-                AT_ONCE,
+                self.scale.at_once,
                 LEAVES,
                 0.50,
             ),
@@ -170,7 +168,7 @@ impl Bench {
             .query_one("select df.start($1)", &[&text])
             .await?
             .get(0);
-        tokio::time::sleep(Duration::from_secs(self.scale.loop_seconds)).await;
+        tokio::time::sleep(Duration::from_secs_f64(self.scale.loop_seconds)).await;
         caller.query_one("select df.cancel($1)", &[&id]).await?;
         let ends = lap_ends(&self.place.client).await?;
         let after = self.plain(Plain::TwoInserts, 1).await?;
