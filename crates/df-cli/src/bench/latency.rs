@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use super::Bench;
 use super::figures::{Figure, Target, percentile};
 use super::picture::Point;
-use super::workload::{self, Relays, STEP, drained, graph, sequence, until_ended};
+use super::workload::{self, Relays, STEP, drained, graph, has_ended, sequence, until_ended};
 
 /// Long enough for a relay to find nothing to do and go to sleep.
 const UNTIL_IDLE: Duration = Duration::from_millis(250);
@@ -70,6 +70,7 @@ impl Bench {
     /// Seconds of each start, and the transactions that each cost.
     async fn idle_starts(&self, caller: &Client) -> anyhow::Result<(Vec<f64>, f64)> {
         let statement = caller.prepare("select df.start($1)").await?;
+        let has_ended = has_ended(&self.place.client).await?;
         // The first one pays for connections and plans that an idle system keeps.
         let mut samples = Vec::new();
         let mut xids = 0;
@@ -80,7 +81,7 @@ impl Bench {
             }
             let row = caller.query_one(&statement, &[&STEP]).await?;
             let committed = Instant::now();
-            until_ended(&self.place.client, row.get(0)).await?;
+            until_ended(&self.place.client, &has_ended, row.get(0)).await?;
             if round > 0 {
                 samples.push(committed.elapsed().as_secs_f64());
             }
@@ -111,13 +112,14 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tokio::time::sleep(UNTIL_PARKED).await;
+        let has_ended = has_ended(&self.place.client).await?;
         let signal = caller.prepare("select df.signal($1, 'go')").await?;
         let mut samples = Vec::new();
         for instance in &waiting {
             tokio::time::sleep(UNTIL_IDLE).await;
             caller.query_one(&signal, &[instance]).await?;
             let committed = Instant::now();
-            until_ended(&self.place.client, instance).await?;
+            until_ended(&self.place.client, &has_ended, instance).await?;
             samples.push(committed.elapsed().as_secs_f64());
         }
         Ok(samples)

@@ -119,11 +119,12 @@ pub(crate) async fn bench(options: &BenchOptions, config: &Config) -> anyhow::Re
     let measured = shutdown
         .run_until_cancelled(bench.measure(machine, options.large))
         .await;
-    bench.place.remove().await?;
+    let removed = bench.place.remove().await;
     let Some(report) = measured else {
         bail!("stopped before the end; nothing was measured");
     };
-    publish(&report?, options)
+    publish(&report?, options)?;
+    removed.context("removing what the run made on the server")
 }
 
 /// Writes what was asked for; the table always.

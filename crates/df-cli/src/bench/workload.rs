@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use tokio::time::Instant;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 
 use crate::config::Config;
 use crate::run::until_stopped;
@@ -55,13 +55,26 @@ impl Relays {
         Ok(Relays { shutdown, tasks })
     }
 
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         self.shutdown.cancel();
-        for task in self.tasks {
+        for task in std::mem::take(&mut self.tasks) {
             task.await.context("a relay ended early")??;
         }
         Ok(())
     }
+}
+
+impl Drop for Relays {
+    /// A measurement that failed leaves none behind.
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// The question of `until_ended`; prepared once, so that asking is all that is timed.
+pub async fn has_ended(client: &Client) -> anyhow::Result<Statement> {
+    let sql = "select i.ended_at is not null from df.instances i where i.id = $1";
+    Ok(client.prepare(sql).await?)
 }
 
 /// A graph as JSON, made by a DSL expression.
@@ -164,12 +177,14 @@ pub async fn rate_at_once(
 }
 
 /// Waits until an instance has ended, closely enough to time it.
-pub async fn until_ended(client: &Client, instance: &str) -> anyhow::Result<()> {
-    let sql = "select i.ended_at is not null from df.instances i where i.id = $1";
-    let statement = client.prepare(sql).await?;
+pub async fn until_ended(
+    client: &Client,
+    has_ended: &Statement,
+    instance: &str,
+) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !client
-        .query_one(&statement, &[&instance])
+        .query_one(has_ended, &[&instance])
         .await?
         .get::<_, bool>(0)
     {
