@@ -1,5 +1,6 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
+mod bench;
 mod control;
 mod cookbook;
 mod crashes;
@@ -15,9 +16,9 @@ mod http_nodes;
 mod http_policy;
 mod idle;
 mod inputs;
+mod large_graphs;
 mod laws;
 mod managed;
-mod large_graphs;
 mod matrix;
 mod nesting;
 mod node_timeout;

@@ -2,6 +2,7 @@
 //!
 //! The only crate that uses anyhow. Commands hold no logic of their own beyond what they print.
 
+mod bench;
 mod command_line;
 pub mod config;
 mod dev;
@@ -63,6 +64,7 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Status(options) => status::status(&options, &config).await,
         Command::Doctor(options) => doctor::doctor(&options, &config).await,
         Command::Completions(_) => Ok(()),
+        Command::Bench(options) => bench::bench(&options, &config).await,
         Command::Replay(options) => recovery::replay(&options, &config).await,
         Command::Adopt(_) => recovery::adopt(&config).await,
     }
