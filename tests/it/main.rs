@@ -23,4 +23,5 @@ mod service;
 mod sql_files;
 mod support;
 mod takeover;
+mod torture;
 mod transactions;
