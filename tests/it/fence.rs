@@ -180,3 +180,32 @@ async fn a_late_batch_cannot_reopen_an_iteration_that_was_pruned() {
     check(&db, &hold, inside("{3}", "root.body[3]"), "DF003").await;
     check(&db, &hold, inside("{5}", "root.body[5]"), "exists").await;
 }
+
+#[tokio::test]
+async fn a_signal_that_was_sent_beats_the_timeout_even_before_its_delivery() {
+    let db = TestDb::new().await;
+    let hold = started_and_claimed(&db).await;
+    let Hold {
+        incarnation,
+        instance,
+        epoch,
+    } = &hold;
+    let wait = format!(
+        r#"select outcome || ' ' || coalesce(result, '') from df.relay_record('[{{"op":"wait",
+            "incarnation":"{incarnation}","instance":"{instance}","epoch":{epoch},"path":"root",
+            "within":[],"turns":[],"decides":[],"signal":"go","seconds":0.1,
+            "result":{{"timed_out":true}}}}]')"#
+    );
+    let said = db.text(&wait).await.unwrap();
+    assert!(said.starts_with("waiting"), "{said}");
+    let role = db.role("worker").await;
+    role.text(&format!("select df.signal('{instance}', 'go', '7')"))
+        .await;
+    let due = "select bool_and(due_at < clock_timestamp()) from df.node_runs";
+    until(&db, due, PATIENCE).await;
+    let said = db.text(&wait).await.unwrap();
+    assert!(
+        said.contains(r#""timed_out":false,"data":7"#),
+        "the timeout won: {said}"
+    );
+}

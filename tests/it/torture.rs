@@ -54,6 +54,8 @@ struct World {
     proxy: Proxy,
     relays: Vec<Process>,
     paused: Vec<Process>,
+    /// Relays that were asked to stop, and may still be at it.
+    leaving: Vec<Process>,
     faults: u32,
 }
 
@@ -167,6 +169,7 @@ impl World {
             proxy,
             relays: Vec::new(),
             paused: Vec::new(),
+            leaving: Vec::new(),
             faults: 0,
         };
         let superuser = world.superuser().await.unwrap();
@@ -192,6 +195,13 @@ impl World {
     /// One fault. Whatever it takes away is there again soon.
     async fn fault(&mut self, dice: &mut Dice) {
         self.faults += 1;
+        for relay in &self.relays {
+            assert!(
+                !relay.has_ended(),
+                "a relay ended by itself:\n{}",
+                relay.log()
+            );
+        }
         let which = dice.roll(self.relays.len() as u64) as usize;
         match dice.roll(16) {
             0..=3 => {
@@ -202,7 +212,7 @@ impl World {
                 let stopped = self.relays.swap_remove(which);
                 stopped.signal(Signal::SIGTERM);
                 self.add_relay();
-                self.paused.push(stopped);
+                self.leaving.push(stopped);
             }
             5..=7 => {
                 let relay = self.relays.swap_remove(which);
