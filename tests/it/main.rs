@@ -8,6 +8,8 @@ mod explore;
 mod fence;
 mod http_nodes;
 mod idle;
+mod large_waits;
+mod long_walks;
 mod matrix;
 mod nesting;
 mod node_timeout;
