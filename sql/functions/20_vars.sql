@@ -21,8 +21,7 @@ begin
         raise exception 'a variable needs a name' using errcode = '22023';
     end if;
     if setvar.value is null then
-        delete from df.vars v where v.name = setvar.name and v.owner = quote_ident(current_user)::regrole;
-        return 'OK';
+        return df.unsetvar(setvar.name);
     end if;
     insert into df.vars as v (name, value) values (setvar.name, setvar.value)
         on conflict on constraint vars_pkey do update set value = excluded.value;
@@ -44,7 +43,7 @@ create or replace function df.unsetvar(name text) returns text
     as $$
 begin
     perform df.refuse_inside_workflow('df.unsetvar');
-    delete from df.vars v
+    update df.vars v set value = null
      where v.name = unsetvar.name and v.owner = quote_ident(current_user)::regrole;
     return 'OK';
 end
@@ -56,7 +55,22 @@ create or replace function df.clearvars() returns text
     as $$
 begin
     perform df.refuse_inside_workflow('df.clearvars');
-    delete from df.vars v where v.owner = quote_ident(current_user)::regrole;
+    update df.vars v set value = null where v.owner = quote_ident(current_user)::regrole;
     return 'OK';
 end
 $$;
+
+-- Removes a variable whose owner has just set it to null.
+create or replace function df.remove_unset_var() returns trigger
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    delete from df.vars v where v.owner = new.owner and v.name = new.name and v.value is null;
+    return null;
+end
+$$;
+
+drop trigger if exists vars_unset on df.vars;
+create trigger vars_unset after insert or update on df.vars
+    for each row when (new.value is null) execute function df.remove_unset_var();

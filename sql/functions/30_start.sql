@@ -24,14 +24,76 @@ begin
             return v_id;
         end if;
     end if;
-    if octet_length(v_graph) > df.setting('max_graph_bytes')::bigint then
-        raise exception 'the graph has % bytes, more than the max_graph_bytes setting of %',
-            octet_length(v_graph), df.setting('max_graph_bytes') using errcode = '54000';
-    end if;
     insert into df.graphs (hash, graph) values (v_hash, v_graph) returning id into v_id;
     return v_id;
 end
 $$;
+
+-- Any role that may start may also insert a graph by hand; what df.start refuses is refused then too,
+-- so that nobody who reads graphs has to fear one. Runs as the role that inserts; df_owner's members
+-- and superusers may insert anything.
+create or replace function df.refuse_bad_graph() returns trigger
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if df.acts_as_owner(quote_ident(current_user)::regrole::oid) then
+        return new;
+    end if;
+    if octet_length(new.graph) > df.setting('max_graph_bytes')::bigint then
+        raise exception 'the graph has % bytes, more than the max_graph_bytes setting of %',
+            octet_length(new.graph), df.setting('max_graph_bytes') using errcode = '54000';
+    end if;
+    if new.hash is distinct from sha256(convert_to(new.graph, 'UTF8'))
+       or new.graph is distinct from df.check_graph(new.graph) then
+        raise exception 'Invalid durable function graph: root: not as df.start writes it' using errcode = '22023';
+    end if;
+    return new;
+end
+$$;
+
+drop trigger if exists graphs_checked on df.graphs;
+create trigger graphs_checked before insert on df.graphs
+    for each row execute function df.refuse_bad_graph();
+
+-- The limits of a new instance: how many its role has unfinished, and its variables, which are an
+-- object of texts. Counts what the caller can see, which holds all of its own.
+create or replace function df.admit_instance() returns trigger
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_limit bigint := df.setting('max_pending_per_role');
+begin
+    if v_limit > 0 and v_limit <= (
+        select count(*) from (
+            select from df.instances i
+             where i.submitted_by = new.submitted_by and i.owner is null and i.ended_at is null
+            union all
+            select from df.instances i
+             where i.submitted_by = new.submitted_by and i.owner is not null and i.ended_at is null
+            limit v_limit) as unfinished) then
+        raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
+            new.submitted_by, v_limit using errcode = '54000';
+    end if;
+    if new.vars is null then
+        return new;
+    end if;
+    if octet_length(new.vars::text) > df.setting('max_vars_bytes')::bigint then
+        raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
+            octet_length(new.vars::text), df.setting('max_vars_bytes') using errcode = '54000';
+    end if;
+    if json_typeof(new.vars) <> 'object'
+       or exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
+        raise exception 'variables are an object of texts' using errcode = '22023';
+    end if;
+    return new;
+end
+$$;
+
+drop trigger if exists instances_admitted on df.instances;
+create trigger instances_admitted before insert on df.instances
+    for each row execute function df.admit_instance();
 
 -- Refuses what could never run: a submitter without LOGIN or step login, a superuser who is not
 -- allowed, a database that is not there. Reads the catalogs only.

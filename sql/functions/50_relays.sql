@@ -120,13 +120,14 @@ $$;
 
 -- The step login of a role, its password, and its own settings as name=value, but for those that a
 -- non-superuser may not set or that would change who the session is. No row for a
--- role that was dropped; no login for one that is not granted.
+-- role that was dropped; no login for one that is not granted, nor for a superuser while they may not
+-- start workflows.
 create or replace function df.relay_login(p_role oid, p_database text)
     returns table (role_name name, login name, password text, settings text[], database_exists boolean)
     language sql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    select r.rolname, g.login, g.password,
+    select r.rolname, case when not v.withheld then g.login end, case when not v.withheld then g.password end,
            array(select c.setting
                    from pg_db_role_setting s
                    left join pg_database d on d.oid = s.setdatabase,
@@ -141,7 +142,8 @@ create or replace function df.relay_login(p_role oid, p_database text)
                   order by s.setdatabase),
            p_database is null or exists (select from pg_database d
                                           where d.datname = p_database and d.datallowconn)
-      from pg_roles r left join df.granted_roles g on g.role_oid = r.oid
+      from pg_roles r left join df.granted_roles g on g.role_oid = r.oid,
+           lateral (select r.rolsuper and df.setting('allow_superuser_instances') <> 'true' as withheld) v
      where r.oid = p_role
 $$;
 

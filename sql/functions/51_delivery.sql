@@ -1,7 +1,67 @@
 -- Claiming and delivering: how instances and events reach a relay, and leave it again. By state,
 -- never by a sequence cursor: commit order is not sequence order.
 
--- Claims instances that nobody owns and whose time has come. Claiming is owning: owner, epoch,
+-- The roles that have instances which nobody owns, and when the first of each that a relay of this
+-- kind can run is due. Steps from role to role in the index, so a backlog of any length costs nothing.
+create or replace function df.waiting_roles(p_runs integer) returns table (role regrole, next_wake timestamptz)
+    language sql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+    with recursive roles as (
+        (select i.submitted_by as role from df.instances i
+          where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
+        union all
+        select (select i.submitted_by from df.instances i
+                 where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
+                 order by i.submitted_by limit 1)
+          from roles r where r.role is not null)
+    select r.role, (select i.wake_at from df.instances i
+                     where i.owner is null and i.ended_at is null and i.paused_at is null
+                       and i.submitted_by = r.role and i.min_version <= p_runs
+                     order by i.wake_at limit 1)
+      from roles r where r.role is not null
+$$;
+
+-- Instances that nobody owns and whose time has come, locked, each role's oldest first. Room for
+-- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. With
+-- p_limit 0 the relay is full: each role of which it owns fewer than max_steps_per_role gets the
+-- difference, so that whoever filled it keeps nobody else out.
+create or replace function df.claimable(p_incarnation uuid, p_limit integer, p_runs integer) returns text[]
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_now   timestamptz := df.clock();
+    v_roles oid[] := array(select w.role from df.waiting_roles(p_runs) w
+                            where w.next_wake <= v_now order by random());
+    v_each  integer := ceil(p_limit / greatest(cardinality(v_roles), 1)::numeric);
+    v_room  integer;
+    v_role  oid;
+    v_ids   text[] := '{}';
+begin
+    for v_pass in 1..2 loop
+        foreach v_role in array v_roles loop
+            v_room := least(v_each, p_limit - cardinality(v_ids));
+            if p_limit = 0 then
+                select df.setting('max_steps_per_role')::integer - count(*) into v_room
+                  from df.instances i where i.owner = p_incarnation and i.submitted_by = v_role;
+            end if;
+            continue when v_room <= 0;
+            v_ids := v_ids || array(
+                select i.id from df.instances i
+                 where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by = v_role
+                   and i.wake_at <= v_now and i.min_version <= p_runs and i.id <> all (v_ids)
+                 order by i.wake_at limit v_room for update skip locked);
+        end loop;
+        exit when cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
+        v_each := p_limit;
+    end loop;
+    return v_ids;
+end
+$$;
+
+-- Claims instances that nobody owns and whose time has come, shared out among the roles that have
+-- some; p_limit 0 says that the relay is full (df.claimable). Claiming is owning: owner, epoch,
 -- status and the start's delivery commit together, before any engine call.
 create or replace function df.relay_claim(p_incarnation uuid, p_limit integer)
     returns table (instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text,
@@ -13,7 +73,6 @@ create or replace function df.relay_claim(p_incarnation uuid, p_limit integer)
 declare
     v_ids  text[];
     v_runs integer;
-    v_now  timestamptz := df.clock();
 begin
     -- A relay whose lease ran out, or that registered before the server restarted, must not own
     -- anything new.
@@ -22,11 +81,7 @@ begin
     if not found or not df.is_of_this_server_run(p_incarnation) then
         return;
     end if;
-    v_ids := array(
-        select i.id from df.instances i
-         where i.owner is null and i.ended_at is null and i.paused_at is null
-           and i.wake_at <= v_now and i.min_version <= v_runs
-         order by i.wake_at limit p_limit for update skip locked);
+    v_ids := df.claimable(p_incarnation, p_limit, v_runs);
     if v_ids = '{}' then
         return;
     end if;
@@ -42,16 +97,24 @@ begin
 end
 $$;
 
--- Until when a relay may sleep without missing what is due: seconds until the next wake_at, null
--- when nothing waits for the clock.
-create or replace function df.relay_next_wake() returns double precision
+-- What an idle relay asks: whether there is anything to claim or deliver, and until when it may
+-- sleep without missing what is due: seconds until the next wake_at, null when nothing waits for the
+-- clock. Rows that somebody has locked count as work. Locks nothing.
+create or replace function df.relay_look(p_incarnation uuid)
+    returns table (work boolean, next_wake double precision)
     language sql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    select extract(epoch from i.wake_at - df.clock())
-      from df.instances i
-     where i.owner is null and i.ended_at is null and i.paused_at is null and i.wake_at < 'infinity'
-     order by i.wake_at limit 1
+    select coalesce(w.seconds <= 0, false)
+           or exists (select from df.outbox o join df.instances i on i.id = o.instance_id
+                       where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                         and (o.retry_at is null or o.retry_at <= clock_timestamp())
+                         and (i.owner = p_incarnation or i.owner is null)),
+           w.seconds
+      from (select extract(epoch from min(r.next_wake) - df.clock())::double precision as seconds
+              from df.waiting_roles((select l.runs_version from df.relays l
+                                      where l.incarnation = p_incarnation)) as r
+             where r.next_wake < 'infinity') as w
 $$;
 
 -- Delivers the events of instances that this relay owns or that nobody owns; an instance that has

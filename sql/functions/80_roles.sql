@@ -1,4 +1,5 @@
--- Who may use df: a role's grants and its step login. Names are given raw.
+-- Who may use df: what a role is granted, by whom, and what is taken back. Names are given raw.
+-- The step logins are the next file's.
 
 -- Functions that nobody outside df_owner calls.
 create or replace function df.internal_functions() returns setof text
@@ -6,15 +7,18 @@ create or replace function df.internal_functions() returns setof text
     set search_path = pg_catalog, pg_temp
     as $$
     select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'checkpoint',
-        'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event',
-        'raise_refusal', 'apply_cancel', 'apply_operator_event', 'undo_failure', 'wake_relays',
-        'configure', 'reconcile', 'scram_verifier', 'hmac_sha256', 'xor_bytes', 'server_run',
-        'is_of_this_server_run',
-        'replay_signal', 'place', 'remove_expired', 'remove_orphans', 'remove_taken_signals',
-        'fail_roleless', 'wake_overdue', 'remove_graphs'])
+        'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
+        'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_operator_event',
+        'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
+        'hmac_sha256', 'xor_bytes', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
+        'refuse_bad_graph', 'admit_instance', 'calling_role', 'refuse_view_write', 'waiting_roles',
+        'claimable', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
+        'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs'])
 $$;
 
--- What a granted role may call and touch. One list for grant and revoke.
+-- What a granted role may call and touch. One list for every grant.
+-- No table-level UPDATE, DELETE or TRUNCATE is among them: each would let its holder LOCK TABLE and
+-- stop everybody.
 create or replace function df.usage_grants()
     returns table (ordinal integer, object text, privileges text, needs text)
     language sql stable
@@ -27,15 +31,16 @@ create or replace function df.usage_grants()
         (4, 'table df.outbox', 'select, insert (instance_id, kind, key, payload)', ''),
         (5, 'table df.signals', 'select, insert (instance_id, key, name, data)', ''),
         (6, 'table df.node_runs', 'select', ''),
-        (7, 'table df.vars', 'select, insert (name, value), update (value), delete', ''),
+        (7, 'table df.vars', 'select, insert (name, value), update (value)', ''),
         (8, 'sequence df.signal_numbers', 'usage', '')) as t(ordinal, object, privileges, needs)
     union all
     select 100 + row_number() over (order by p.oid)::integer,
            format('function df.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid)),
            'execute',
            case when p.proname in ('http', 'http_multipart') then 'http'
-                when p.proname in ('grant_usage', 'revoke_usage', 'metrics', 'login_password', 'note_grant',
-                                 'forget_login', 'make_login', 'regrant') then 'admin'
+                when p.proname in ('grant_usage', 'revoke_usage', 'regrant', 'make_login', 'login_password',
+                                   'forget_login', 'drop_login', 'drop_stray_logins', 'revoke_owned',
+                                   'metrics') then 'admin'
                 else '' end
       from pg_proc p
      where p.pronamespace = 'df'::regnamespace
@@ -47,12 +52,53 @@ create or replace function df.usage_grants()
      where c.relnamespace = 'df'::regnamespace and c.relkind = 'v'
 $$;
 
--- Grants everything a role needs, and makes its step login. include_http adds df.http; with_grant
--- makes the role an admin of this. Returns OK. Errors: 42704 for an unknown role, 42501 where the
--- caller may not, with the statement that an administrator must run.
-create or replace function df.grant_usage(
-    p_role text, include_http boolean default false, with_grant boolean default false) returns text
-    language plpgsql volatile
+-- Every privilege in schema df that a role holds by itself, and who gave it.
+create or replace function df.grants_of(p_role oid)
+    returns table (object text, privilege text, grantor oid, grantable boolean)
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select g.object, g.privilege, g.grantor, g.is_grantable from (
+        select 'schema df' as object, a.privilege_type as privilege, a.grantee, a.grantor, a.is_grantable
+          from pg_namespace n, aclexplode(n.nspacl) a where n.nspname = 'df'
+        union all
+        select format('%s df.%I', case c.relkind when 'S' then 'sequence' else 'table' end, c.relname),
+               a.privilege_type, a.grantee, a.grantor, a.is_grantable
+          from pg_class c, aclexplode(c.relacl) a where c.relnamespace = 'df'::regnamespace
+        union all
+        select format('table df.%I', c.relname), format('%s (%I)', a.privilege_type, t.attname),
+               a.grantee, a.grantor, a.is_grantable
+          from pg_class c join pg_attribute t on t.attrelid = c.oid, aclexplode(t.attacl) a
+         where c.relnamespace = 'df'::regnamespace
+        union all
+        select format('routine %s', p.oid::regprocedure), a.privilege_type, a.grantee, a.grantor, a.is_grantable
+          from pg_proc p, aclexplode(p.proacl) a where p.pronamespace = 'df'::regnamespace) as g
+     where g.grantee = p_role
+$$;
+
+-- The role that calls, as a SECURITY DEFINER function can know it: SET ROLE shows in the setting
+-- `role`, which no role can set to one it is not a member of.
+create or replace function df.calling_role() returns oid
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select r.oid from pg_roles r
+     where r.rolname = case when current_setting('role') in ('none', '') then session_user::text
+                            else current_setting('role') end
+$$;
+
+-- Whether a role's grants on df are df_owner's own.
+create or replace function df.acts_as_owner(p_role oid) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+    select coalesce((select r.rolsuper or pg_has_role(r.oid, 'df_owner', 'usage')
+                       from pg_roles r where r.oid = p_role), false)
+$$;
+
+-- The oid of a role named raw. Errors: 42704 when there is none.
+create or replace function df.role_named(p_role text) returns oid
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
 declare
@@ -62,13 +108,39 @@ begin
     if v_oid is null then
         raise exception 'role % does not exist', coalesce(quote_ident(p_role), 'NULL') using errcode = '42704';
     end if;
+    return v_oid;
+end
+$$;
+
+-- Grants everything a role needs, and makes its step login. include_http adds df.http; with_grant
+-- makes the role an admin of this. Granting again mends what is missing, and gives the step login a
+-- new password. Returns OK. Errors: 42704 for an unknown role, 42501 for a caller who may not. Where
+-- the caller may grant but not make logins, a warning holds the statement for one who may.
+create or replace function df.grant_usage(
+    p_role text, include_http boolean default false, with_grant boolean default false) returns text
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_oid oid := df.role_named(p_role);
+begin
+    if not has_schema_privilege(current_user, 'df', 'usage with grant option') then
+        raise exception 'role % may not grant the use of df', quote_ident(current_user)
+            using errcode = '42501';
+    end if;
+    if include_http and not has_function_privilege(
+        current_user, 'df.http(text,text,text,jsonb,integer)', 'execute with grant option')
+    then
+        raise exception 'role % may not grant df.http: its own access came without the option', quote_ident(current_user)
+            using errcode = '42501';
+    end if;
+    perform df.regrant(p_role, coalesce(include_http, false), coalesce(with_grant, false));
     perform df.make_login(p_role, v_oid);
-    perform df.regrant(p_role, include_http, with_grant);
-    perform df.note_grant(v_oid, include_http, with_grant);
     return 'OK';
 end
 $$;
 
+-- Grants as the caller. A caller without an option of its own on something grants all the rest.
 create or replace function df.regrant(p_role text, p_http boolean, p_with_grant boolean) returns void
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
@@ -85,87 +157,67 @@ begin
 end
 $$;
 
--- Makes the role's step login, once. The caller needs CREATEROLE and, from PostgreSQL 16, ADMIN
--- OPTION on the role.
-create or replace function df.make_login(p_role text, p_oid oid) returns void
-    language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
-    as $$
-declare
-    v_login    name := df.step_login_name(p_oid);
-    v_verifier text;
-begin
-    if exists (select from pg_roles r where r.rolname = v_login) then
-        return;
-    end if;
-    v_verifier := df.login_password(p_oid);
-    begin
-        execute format('create role %I login noinherit nosuperuser nocreatedb nocreaterole noreplication password %L',
-                       v_login, v_verifier);
-        execute format('grant %I to %I', p_role, v_login);
-    exception when insufficient_privilege then
-        raise exception 'making the step login of role % needs CREATEROLE and ADMIN OPTION on the role',
-            quote_ident(p_role)
-            using errcode = '42501',
-                  hint = format('An administrator runs: SELECT df.grant_usage(%L);', p_role);
-    end;
-end
-$$;
-
--- Stores a fresh password for a role's step login and returns its SCRAM verifier.
-create or replace function df.login_password(p_role oid) returns text
-    language plpgsql volatile security definer
-    set search_path = pg_catalog, pg_temp
-    as $$
-declare
-    v_password text := replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
-begin
-    insert into df.granted_roles (role_oid, login, password, granted_by)
-    values (p_role, df.step_login_name(p_role), v_password, quote_ident(session_user)::regrole)
-    on conflict (role_oid) do update set password = excluded.password, login = excluded.login;
-    return df.scram_verifier(v_password);
-end
-$$;
-
-create or replace function df.note_grant(p_role oid, p_http boolean, p_with_grant boolean) returns void
-    language sql volatile security definer
-    set search_path = pg_catalog, pg_temp
-    as $$
-    update df.granted_roles g
-       set include_http = g.include_http or p_http, with_grant = g.with_grant or p_with_grant
-     where g.role_oid = p_role
-$$;
-
--- Takes everything back that df.grant_usage gave, the step login included. Errors: 42704 for an
--- unknown role, 42501 for one's own access.
+-- Takes back what the caller granted, and the step login once nothing is left. A superuser, and
+-- df_owner's members, take back everything; an admin only what it granted itself. What a revoked
+-- admin had granted goes with its own. Errors: 42704 for an unknown role, 42501 for one's own access
+-- or a caller who is no admin.
 create or replace function df.revoke_usage(p_role text) returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_oid   oid;
-    v_login name;
+    v_oid   oid := df.role_named(p_role);
+    v_me    oid := quote_ident(current_user)::regrole::oid;
+    v_role  text := current_setting('role');
     v_grant record;
 begin
-    select r.oid, df.step_login_name(r.oid) into v_oid, v_login from pg_roles r where r.rolname = p_role;
-    if v_oid is null then
-        raise exception 'role % does not exist', coalesce(quote_ident(p_role), 'NULL') using errcode = '42704';
-    end if;
-    if p_role = current_user then
+    if v_oid = v_me then
         raise exception 'a role cannot revoke its own access' using errcode = '42501';
     end if;
-    for v_grant in select * from df.usage_grants() g order by g.ordinal desc loop
-        execute format('revoke %s on %s from %I', v_grant.privileges, v_grant.object, p_role);
+    if not has_schema_privilege(current_user, 'df', 'usage with grant option') then
+        raise exception 'role % may not revoke the use of df', quote_ident(current_user)
+            using errcode = '42501';
+    end if;
+    for v_grant in select g.object, g.privilege from df.grants_of(v_oid) g
+                    where g.grantor = v_me
+                       or (g.grantor = 'df_owner'::regrole::oid and df.acts_as_owner(v_me)) loop
+        execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, p_role);
     end loop;
-    perform df.forget_login(v_oid);
-    if exists (select from pg_roles r where r.rolname = v_login) then
-        execute format('drop role %I', v_login);
+    perform df.revoke_owned(v_oid);
+    -- The server lets nobody revoke in another's name, so a superuser takes each grantor's place.
+    if (select r.rolsuper from pg_roles r where r.oid = v_me) then
+        for v_grant in select g.object, g.privilege, r.rolname from df.grants_of(v_oid) g
+                         join pg_roles r on r.oid = g.grantor loop
+            perform set_config('role', v_grant.rolname, true);
+            execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, p_role);
+            perform set_config('role', v_role, true);
+        end loop;
+    end if;
+    if exists (select from df.grants_of(v_oid)) then
+        raise warning 'role % keeps what others have granted to it', quote_ident(p_role);
+    else
+        perform df.drop_login(v_oid);
     end if;
     return 'OK';
 end
 $$;
 
-create or replace function df.forget_login(p_role oid) returns void
-    language sql volatile security definer
+-- Takes back, as df_owner, what an upgrade granted in the place of the role's admin.
+create or replace function df.revoke_owned(p_role oid) returns void
+    language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
-    as $$ delete from df.granted_roles g where g.role_oid = p_role $$;
+    as $$
+declare
+    v_grant record;
+begin
+    if not exists (select from df.granted_roles g
+                    where g.role_oid = p_role and g.granted_by::oid = df.calling_role()) then
+        return;
+    end if;
+    for v_grant in select g.object, g.privilege, r.rolname
+                     from df.grants_of(p_role) g join pg_roles r on r.oid = p_role
+                    where g.grantor = 'df_owner'::regrole::oid loop
+        execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, v_grant.rolname);
+    end loop;
+end
+$$;

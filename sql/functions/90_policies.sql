@@ -40,10 +40,6 @@ create policy own_insert on df.vars for insert
 drop policy if exists own_update on df.vars;
 create policy own_update on df.vars for update
     using (owner = (select quote_ident(current_user)::regrole));
-drop policy if exists own_delete on df.vars;
-create policy own_delete on df.vars for delete
-    using (owner = (select quote_ident(current_user)::regrole));
-
 drop policy if exists own_runs on df.node_runs;
 create policy own_runs on df.node_runs for select
     using (exists (select from df.instances i where i.id = instance_id));
@@ -51,3 +47,18 @@ create policy own_runs on df.node_runs for select
 drop policy if exists admin_rows on df.instances;
 create policy admin_rows on df.instances for select
     using ((select pg_has_role(current_user, 'df_admin', 'member')));
+
+-- A view that nobody may write to says so as a table does: without these triggers the server reports
+-- a view that is not updatable before it looks at the caller's privileges.
+create or replace function df.refuse_view_write() returns trigger
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    raise exception 'df.% is only read', tg_table_name using errcode = '42501';
+end
+$$;
+
+drop trigger if exists nodes_only_read on df.nodes;
+create trigger nodes_only_read instead of insert or update or delete on df.nodes
+    for each row execute function df.refuse_view_write();

@@ -9,7 +9,7 @@ grant select on df.meta to @relay_role@;
 drop policy if exists relay_meta on df.meta;
 create policy relay_meta on df.meta for select to @relay_role@ using (true);
 grant execute on function df.setting(text) to @relay_role@, df_admin;
-grant execute on function df.configure(text, text) to df_admin;
+grant execute on function df.configure(text, text), df.write_setting(text, text) to df_admin;
 grant execute on function df.reconcile() to df_admin;
 
 do $$
@@ -22,10 +22,18 @@ begin
         execute format('grant execute on function %s to @relay_role@', v_function);
     end loop;
     perform df.regrant('df_admin', false, false);
-    -- What an upgrade has added reaches the roles that were granted before.
-    for v_role in select r.rolname, g.include_http, g.with_grant
-                    from df.granted_roles g join pg_roles r on r.oid = g.role_oid loop
-        perform df.regrant(v_role.rolname, v_role.include_http, v_role.with_grant);
+    -- What an upgrade has added reaches the roles that were granted before, as far as they were.
+    for v_role in
+        select r.rolname, coalesce(bool_or(a.object like 'routine df.http(%'), false) as http,
+               bool_or(a.object = 'schema df' and a.grantable) as with_grant
+          from df.granted_roles g join pg_roles r on r.oid = g.role_oid, df.grants_of(r.oid) a
+         group by r.rolname loop
+        perform df.regrant(v_role.rolname, v_role.http, v_role.with_grant);
     end loop;
+    -- Who installs without being a superuser is df's first admin: as CREATEROLE's holder it can make
+    -- step logins, which df_owner cannot.
+    if session_user <> current_user and not (select r.rolsuper from pg_roles r where r.rolname = session_user) then
+        perform df.regrant(session_user::text, true, true);
+    end if;
 end
 $$;

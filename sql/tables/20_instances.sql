@@ -44,7 +44,7 @@ create table df.instances (
     constraint instances_vars_size check (octet_length(vars::text) <= 4194304)
 ) with (fillfactor = 80);
 
-create index instances_claimable on df.instances (wake_at)
+create index instances_claimable on df.instances (submitted_by, wake_at)
     where owner is null and ended_at is null and paused_at is null;
 create index instances_owned on df.instances (owner) where owner is not null;
 create index instances_by_role on df.instances (submitted_by, created_at desc, id);

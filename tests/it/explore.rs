@@ -60,6 +60,7 @@ async fn shrink(
     found
 }
 
+/// S33 by the families that outlive a checkpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_programs_do_what_the_rules_say() {
     let stage = Stage::new().await;

@@ -1,6 +1,7 @@
 //! The command line as clap sees it. A value given here or in a `DF_*` variable is an `Option`; the
 //! file and the defaults are joined in `config`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -128,6 +129,9 @@ pub struct RunOptions {
     /// How long a stop may wait for the steps in flight [default: 30]
     #[arg(long, env = "DF_SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS")]
     pub shutdown_grace_seconds: Option<u64>,
+    /// Serve /metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9187 [default: off]
+    #[arg(long, env = "DF_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
     #[command(flatten)]
     pub tuning: Tuning,
 }

@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,6 +52,7 @@ struct Layer {
     log_format: Option<LogFormat>,
     log_level: Option<String>,
     shutdown_grace_seconds: Option<u64>,
+    listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     port: Option<u16>,
     relay: Option<Tuning>,
@@ -65,6 +67,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub log_level: String,
     pub shutdown_grace_seconds: u64,
+    pub listen: Option<SocketAddr>,
     pub data_dir: Option<PathBuf>,
     pub port: Option<u16>,
     pub tuning: Tuning,
@@ -91,6 +94,7 @@ impl Config {
                 .shutdown_grace_seconds
                 .or(file.shutdown_grace_seconds)
                 .unwrap_or(DEFAULT_SHUTDOWN_GRACE_SECONDS),
+            listen: given.listen.or(file.listen),
             data_dir: given.data_dir.or(file.data_dir),
             port: given.port.or(file.port),
             tuning: given
@@ -108,6 +112,7 @@ impl Config {
             engine: self.tuning.engine(),
             executor: self.tuning.executor(),
             grace: Duration::from_secs(self.shutdown_grace_seconds),
+            listen: self.listen,
             ready,
         }
     }
@@ -176,6 +181,8 @@ impl Config {
             "port",
             self.port.map(|port| toml::Value::from(i64::from(port))),
         );
+        let listen = self.listen.map(|address| address.to_string());
+        put("listen", listen.map(toml::Value::from));
         put("relay", toml::Value::try_from(&self.tuning).ok());
         table.to_string()
     }
@@ -207,6 +214,7 @@ impl Layer {
             Command::Adopt(options) => layer.database_url = url(&options.database),
             Command::Run(options) => {
                 layer.database_url = url(&options.database);
+                layer.listen = options.listen;
                 layer.shutdown_grace_seconds = options.shutdown_grace_seconds;
                 layer.relay = Some(options.tuning.clone());
             }

@@ -29,7 +29,7 @@ pub struct Tuning {
     /// The most steps that run at a time, each on a connection of its own [default: 16]
     #[arg(long, env = "DF_STEP_CONNECTIONS", value_name = "N")]
     pub step_connections: Option<usize>,
-    /// The most of those that one role may use at a time [default: 16]
+    /// The most of those that one role may use, where it is less than the setting max_steps_per_role
     #[arg(long, env = "DF_STEP_CONNECTIONS_PER_ROLE", value_name = "N")]
     pub step_connections_per_role: Option<usize>,
     /// How long an instance that only waits stays in memory [default: 1000]
@@ -81,7 +81,10 @@ impl Tuning {
         let steps = self.step_connections.unwrap_or(16).max(1);
         ExecutorLimits {
             step_connections: steps,
-            step_connections_per_role: self.step_connections_per_role.unwrap_or(16).clamp(1, steps),
+            step_connections_per_role: self
+                .step_connections_per_role
+                .unwrap_or(steps)
+                .clamp(1, steps),
         }
     }
 }

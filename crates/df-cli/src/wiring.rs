@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections over which records are written at a time.
 const RECORDING_LANES: usize = 2;
+/// One connection more for each of so many, kept for roles that have no step running.
+const RESERVE_SHARE: usize = 4;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the executor is sized, from the service's options.
@@ -60,6 +62,7 @@ pub async fn executor(
         pool: PoolLimits {
             per_role: limits.step_connections_per_role,
             in_use: limits.step_connections,
+            reserve: limits.step_connections.div_ceil(RESERVE_SHARE),
             idle: limits.step_connections,
             ..PoolLimits::default()
         },

@@ -16,10 +16,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::activity::Activity;
 use crate::backend::{Assignment, Backend};
 use crate::loaded::{Loaded, Runs};
+use crate::observe::{self, Observer};
 use crate::outcome::{End, LeafReply, Outcome};
 use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
 use crate::scope::Scope;
@@ -35,14 +37,20 @@ pub struct EngineConfig {
     pub concurrent_leaves: usize,
     /// How long an instance that only waits stays in memory, in case its wait is short.
     pub linger: Duration,
+    /// Told of every attempt at a step.
+    pub observer: Option<Arc<dyn Observer>>,
 }
+
+/// How many roles may have all the leaves running that one role may have.
+const ROLES_AT_FULL_SHARE: usize = 4;
 
 impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             walkers: 2,
-            concurrent_leaves: 256,
+            concurrent_leaves: 1024,
             linger: Duration::from_secs(1),
+            observer: None,
         }
     }
 }
@@ -94,6 +102,7 @@ struct Shared {
     loaded: Mutex<HashMap<String, Arc<Loaded>>>,
     events: UnboundedSender<Event>,
     linger: Duration,
+    observer: Option<Arc<dyn Observer>>,
     timers: TaskTracker,
     closed: CancellationToken,
 }
@@ -126,9 +135,21 @@ impl Engine {
             loaded: Mutex::default(),
             events,
             linger: config.linger,
+            observer: config.observer,
             timers: TaskTracker::new(),
             closed: CancellationToken::new(),
         });
+        let by_role = Arc::downgrade(&shared);
+        let role_of = move |orchestration: &str| {
+            let loaded = by_role
+                .upgrade()
+                .and_then(|shared| shared.get(root_of(orchestration)));
+            loaded.map_or(0, |loaded| loaded.assignment.role)
+        };
+        provider.divide(
+            Box::new(role_of),
+            config.concurrent_leaves / ROLES_AT_FULL_SHARE,
+        );
         let runtime = Runtime::start_with_options(
             provider,
             activities(&shared),
@@ -380,6 +401,17 @@ async fn run_activity(
             _ => activity.settle().await,
         }
     };
+    let assignment = &loaded.assignment;
+    let kind = &loaded.graph.nodes[plan.node].kind;
+    let span = tracing::info_span!(
+        "step",
+        instance = %assignment.instance,
+        epoch = assignment.epoch,
+        run_path,
+        node_type = kind.node_type(),
+    );
+    let started = Instant::now();
+    let work = work.instrument(span.clone());
     tokio::pin!(work);
     // A race's loser is cancelled by the engine: its statement should end soon, too.
     let reply = tokio::select! {
@@ -389,6 +421,13 @@ async fn run_activity(
             work.await
         }
     };
+    if let Some(end) = observe::step_end(kind, &reply).filter(|_| name == walk::LEAF) {
+        let took = started.elapsed();
+        if let Some(observer) = &shared.observer {
+            observer.step(kind.node_type(), end, took);
+        }
+        span.in_scope(|| tracing::debug!(?end, millis = took.as_millis() as u64, "step ended"));
+    }
     if reply == LeafReply::Waiting {
         match name {
             walk::TIMER => shared.time(&loaded, &timed::timer_path(&run_path)),

@@ -1,5 +1,6 @@
 //! The executor as the engine sees it: SQL steps, requests, records and reads behind one trait.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::logins::Directory;
 use crate::recorder::Recorder;
+use crate::shares::Shares;
 use crate::sql_step::{
     ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, RetryOn, SqlSteps, Step, StepFailure,
-    StepOutcome,
+    StepLimits, StepOutcome,
 };
 
 /// How long a step whose role's login is broken waits before it looks again.
@@ -26,6 +28,8 @@ const SET_UP_PAUSE: Duration = Duration::from_secs(5);
 pub struct Executor {
     steps: SqlSteps,
     http: HttpClient,
+    /// Requests that one role may have under way.
+    requests: Shares,
     recorder: Recorder,
     directory: Arc<Directory>,
     session: Arc<Session>,
@@ -45,6 +49,7 @@ impl Executor {
         Executor {
             steps,
             http,
+            requests: Shares::new(usize::MAX),
             recorder,
             directory,
             session,
@@ -52,7 +57,25 @@ impl Executor {
         }
     }
 
+    /// The limits as the operator's settings have them now, where they can be read.
+    async fn apply_settings(&self) {
+        let Ok(settings) = self.directory.settings().await else {
+            return;
+        };
+        let limits = StepLimits {
+            per_role: number(&settings, "max_steps_per_role", 16),
+            transient_attempts: number(&settings, "step_transient_attempts", 20),
+            max_result_bytes: number(&settings, "max_result_bytes", 16_777_216),
+            fence_lock_timeout: Duration::from_secs_f64(
+                number(&settings, "fence_lock_timeout_seconds", 5.0_f64).max(0.001),
+            ),
+        };
+        self.requests.set_limit(limits.per_role);
+        self.steps.set_limits(limits);
+    }
+
     async fn settings_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
+        self.apply_settings().await;
         let settings = self.directory.settings().await.ok()?;
         let limit = settings.get("step_timeout_seconds")?.parse::<f64>().ok()?;
         let limit = (limit > 0.0).then(|| Duration::from_secs_f64(limit));
@@ -163,6 +186,12 @@ impl Executor {
         leaf: HttpLeaf,
         cancel: &CancellationToken,
     ) -> Result<String, Failure> {
+        self.apply_settings().await;
+        let stopped = || plain_failure("57014", "stopped".to_owned());
+        let place = cancel
+            .run_until_cancelled(self.requests.take(on.role))
+            .await;
+        let _place = place.ok_or_else(stopped)?;
         let multipart = matches!(leaf.body, HttpBody::Multipart(_));
         let unavailable = |error: Error| plain_failure("08000", error.to_string());
         if !self
@@ -319,6 +348,14 @@ impl Backend for Executor {
             .ok()?;
         Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
+}
+
+/// A setting that is a number; its default where it is not there or out of range.
+fn number<T: std::str::FromStr>(settings: &HashMap<String, String>, name: &str, default: T) -> T {
+    settings
+        .get(name)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// Waits a while for somebody to mend what keeps a step from running: true when it is to be tried

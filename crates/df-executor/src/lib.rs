@@ -7,6 +7,7 @@ mod backend;
 mod logins;
 mod recorder;
 pub mod render;
+mod shares;
 pub mod sql_step;
 pub mod wire;
 

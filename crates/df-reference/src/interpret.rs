@@ -17,6 +17,28 @@ pub struct Recorded {
     pub leaves: BTreeSet<String>,
     /// The winner of each decided race.
     pub winners: BTreeMap<String, usize>,
+    /// Each loop that has forgotten iterations, and the first that it has not.
+    pub checkpoints: BTreeMap<String, usize>,
+}
+
+impl Recorded {
+    /// S33: whether a loop's checkpoint has passed this run, so that its row may be gone.
+    pub fn forgotten(&self, path: &str) -> bool {
+        self.checkpoints.iter().any(|(at, turn)| {
+            let Some(below) = path.strip_prefix(at.as_str()) else {
+                return false;
+            };
+            let Some((_, counter)) = below.split_once('[') else {
+                return false;
+            };
+            let inside = below.starts_with(".body[") || below.starts_with(".condition_node[");
+            let iteration = counter
+                .split(']')
+                .next()
+                .and_then(|n| n.parse::<usize>().ok());
+            inside && iteration.is_some_and(|iteration| iteration < *turn)
+        })
+    }
 }
 
 /// How a node ends.
@@ -299,6 +321,8 @@ impl Interpreter<'_> {
             },
             names,
         );
+        // A node that times out is recorded as failed itself.
+        self.runs.insert(path.clone(), 0);
         let message = format!("node timed out after {seconds} s");
         Outcome {
             end: End::Failed { message, path },
@@ -349,7 +373,9 @@ impl Interpreter<'_> {
     }
 
     fn leaf(&mut self, leaf: &Leaf, at: At, names: &Names) -> Outcome {
-        let came = at.mood == Mood::Must || self.recorded.leaves.contains(&at.path);
+        let came = at.mood == Mood::Must
+            || self.recorded.leaves.contains(&at.path)
+            || self.recorded.forgotten(&at.path);
         if *leaf == Leaf::Endless || !came {
             return ended(End::Pending);
         }

@@ -214,12 +214,17 @@ impl Relay {
                 next_compare = Instant::now() + self.config.compare_interval;
             }
             self.park(incarnation).await?;
+            if idle && let Some(pause) = self.nothing_to_do(incarnation).await? {
+                let until = Instant::now() + self.at_most_locked(pause);
+                let until = until.min(next_take_over).min(next_compare);
+                if !self.sleep(until, &lease.lost, shutdown, false).await {
+                    return Ok(());
+                }
+                continue;
+            }
             let room = self.room();
-            let claimed = if room > 0 {
-                self.claim(incarnation, room).await?
-            } else {
-                0
-            };
+            // Without room too: a role that has next to nothing here gets its share all the same.
+            let claimed = self.claim(incarnation, room).await?;
             let delivered = self.deliver(incarnation).await?;
             backlog = if room > 0 { claimed >= room } else { backlog };
             let now = Instant::now();
@@ -248,14 +253,11 @@ impl Relay {
                     idle = true;
                     continue;
                 }
-                self.until_next_wake().await?
+                self.until_next_wake(incarnation).await?
             };
-            let pause = if self.parking.is_empty() {
-                pause
-            } else {
-                pause.min(LOCKED_PAUSE)
-            };
-            let until = (now + pause).min(next_take_over).min(next_compare);
+            let until = (now + self.at_most_locked(pause))
+                .min(next_take_over)
+                .min(next_compare);
             if !self.sleep(until, &lease.lost, shutdown, backlog).await {
                 return Ok(());
             }
@@ -372,16 +374,35 @@ impl Relay {
             .map(drop)
     }
 
-    async fn until_next_wake(&self) -> Result<Duration, PostgresError> {
-        let rows = self
-            .session
-            .insist("select df.relay_next_wake()", &[])
-            .await?;
-        let seconds: Option<f64> = rows[0].get(0);
+    /// An idle relay's one question: `None` when there is something to claim or deliver, else how
+    /// long it may sleep.
+    async fn nothing_to_do(&self, incarnation: Uuid) -> Result<Option<Duration>, PostgresError> {
+        let sql = "select work, next_wake from df.relay_look($1)";
+        let rows = self.session.insist(sql, &[&incarnation]).await?;
+        Ok((!rows[0].get::<_, bool>(0)).then(|| self.until_wake(rows[0].get(1))))
+    }
+
+    async fn until_next_wake(&self, incarnation: Uuid) -> Result<Duration, PostgresError> {
+        let sql = "select next_wake from df.relay_look($1)";
+        let rows = self.session.insist(sql, &[&incarnation]).await?;
+        Ok(self.until_wake(rows[0].get(0)))
+    }
+
+    fn until_wake(&self, seconds: Option<f64>) -> Duration {
         let next = seconds.map_or(Duration::MAX, |left| {
-            Duration::from_secs_f64(left.clamp(0.0, 1e6))
+            // What is due and was not claimed is locked: it is no reason to spin.
+            Duration::from_secs_f64(left.clamp(0.0, 1e6)).max(self.config.grace_interval)
         });
-        Ok(next.min(self.config.poll_interval))
+        next.min(self.config.poll_interval)
+    }
+
+    /// A pause, cut short while an instance that somebody has locked is to be given back.
+    fn at_most_locked(&self, pause: Duration) -> Duration {
+        if self.parking.is_empty() {
+            pause
+        } else {
+            pause.min(LOCKED_PAUSE)
+        }
     }
 
     async fn claim(&mut self, incarnation: Uuid, room: usize) -> Result<usize, PostgresError> {

@@ -7,7 +7,8 @@ create role test_nodes_admin login in role df_admin;
 select df.grant_usage('test_nodes_one'), df.grant_usage('test_nodes_two'), df.grant_usage('test_nodes_admin');
 
 set local role test_nodes_one;
-insert into df.graphs (hash, graph) values (sha256('1'), df.seq(df.as('select 1', 'x'), df.sleep(5)));
+insert into df.graphs (hash, graph)
+  select sha256(convert_to(g.graph, 'UTF8')), g.graph from (values (df.seq(df.as('select 1', 'x'), df.sleep(5)))) as g(graph);
 insert into df.instances (label, graph_id) select 'mine', g.id from df.graphs g;
 
 do $$

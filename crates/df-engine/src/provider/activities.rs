@@ -1,9 +1,10 @@
 //! The worker queue: activities, their locks, tags and sessions.
 //!
-//! Items without tag and session, which is all the relay schedules, are taken in O(log n). A fetch
-//! looks through the ready items that have one until one fits.
+//! Items without tag and session, which is all the relay schedules, are taken in O(log n) of their
+//! lane: the one with the fewest activities running comes first, and none runs more than its limit.
+//! A fetch looks through the ready items that have a tag or session until one fits.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use duroxide::providers::{
@@ -17,9 +18,16 @@ use super::tokens::{self, Lock};
 
 pub(super) type WorkId = u64;
 
+/// Whose share of the workers an activity takes.
+pub type Lane = u32;
+
+/// Says which lane an instance's activities take, by the instance's id.
+pub type LaneOf = dyn Fn(&str) -> Lane + Send + Sync;
+
 pub(super) struct Work {
     item: WorkItem,
     instance: Key,
+    lane: Lane,
     attempts: u32,
     lock: Option<Lock>,
     /// Its place in `State::due` while it is invisible after a delayed abandon.
@@ -36,8 +44,12 @@ struct Session {
 #[derive(Default)]
 pub(super) struct WorkQueue {
     items: HashMap<WorkId, Work>,
-    /// Ready items without tag and session, in order of arrival.
-    plain: BTreeSet<WorkId>,
+    /// Ready items without tag and session, by lane, in order of arrival. No lane is empty.
+    plain: BTreeMap<Lane, BTreeSet<WorkId>>,
+    /// How many activities of each lane are locked. No count is zero.
+    running: HashMap<Lane, usize>,
+    /// How lanes are told apart, and the most activities that one may have locked.
+    lanes: Option<(Box<LaneOf>, usize)>,
     /// Ready items with either.
     special: BTreeSet<WorkId>,
     /// Every item by instance, execution and activity.
@@ -72,13 +84,54 @@ impl WorkQueue {
         session: Option<&SessionFetchConfig>,
         tags: &TagFilter,
     ) -> Option<WorkId> {
-        let plain = self.plain.first().copied().filter(|_| tags.matches(None));
+        let plain = self.fairest().filter(|_| tags.matches(None));
         let fits = |id: &&WorkId| {
             let (owned, tag) = routing(&self.items[*id].item);
             tags.matches(tag) && owned.is_none_or(|name| self.may_claim(now, name, session))
         };
         let special = self.special.iter().find(fits).copied();
         [plain, special].into_iter().flatten().min()
+    }
+
+    /// The first ready item of the lane that has the fewest activities running.
+    fn fairest(&self) -> Option<WorkId> {
+        let limit = self.lanes.as_ref().map_or(usize::MAX, |(_, limit)| *limit);
+        let load = |lane| self.running.get(lane).copied().unwrap_or(0);
+        self.plain
+            .iter()
+            .map(|(lane, items)| (load(lane), items.first().copied()))
+            .filter(|(load, _)| *load < limit)
+            .min()
+            .and_then(|(_, first)| first)
+    }
+
+    fn hide_plain(&mut self, lane: Lane, id: WorkId) {
+        if let Some(items) = self.plain.get_mut(&lane) {
+            items.remove(&id);
+            if items.is_empty() {
+                self.plain.remove(&lane);
+            }
+        }
+    }
+
+    fn started(&mut self, lane: Lane) {
+        *self.running.entry(lane).or_default() += 1;
+    }
+
+    /// Answers whether the lane was full and has more to run: a parked fetcher may take it.
+    fn stopped(&mut self, lane: Lane) -> bool {
+        let Some(count) = self.running.get_mut(&lane) else {
+            return false;
+        };
+        let full = self
+            .lanes
+            .as_ref()
+            .is_some_and(|(_, limit)| *count >= *limit);
+        *count -= 1;
+        if *count == 0 {
+            self.running.remove(&lane);
+        }
+        full && self.plain.contains_key(&lane)
     }
 
     fn may_claim(&self, now: Tick, name: &str, claimant: Option<&SessionFetchConfig>) -> bool {
@@ -117,6 +170,11 @@ fn routing(item: &WorkItem) -> (Option<&str>, Option<&str>) {
 }
 
 impl State {
+    /// Divides the workers by lanes from here on.
+    pub(super) fn divide(&mut self, lane_of: Box<LaneOf>, limit: usize) {
+        self.work.lanes = Some((lane_of, limit.max(1)));
+    }
+
     /// Queues an activity.
     pub(super) fn enqueue_work(&mut self, item: WorkItem) -> Result<(), ProviderError> {
         let WorkItem::ActivityExecute {
@@ -132,6 +190,11 @@ impl State {
             ));
         };
         let (execution_id, activity_id) = (*execution_id, *id);
+        let lane = self
+            .work
+            .lanes
+            .as_ref()
+            .map_or(0, |(lane_of, _)| lane_of(instance));
         let instance = self.intern(instance);
         self.add_pending(instance);
         let id = self.serial();
@@ -144,6 +207,7 @@ impl State {
         let work = Work {
             item,
             instance,
+            lane,
             attempts: 0,
             lock: None,
             delayed: None,
@@ -160,10 +224,14 @@ impl State {
             .items
             .get_mut(&id)
             .expect("the clock refers to items it holds");
-        work.lock = None;
+        let (lane, lapsed) = (work.lane, work.lock.take().is_some());
         work.delayed = None;
-        if routing(&work.item) == (None, None) {
-            self.work.plain.insert(id);
+        let plain = routing(&work.item) == (None, None);
+        if lapsed {
+            self.work.stopped(lane);
+        }
+        if plain {
+            self.work.plain.entry(lane).or_default().insert(id);
             self.wakes.work += 1;
             self.wakes.all_work |= self.work.choosy;
         } else {
@@ -185,8 +253,10 @@ impl State {
             self.wakes.all_work = true;
         }
         let id = self.work.pick(now, session, tags)?;
-        self.work.plain.remove(&id);
+        let lane = self.work.items[&id].lane;
+        self.work.hide_plain(lane, id);
         self.work.special.remove(&id);
+        self.work.started(lane);
         let lock = Lock {
             serial: self.serial(),
             until: now + ticks(lock_for),
@@ -292,6 +362,8 @@ impl State {
         if ignore_attempt {
             work.attempts = work.attempts.saturating_sub(1);
         }
+        let lane = work.lane;
+        self.work.stopped(lane);
         self.leases.remove(&(lock.until, Lease::Work(id)));
         match delay.filter(|delay| !delay.is_zero()) {
             Some(delay) => {
@@ -368,10 +440,11 @@ impl State {
             .items
             .remove(&id)
             .expect("callers name items that are held");
-        self.work.plain.remove(&id);
+        self.work.hide_plain(work.lane, id);
         self.work.special.remove(&id);
         if let Some(lock) = work.lock {
             self.leases.remove(&(lock.until, Lease::Work(id)));
+            self.wakes.work += usize::from(self.work.stopped(work.lane));
         }
         if let Some(place) = work.delayed {
             self.due.remove(&place);

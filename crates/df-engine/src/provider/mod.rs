@@ -33,6 +33,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use activities::{Lane, LaneOf};
 pub use options::runtime_options;
 pub use trees::{Terminal, TerminalStatus};
 
@@ -131,6 +132,13 @@ impl MemoryProvider {
     /// tells the activity only when it next renews its lock. Replaces an earlier sender.
     pub fn on_dropped(&self, sender: UnboundedSender<ScheduledActivityIdentifier>) {
         self.state.lock().hooks.dropped = Some(sender);
+    }
+
+    /// Divides the workers fairly: a free one takes the activity of the lane with the fewest running,
+    /// and no lane has more than `limit` running. `lane_of` is asked under the provider's lock, so it
+    /// must not call back.
+    pub fn divide(&self, lane_of: Box<LaneOf>, limit: usize) {
+        self.state.lock().divide(lane_of, limit);
     }
 
     /// Whether the tree of `root` is known and has no pending work, terminal or not.

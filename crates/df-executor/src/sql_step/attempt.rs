@@ -39,7 +39,7 @@ impl SqlSteps {
             Err(verdict) => return Tried::Not(verdict, None),
         };
         let login = lease.login.clone();
-        let texts = Texts::new(step, &login, self.config.fence_lock_timeout);
+        let texts = Texts::new(step, &login, self.limits().fence_lock_timeout);
         let started = Instant::now();
         let ran = match self.open_and_run(step, &texts, &mut lease).await {
             Ok(ran) => {
@@ -69,7 +69,7 @@ impl SqlSteps {
         let (key, bound) = (texts.key(step), texts.bound());
         let mut statements = texts.opening(&key, &bound);
         let user_at = statements.len();
-        statements.push(Statement::query(step.sql, self.config.max_result_bytes));
+        statements.push(Statement::query(step.sql, self.limits().max_result_bytes));
         let (answer, stopped) =
             watched(&mut lease.connection, &statements, None, &step.cancel).await;
         if stopped {
@@ -109,7 +109,7 @@ impl SqlSteps {
             let why = "the statement changed client_encoding, which a step relies on";
             return Err(Verdict::Fail(StepFailure::new("22021", why)));
         }
-        render(reply, &self.types, self.config.max_result_bytes)
+        render(reply, &self.types, self.limits().max_result_bytes)
             .await
             .map_err(|error| {
                 if error.is_retryable() {

@@ -17,5 +17,5 @@ pub use login::{Login, LoginError, LoginSource};
 pub use outcome::{ExecutorError, Fenced, OutsideOutcome, StepFailure, StepOutcome};
 pub use pool::{PoolLimits, StepStatistics};
 pub use retry::RetrySchedule;
-pub use run::{SqlSteps, SqlStepsConfig};
+pub use run::{SqlSteps, SqlStepsConfig, StepLimits};
 pub use seam::{Fence, RetryOn, Step};

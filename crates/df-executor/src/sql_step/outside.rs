@@ -36,7 +36,7 @@ impl SqlSteps {
                 () = tokio::time::sleep(self.config.retry.delay(tries)) => {}
             }
         };
-        let statement = [Statement::query(step.sql, self.config.max_result_bytes)];
+        let statement = [Statement::query(step.sql, self.limits().max_result_bytes)];
         let (answer, stopped) = watched(&mut connection, &statement, None, &step.cancel).await;
         let outcome = match answer {
             Ok(mut replies) => {
@@ -92,7 +92,7 @@ impl SqlSteps {
         reply: &crate::wire::Reply,
         login: &Login,
     ) -> OutsideOutcome {
-        let limit = self.config.max_result_bytes;
+        let limit = self.limits().max_result_bytes;
         let rendered = match step.database {
             None => render(reply, &self.types, limit).await,
             Some(_) => {

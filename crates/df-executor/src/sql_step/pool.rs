@@ -5,6 +5,7 @@
 
 use super::classify::{self, Verdict};
 use super::{Login, LoginError, LoginSource};
+use crate::shares::{Place, Shares};
 use crate::wire::{ConnectConfig, ConnectError, Connection, TransactionStatus};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,10 +16,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How many connections there may be.
 #[derive(Clone, Debug)]
 pub struct PoolLimits {
-    /// In use at once by one role in one database.
+    /// In use at once by one role, in all databases.
     pub per_role: usize,
     /// In use at once by all roles.
     pub in_use: usize,
+    /// In use at once beyond those, each by a role that uses no other: whoever holds all the rest
+    /// cannot keep them from it.
+    pub reserve: usize,
     /// Kept open by all roles together while nobody uses them.
     pub idle: usize,
     pub idle_seconds: u64,
@@ -29,6 +33,7 @@ impl Default for PoolLimits {
         PoolLimits {
             per_role: 16,
             in_use: 64,
+            reserve: 16,
             idle: 64,
             idle_seconds: 60,
         }
@@ -51,6 +56,8 @@ pub(super) struct Pools {
     logins: Arc<dyn LoginSource>,
     limits: PoolLimits,
     in_use: Arc<Semaphore>,
+    reserve: Arc<Semaphore>,
+    shares: Shares,
     idle: AtomicUsize,
     roles: Mutex<HashMap<Key, Arc<RolePool>>>,
     pub statistics: StepStatistics,
@@ -58,7 +65,6 @@ pub(super) struct Pools {
 
 struct RolePool {
     key: Key,
-    permits: Arc<Semaphore>,
     state: Mutex<RoleState>,
 }
 
@@ -83,7 +89,7 @@ pub(super) struct Lease {
     pub reused: bool,
     flushes_before: u64,
     role: Arc<RolePool>,
-    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    _permits: (Place, OwnedSemaphorePermit),
 }
 
 impl Pools {
@@ -96,6 +102,8 @@ impl Pools {
             server,
             logins,
             in_use: Arc::new(Semaphore::new(limits.in_use)),
+            reserve: Arc::new(Semaphore::new(limits.reserve)),
+            shares: Shares::new(limits.per_role),
             limits,
             idle: AtomicUsize::new(0),
             roles: Mutex::default(),
@@ -117,8 +125,16 @@ impl Pools {
     pub async fn acquire(&self, role_oid: u32, database: Option<&str>) -> Result<Lease, Verdict> {
         let role = self.role((role_oid, database.map(str::to_owned)));
         let closed = "the semaphores are never closed";
-        let own = role.permits.clone().acquire_owned().await.expect(closed);
-        let shared = self.in_use.clone().acquire_owned().await.expect(closed);
+        let own = self.shares.take(role_oid).await;
+        let shared = match self.in_use.clone().try_acquire_owned() {
+            Ok(shared) => shared,
+            Err(_) if own.is_first() => tokio::select! {
+                biased;
+                shared = self.in_use.clone().acquire_owned() => shared.expect(closed),
+                reserved = self.reserve.clone().acquire_owned() => reserved.expect(closed),
+            },
+            Err(_) => self.in_use.clone().acquire_owned().await.expect(closed),
+        };
         let kept = self.take_idle(&role).await;
         let reused = kept.is_some();
         let (connection, login) = match kept {
@@ -137,12 +153,16 @@ impl Pools {
         })
     }
 
+    /// How many connections one role may use from now on.
+    pub fn set_per_role(&self, limit: usize) {
+        self.shares.set_limit(limit.min(self.limits.per_role));
+    }
+
     fn role(&self, key: Key) -> Arc<RolePool> {
         let mut roles = self.roles.lock().expect("no panic under this lock");
         let made = || {
             Arc::new(RolePool {
                 key: key.clone(),
-                permits: Arc::new(Semaphore::new(self.limits.per_role)),
                 state: Mutex::default(),
             })
         };

@@ -10,12 +10,24 @@ use super::{
 };
 use crate::render::{TypeCache, TypeCatalog};
 use crate::wire::{ConnectConfig, PipelineError, TransactionStatus};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The fence's lock is waited for in short turns, so a step waits little between them.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What an operator may change while steps run.
+#[derive(Clone, Debug)]
+pub struct StepLimits {
+    /// Steps of one role at a time, within what its pool allows.
+    pub per_role: usize,
+    pub transient_attempts: u32,
+    pub max_result_bytes: usize,
+    /// How long one record call waits for the instance's lock.
+    pub fence_lock_timeout: Duration,
+}
 
 #[derive(Clone, Debug)]
 pub struct SqlStepsConfig {
@@ -32,6 +44,7 @@ pub struct SqlStepsConfig {
 /// Runs SQL steps. Shared by all of them.
 pub struct SqlSteps {
     pub(super) config: SqlStepsConfig,
+    limits: Mutex<StepLimits>,
     pub(super) pools: Arc<Pools>,
     pub(super) types: TypeCache,
 }
@@ -53,11 +66,28 @@ impl SqlSteps {
         catalog: Arc<dyn TypeCatalog>,
     ) -> Self {
         let pools = Pools::new(config.server.clone(), logins, config.pool.clone());
+        let limits = StepLimits {
+            per_role: config.pool.per_role,
+            transient_attempts: config.retry.transient_attempts,
+            max_result_bytes: config.max_result_bytes,
+            fence_lock_timeout: config.fence_lock_timeout,
+        };
         SqlSteps {
             config,
+            limits: Mutex::new(limits),
             pools,
             types: TypeCache::new(catalog),
         }
+    }
+
+    /// Changes the limits for steps that begin from here on.
+    pub fn set_limits(&self, limits: StepLimits) {
+        self.pools.set_per_role(limits.per_role);
+        *self.limits.lock() = limits;
+    }
+
+    pub(super) fn limits(&self) -> StepLimits {
+        self.limits.lock().clone()
     }
 
     pub fn statistics(&self) -> &StepStatistics {
@@ -115,7 +145,7 @@ impl SqlSteps {
                 tries.transient += 1;
                 limited(
                     tries.transient,
-                    Some(retry.transient_attempts),
+                    Some(self.limits().transient_attempts),
                     failure,
                     pause,
                 )
@@ -176,7 +206,7 @@ impl SqlSteps {
             None => Box::new(self.pools.acquire(step.role_oid, step.database).await?),
         };
         let login = lease.login.clone();
-        let texts = Texts::new(step, &login, self.config.fence_lock_timeout);
+        let texts = Texts::new(step, &login, self.limits().fence_lock_timeout);
         let params = texts.record(step, None, &Record::Failed(failure));
         let rollback = lease.connection.status() != TransactionStatus::Idle;
         let statements = texts.failing(&params, rollback);

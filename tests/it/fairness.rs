@@ -1,0 +1,161 @@
+//! No role can keep another from its share, and the limits that say so.
+
+use std::time::{Duration, Instant};
+
+use df_postgres::quote_literal;
+
+use crate::support::{Role, TestDb};
+
+/// Longer than a fair share takes, far shorter than what the hog has queued.
+const SOON: Duration = Duration::from_secs(20);
+
+async fn one_step_ends_soon(role: &Role, log: impl Fn() -> String) {
+    let begun = Instant::now();
+    let id = role
+        .text("select df.start(df.seq('select 1', 'select 2'))")
+        .await
+        .unwrap();
+    let wait = format!("select df.await_instance('{id}', {})", SOON.as_secs());
+    let ended = role.client.simple_query(&wait).await;
+    assert!(
+        ended.is_ok(),
+        "starved for {:?}: {ended:?}\n{}",
+        begun.elapsed(),
+        log()
+    );
+}
+
+#[tokio::test]
+async fn thousands_of_slow_instances_do_not_starve_another_role() {
+    let db = TestDb::new().await;
+    let (hog, bob) = (db.role("hog").await, db.role("bob").await);
+    hog.text("select count(df.start('select pg_sleep(60)')) from generate_series(1, 1500)")
+        .await;
+    let relay = db.start_relay();
+    let busy = "select count(*) >= 12 from pg_stat_activity where query like '%pg_sleep(60)%' and usename like 'df\\_step%'";
+    while db.text(busy).await.as_deref() != Some("t") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    one_step_ends_soon(&bob, || relay.log()).await;
+}
+
+#[tokio::test]
+async fn thousands_of_slow_branches_do_not_starve_another_role() {
+    let db = TestDb::new().await;
+    let (hog, bob) = (db.role("hog").await, db.role("bob").await);
+    let wide = "select count(df.start(df.join(variadic array(select 'select pg_sleep(60)' from generate_series(1, 900))))) from generate_series(1, 4)";
+    hog.text(wide).await;
+    let relay = db.start_relay();
+    let busy = "select count(*) >= 12 from pg_stat_activity where query like '%pg_sleep(60)%' and usename like 'df\\_step%'";
+    while db.text(busy).await.as_deref() != Some("t") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    one_step_ends_soon(&bob, || relay.log()).await;
+}
+
+#[tokio::test]
+async fn a_role_runs_no_more_steps_than_the_setting_says_and_it_counts_at_once() {
+    let db = TestDb::new().await;
+    let hog = db.role("hog").await;
+    db.text("select df.configure('max_steps_per_role', '2')")
+        .await;
+    let relay = db.start_relay();
+    let step = "select pg_advisory_xact_lock_shared(4711), pg_sleep(0.2),
+        (select count(*) from pg_locks where locktype = 'advisory' and objid = 4711) as together";
+    let started = format!(
+        "select array_agg(df.start({})) from generate_series(1, 12)",
+        quote_literal(step)
+    );
+    hog.text(&started).await;
+    let left = "select count(*) from df.instances where status in ('pending', 'running')";
+    while hog.text(left).await.as_deref() != Some("0") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let most = "select max((result::jsonb #>> '{rows,0,together}')::int) from df.instances";
+    let most = hog.text(most).await;
+    assert_eq!(most.as_deref(), Some("2"), "{}", relay.log());
+}
+
+/// Each limit of a caller, what runs into it, and what the refusal names.
+#[tokio::test]
+async fn limits_are_settings_that_hold_from_the_next_call() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    for (setting, value, sql) in [
+        (
+            "max_graph_bytes",
+            "200",
+            "select df.start('select ''' || repeat('x', 300) || '''')",
+        ),
+        (
+            "max_graph_bytes",
+            "200",
+            "insert into df.graphs (hash, graph) select sha256('{}'), repeat('x', 300)",
+        ),
+        (
+            "max_signal_bytes",
+            "10",
+            "select df.signal((select id from df.instances limit 1), 's', repeat('x', 11))",
+        ),
+        ("max_pending_per_role", "1", "select df.start('select 1')"),
+        (
+            "max_pending_per_role",
+            "1",
+            "insert into df.instances (graph_id) select id from df.graphs",
+        ),
+        (
+            "max_vars_bytes",
+            "20",
+            "select df.start('select 1') where df.setvar('a', repeat('x', 30)) = 'OK'",
+        ),
+        (
+            "max_list_limit",
+            "5",
+            "select * from df.list_instances(null, 6)",
+        ),
+    ] {
+        alice.text("select df.clearvars()").await;
+        alice.text("select df.start('select 1')").await;
+        let set = format!("select df.configure('{setting}', '{value}')");
+        db.text(&set).await;
+        let refused = alice.client.simple_query(sql).await;
+        let message = refused
+            .err()
+            .map_or_else(String::new, |e| df_postgres::describe(&e));
+        assert!(
+            message.contains(setting) || message.contains(value),
+            "{setting}: {sql}: {message:?}"
+        );
+        db.text(&format!("select df.configure('{setting}', null)"))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_result_limit_set_while_the_relay_runs_holds_for_later_steps() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let relay = db.start_relay();
+    let big = format!(
+        "select df.start({})",
+        quote_literal("select repeat('x', 5000) as x")
+    );
+    let id = alice.text(&big).await.unwrap();
+    let ended = alice
+        .text(&format!("select df.await_instance('{id}', 60)"))
+        .await;
+    assert_eq!(ended.as_deref(), Some("completed"), "{}", relay.log());
+    db.text("select df.configure('max_result_bytes', '1000')")
+        .await;
+    let deadline = Instant::now() + SOON;
+    loop {
+        let id = alice.text(&big).await.unwrap();
+        let ended = alice
+            .text(&format!("select df.await_instance('{id}', 60)"))
+            .await;
+        if ended.as_deref() == Some("failed") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the setting never held");
+    }
+}
