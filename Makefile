@@ -31,6 +31,11 @@ test: ## Run every test; DF_TEST_ARGS=name picks some
 	$(CARGO) build --workspace --bins --features df-cli/failpoints
 	$(CARGO) test --workspace --features df-cli/failpoints $(DF_TEST_ARGS)
 
+# One line of measurements: memory, start, and how promptly a signal and a timer are served.
+.PHONY: large-waits
+large-waits: ## A relay beside a million waiting instances; WAITS=n
+	WAITS=$(WAITS) $(CARGO) test -p df-tests --test it a_million -- --ignored --nocapture
+
 .PHONY: torture
 torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
 	$(CARGO) build --workspace --bins --features df-cli/failpoints

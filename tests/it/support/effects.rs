@@ -6,12 +6,12 @@ use super::TestDb;
 use super::database::Role;
 
 /// Where steps leave traces: one row per committed step, one number per step that was tried.
-const TABLES: &str = "create table effects (instance text, step text);
+pub const TABLES: &str = "create table effects (instance text, step text);
                       create sequence tries;
                       create table turns (label text)";
 
 /// What must find nothing once every instance has ended.
-const VIOLATIONS: &str = "
+pub const VIOLATIONS: &str = "
     select 'not terminal: ' || id from df.instances where ended_at is null
     union all select 'owned though ended: ' || id from df.instances
                where ended_at is not null and owner is not null
@@ -26,6 +26,12 @@ const VIOLATIONS: &str = "
                where not exists (select from df.graphs g where g.id = i.graph_id)
     union all select 'run of an epoch that never was: ' || r.run_path from df.node_runs r
                join df.instances i on i.id = r.instance_id where r.epoch > i.epoch
+    union all select 'run of a stale epoch: ' || run_path from (
+               select r.run_path, r.epoch, lag(r.epoch) over (
+                          partition by r.instance_id order by r.ended_at) as before
+                 from df.node_runs r
+                where r.status in ('completed', 'failed') and r.due_at is null and r.signal_name is null
+               ) as in_order where before > epoch
     union all select 'effect not exactly once: ' || step || ' of ' || instance
                 from effects group by instance, step having count(*) <> 1
     union all select 'intent without outcome: ' || i.id from df.node_runs r
@@ -125,23 +131,27 @@ pub async fn drive(role: &Role) -> bool {
     role.text(done).await.as_deref() == Some("t")
 }
 
-/// The outcome that must not depend on faults: instances, runs that ended, and effects. Waits that
-/// were abandoned, epochs and times may differ.
+/// The outcome that must not depend on faults, as lines: instances, runs that ended, and effects.
+/// Waits that were abandoned, epochs and times may differ.
+pub const OUTCOME: &str = "
+    select i.label || ' ' || i.status || ' ' || coalesce(i.result::text, i.error, '')
+      from df.instances i
+    union all
+    select i.label || ' ' || r.run_path || ' ' || r.status || ' ' || coalesce(r.turn::text, '')
+           || ' ' || coalesce(r.result::text, r.error, '')
+      from df.node_runs r join df.instances i on i.id = r.instance_id
+     where r.status <> 'waiting'
+    union all
+    select i.label || ' effect ' || e.step || ' ' || count(*)
+      from effects e join df.instances i on i.id = right(e.instance, 8) group by i.label, e.step
+    union all
+    select label || ' turns ' || count(*) from turns group by label";
+
+/// The outcome as one text.
 pub async fn outcome(db: &TestDb) -> String {
-    let all = "select string_agg(line, e'\n' order by line) from (
-        select i.label || ' ' || i.status || ' ' || coalesce(i.result::text, i.error, '') as line
-          from df.instances i
-        union all
-        select i.label || ' ' || r.run_path || ' ' || r.status || ' ' || coalesce(r.turn::text, '')
-               || ' ' || coalesce(r.result::text, r.error, '')
-          from df.node_runs r join df.instances i on i.id = r.instance_id
-         where r.status <> 'waiting'
-        union all
-        select 'effect ' || i.label || ' ' || e.step || ' ' || count(*)
-          from effects e join df.instances i on i.id = right(e.instance, 8) group by i.label, e.step
-        union all
-        select 'turns ' || label || ' ' || count(*) from turns group by label) as lines";
-    db.text(all).await.unwrap()
+    let all =
+        format!("select string_agg(line, e'\\n' order by line) from ({OUTCOME}) as lines(line)");
+    db.text(&all).await.unwrap()
 }
 
 /// A granted role whose steps leave traces.

@@ -118,6 +118,15 @@ impl Process {
         }
     }
 
+    /// Memory that the process holds now, in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("df-relay runs, on Linux");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.expect("it has a size").parse().expect("a number")
+    }
+
     /// Whether the child has closed its output, which it does when it ends.
     pub fn has_ended(&self) -> bool {
         self.output.lines.lock().unwrap().open_streams == 0

@@ -1,0 +1,102 @@
+//! Very many instances that only wait: a relay's memory, its start, and how promptly one of them is
+//! served. `WAITS` says how many; the tests take few, `make large-waits` takes a million.
+
+use std::time::{Duration, Instant};
+
+use crate::support::TestDb;
+use crate::support::effects::{role_with_traces, until};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const MOST_MEMORY_KIB: u64 = 400 * 1024;
+const MOST_START: Duration = Duration::from_secs(30);
+/// How promptly one is served: well above what it takes, for a loaded machine.
+const MOST_LATENCY: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn thousands_of_waiting_instances_cost_a_relay_next_to_nothing() {
+    serve(5_000).await;
+}
+
+#[tokio::test]
+#[ignore = "large; make large-waits runs it"]
+async fn a_million_waiting_instances_cost_a_relay_next_to_nothing() {
+    let waits = std::env::var("WAITS")
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    serve(waits.unwrap_or(1_000_000)).await;
+}
+
+/// Copies of two instances that were started and parked for real, half waiting for a timer and half
+/// for a signal.
+const COPY: &str = "
+    create temp table originals as
+        select i.*, row_number() over (order by r.signal_name nulls first) as kind
+          from df.instances i join df.node_runs r on r.instance_id = i.id;
+    create temp table copies as
+        select 'w' || lpad(to_hex(n), 7, '0') as copy, o.*
+          from generate_series(1, $1) as n join originals o on o.kind = 1 + n % 2;
+    insert into df.instances (id, submitted_by, status, graph_id, epoch, wake_at)
+        select copy, submitted_by, status, graph_id, epoch, wake_at from copies;
+    insert into df.outbox (instance_id, kind, submitted_by, delivered_at)
+        select copy, 'start', submitted_by, now() from copies;
+    insert into df.node_runs (instance_id, run_path, status, attempt, epoch, due_at, signal_name, detail)
+        select c.copy, r.run_path, r.status, r.attempt, r.epoch, r.due_at, r.signal_name, r.detail
+          from copies c join df.node_runs r on r.instance_id = c.id;
+    analyze df.instances; analyze df.node_runs; analyze df.outbox";
+
+async fn serve(waits: u32) {
+    let db = TestDb::new().await;
+    let role = role_with_traces(&db).await;
+    let args = ["--linger-ms", "50"];
+    let mut first = db.relay_with(&args, &[]);
+    role.text("select df.start(df.sleep(86400))").await;
+    role.text("select df.start(df.wait_for_signal('go'))").await;
+    until(
+        &db,
+        "select bool_and(owner is null and status = 'running') from df.instances",
+        PATIENCE,
+    )
+    .await;
+    first.kill();
+    db.client
+        .batch_execute(&COPY.replace("$1", &waits.to_string()))
+        .await
+        .unwrap();
+
+    let began = Instant::now();
+    let relay = db.relay_with(&args, &[]);
+    let fresh = role.text("select df.start('select 1')").await.unwrap();
+    until(&db, &ended(&fresh), PATIENCE).await;
+    let ready = began.elapsed();
+
+    let signalled = format!("w{:07x}", waits / 2 / 2 * 2 + 1);
+    let began = Instant::now();
+    role.text(&format!("select df.signal('{signalled}', 'go')"))
+        .await;
+    until(&db, &ended(&signalled), PATIENCE).await;
+    let signal = began.elapsed();
+
+    // One timer among them is due in a second.
+    let timer = format!("w{:07x}", waits / 2 / 2 * 2);
+    let soon = format!(
+        "update df.node_runs set due_at = clock_timestamp() + interval '1 s' where instance_id = '{timer}';
+         update df.instances set wake_at = clock_timestamp() + interval '1 s' where id = '{timer}'"
+    );
+    db.client.batch_execute(&soon).await.unwrap();
+    let began = Instant::now();
+    until(&db, &ended(&timer), PATIENCE).await;
+    let due = began.elapsed().saturating_sub(Duration::from_secs(1));
+
+    let memory = relay.memory_kib();
+    println!("{waits} waits: ready {ready:?}, signal {signal:?}, timer {due:?}, {memory} KiB");
+    assert!(memory < MOST_MEMORY_KIB, "{memory} KiB");
+    assert!(ready < MOST_START, "{ready:?}");
+    assert!(
+        signal < MOST_LATENCY && due < MOST_LATENCY,
+        "{signal:?}, {due:?}"
+    );
+}
+
+fn ended(id: &str) -> String {
+    format!("select ended_at is not null from df.instances where id = '{id}'")
+}

@@ -1,0 +1,73 @@
+//! A TCP proxy that cuts connections at bad moments.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
+
+/// Forwards to a server, whose port stays the same when it restarts.
+pub struct Proxy {
+    pub port: u16,
+    cut: broadcast::Sender<()>,
+    cut_a_commit: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    pub async fn start(server: u16) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let cut = broadcast::Sender::new(1);
+        let cut_a_commit = Arc::new(AtomicBool::new(false));
+        let (cuts, commits) = (cut.clone(), cut_a_commit.clone());
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(forward(client, server, cuts.subscribe(), commits.clone()));
+            }
+        });
+        Proxy {
+            port,
+            cut,
+            cut_a_commit,
+        }
+    }
+
+    /// Cuts every connection, whatever it is doing.
+    pub fn cut_all(&self) {
+        let _ = self.cut.send(());
+    }
+
+    /// Cuts the next connection that sends a COMMIT, after the server got it and before its answer.
+    pub fn cut_a_commit(&self) {
+        self.cut_a_commit.store(true, Ordering::SeqCst);
+    }
+}
+
+async fn forward(
+    mut client: TcpStream,
+    port: u16,
+    mut cut: broadcast::Receiver<()>,
+    cut_a_commit: Arc<AtomicBool>,
+) {
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else {
+        return;
+    };
+    let (mut up, mut down) = (vec![0; 65536], vec![0; 65536]);
+    let mut answers = true;
+    loop {
+        tokio::select! {
+            _ = cut.recv() => return,
+            n = client.read(&mut up) => {
+                let Ok(n @ 1..) = n else { return };
+                let commits = up[..n].windows(6).any(|part| part.eq_ignore_ascii_case(b"commit"));
+                answers = answers && !(commits && cut_a_commit.swap(false, Ordering::SeqCst));
+                if server.write_all(&up[..n]).await.is_err() { return }
+            }
+            n = server.read(&mut down) => {
+                let Ok(n @ 1..) = n else { return };
+                if !answers || client.write_all(&down[..n]).await.is_err() { return }
+            }
+        }
+    }
+}
