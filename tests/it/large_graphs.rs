@@ -122,7 +122,6 @@ async fn graphs_of_the_greatest_depth_run_and_one_deeper_is_refused() {
     let workflows = Workflows::new().await;
     let no = r#"{"node_type":"SQL","query":"select false"}"#;
     let never = r#"{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\"}"}"#;
-    let mut started = Vec::new();
     for around in [
         format!(r#"{{"node_type":"THEN","left_node":{no},"right_node":%}}"#),
         format!(r#"{{"node_type":"THEN","left_node":%,"right_node":{no}}}"#),
@@ -137,10 +136,7 @@ async fn graphs_of_the_greatest_depth_run_and_one_deeper_is_refused() {
             error.message.contains("maximum nesting depth of 256"),
             "{error:?}"
         );
-        started.push((workflows.start(&deep(256, &around)).await, around));
-    }
-    for (id, around) in started {
-        let ended = workflows.ended(&id).await;
+        let ended = workflows.run(&deep(256, &around)).await;
         assert_eq!(ended.status, "completed", "{around}: {ended:?}");
         if around.contains("JOIN") {
             let opening = format!(r#"{}{{"rows":[{{"n":6}}]"#, "[".repeat(256));

@@ -52,6 +52,10 @@ pub struct ProviderConfig {
     /// the execution, which are all that `Client::get_orchestration_status` looks at too. The
     /// execution-wise reads return everything either way.
     pub whole_reads: bool,
+    /// How many times as long as asked an activity's lock holds; at least 1. duroxide tells an
+    /// activity that it is cancelled when it renews its lock, so the locks asked for are short; but
+    /// a process that is held up for that long must not lose every activity it runs.
+    pub work_lock_factor: u32,
 }
 
 impl ProviderConfig {
@@ -60,6 +64,7 @@ impl ProviderConfig {
         Self {
             kept_executions: usize::MAX,
             whole_reads: true,
+            work_lock_factor: 1,
         }
     }
 }
@@ -70,6 +75,7 @@ impl Default for ProviderConfig {
         Self {
             kept_executions: 1,
             whole_reads: false,
+            work_lock_factor: 60,
         }
     }
 }

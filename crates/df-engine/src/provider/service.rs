@@ -111,8 +111,8 @@ impl Provider for MemoryProvider {
         session: Option<&SessionFetchConfig>,
         tag_filter: &TagFilter,
     ) -> Result<Option<(WorkItem, String, u32)>> {
-        let fetch =
-            |state: &mut State, now| state.fetch_work(now, lock_timeout, session, tag_filter);
+        let holds = lock_timeout * self.config.work_lock_factor.max(1);
+        let fetch = |state: &mut State, now| state.fetch_work(now, holds, session, tag_filter);
         Ok(self.poll(&self.work, poll_timeout, |_| None, fetch).await)
     }
 
@@ -121,7 +121,8 @@ impl Provider for MemoryProvider {
     }
 
     async fn renew_work_item_lock(&self, token: &str, extend_for: Duration) -> Result<()> {
-        self.with(|state, now| state.renew_work(now, token, extend_for))
+        let holds = extend_for * self.config.work_lock_factor.max(1);
+        self.with(|state, now| state.renew_work(now, token, holds))
     }
 
     async fn renew_session_lock(
