@@ -73,15 +73,7 @@ create or replace function df.violations_of_runs(p_instance text)
     ), run as materialized (
         select r.*, r.xmin::text as written_by, df.static_path(r.run_path) as path, df.path_turns(r.run_path) as turns,
                regexp_replace(r.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
-          from df.node_runs r
-         where r.instance_id = p_instance and r.run_path !~ '\.timeout(\.due)?$'
-    ), timed as materialized (
-        -- What a node's timeout records beside it: its decision, and its timer.
-        select r.run_path, df.static_path(regexp_replace(r.run_path, '\.timeout(\.due)?$', '')) as path,
-               regexp_replace(regexp_replace(r.run_path, '\.timeout(\.due)?$', ''),
-                              '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
-          from df.node_runs r
-         where r.instance_id = p_instance and r.run_path ~ '\.timeout(\.due)?$'
+          from df.node_runs r where r.instance_id = p_instance and r.run_path !~ '\.timeout(\.due)?$'
     ), placed as materialized (
         select r.*, n.shape as node_shape, n.control, n.node_type from run r left join node n on n.path = r.path
     ), inst as materialized (
@@ -93,9 +85,6 @@ create or replace function df.violations_of_runs(p_instance text)
            format('run %s: %s', p.run_path, case when p.node_shape is null then 'the graph has no such node'
                 else 'its counters are not those of the loops around it' end)
       from placed p where p.node_shape is distinct from p.shape
-    union all
-    select 'single_execution_outside_loop', t.path, format('run %s: the graph has no such node', t.run_path)
-      from timed t where not exists (select from node n where n.path = t.path and n.shape = t.shape)
     union all
     select 'node_status_monotonic', r.path,
            format('run %s: status %s, begun %s, ended %s, attempt %s', r.run_path, r.status, r.created_at,

@@ -1,5 +1,6 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
+mod bench;
 mod control;
 mod cookbook;
 mod crashes;
@@ -12,8 +13,10 @@ mod fairness;
 mod forgery;
 mod golden;
 mod http_nodes;
+mod http_policy;
 mod idle;
 mod inputs;
+mod large_graphs;
 mod laws;
 mod managed;
 mod matrix;
@@ -26,6 +29,7 @@ mod outages;
 mod parking;
 mod programs;
 mod replay;
+mod replays;
 mod results;
 mod retention;
 mod retry_policy;
@@ -33,6 +37,7 @@ mod roles;
 mod rules;
 mod secrets;
 mod service;
+mod shared_signals;
 mod sql_files;
 mod support;
 mod takeover;

@@ -35,6 +35,8 @@ fn tests() -> String {
                 .unwrap()
                 .map(|entry| entry.unwrap().path());
             entries.for_each(|entry| read(&entry, out));
+        } else if path.ends_with("it/rules.rs") {
+            // This file names rules without testing any.
         } else if path
             .extension()
             .is_some_and(|kind| kind == "rs" || kind == "sql")

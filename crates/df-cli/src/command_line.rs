@@ -63,6 +63,8 @@ pub enum Command {
     Doctor(ReportOptions),
     /// Print completions for a shell
     Completions(CompletionsOptions),
+    /// Measure what workflows cost on your server, beside plain transactions
+    Bench(BenchOptions),
     /// Deliver the outbox again from its start; safe at any moment
     Replay(ReplayOptions),
     /// Let relays run on this restored copy of a database
@@ -151,6 +153,33 @@ pub struct ReportOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Measures throughput, latency and costs, each beside its yardstick from the same run, and judges
+/// them by the project's targets. It makes a database of its own on the server that the URL names,
+/// as a superuser or a role with CREATEDB and CREATEROLE, and drops it; nothing else is touched.
+/// Without a URL it boots a private Postgres at default durability. Takes up to ten minutes.
+#[derive(Debug, Args)]
+pub struct BenchOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Fewer samples, about two minutes
+    #[arg(long)]
+    pub quick: bool,
+    /// A few samples of everything, to see that it runs
+    #[arg(long, hide = true)]
+    pub smoke: bool,
+    /// Write every figure as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw throughput against clients and latency against load
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Measure again with N finished and N waiting instances present [N by default: 1000000]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1000000")]
+    pub large: Option<u64>,
+    #[command(flatten)]
+    pub tuning: Tuning,
 }
 
 /// Compares every event of the outbox with what the database holds, and delivers what was lost: where

@@ -89,7 +89,7 @@ impl Config {
             log_level: given
                 .log_level
                 .or(file.log_level)
-                .unwrap_or_else(|| DEFAULT_LOG_LEVEL.to_string()),
+                .unwrap_or_else(|| default_log_level(&command_line.command).to_string()),
             shutdown_grace_seconds: given
                 .shutdown_grace_seconds
                 .or(file.shutdown_grace_seconds)
@@ -115,6 +115,11 @@ impl Config {
             listen: self.listen,
             ready,
         }
+    }
+
+    /// Whether anything names a database.
+    pub fn has_database(&self) -> bool {
+        self.database_url.is_some()
     }
 
     /// The database as an administrator sees it: PGPASSWORD fills in for a missing password.
@@ -222,8 +227,20 @@ impl Layer {
                 layer.shutdown_grace_seconds = options.shutdown_grace_seconds;
                 layer.relay = Some(options.tuning.clone());
             }
+            Command::Bench(options) => {
+                layer.database_url = url(&options.database);
+                layer.relay = Some(options.tuning.clone());
+            }
         }
         layer
+    }
+}
+
+/// A benchmark's relays keep still, since its table is what matters.
+fn default_log_level(command: &Command) -> &'static str {
+    match command {
+        Command::Bench(_) => "warn",
+        _ => DEFAULT_LOG_LEVEL,
     }
 }
 

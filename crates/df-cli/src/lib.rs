@@ -2,6 +2,7 @@
 //!
 //! The only crate that uses anyhow. Commands hold no logic of their own beyond what they print.
 
+mod bench;
 mod command_line;
 pub mod config;
 mod dev;
@@ -27,9 +28,14 @@ pub use command_line::CommandLine;
 use command_line::{Command, CompletionsOptions};
 use config::Config;
 
+/// The stack of each worker. A walk polls one future per level of its graph, and a graph has up to
+/// 257 levels; the pages that no graph needs are never touched.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Runs one command to its end and turns its outcome into an exit code.
 pub fn run(command_line: CommandLine) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build();
     let runtime = runtime.expect("the async runtime starts");
@@ -58,6 +64,7 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Status(options) => status::status(&options, &config).await,
         Command::Doctor(options) => doctor::doctor(&options, &config).await,
         Command::Completions(_) => Ok(()),
+        Command::Bench(options) => bench::bench(&options, &config).await,
         Command::Replay(options) => recovery::replay(&options, &config).await,
         Command::Adopt(_) => recovery::adopt(&config).await,
     }

@@ -267,7 +267,16 @@ impl Interpreter<'_> {
     }
 
     fn race(&mut self, branches: [&Program; 2], at: At, names: &Names) -> Outcome {
-        let winner = self.recorded.winners.get(&at.path).copied();
+        let endless = |index: usize| *branches[index] == Program::Leaf(Leaf::Endless);
+        let only = || match (endless(0), endless(1)) {
+            (false, true) => Some(0),
+            (true, false) => Some(1),
+            _ => None,
+        };
+        // Of a forgotten race nothing is left; one against an endless sleep needs no record.
+        let forgotten = self.recorded.forgotten(&at.path);
+        let recorded = self.recorded.winners.get(&at.path).copied();
+        let winner = recorded.or_else(|| if forgotten { only() } else { None });
         let places = [at.below("left", &[]), at.below("right", &branches[..1])];
         let mut outcomes: Vec<Outcome> = Vec::new();
         for (index, place) in places.into_iter().enumerate() {
