@@ -30,7 +30,9 @@ create or replace function df.waiting_leaves(p_instance text)
     set search_path = pg_catalog, pg_temp
     as $$
     with leaf as (
-        select s.*, s.run_status = 'waiting' as waiting, r.created_at as begun_at, r.error as run_error,
+        select s.*, s.run_status = 'waiting'
+                   -- A pause that is over is an attempt in progress.
+                   and (s.node_type in ('SIGNAL', 'SLEEP', 'WAIT_SCHEDULE') or s.due_at > df.clock()) as waiting, r.created_at as begun_at, r.error as run_error,
                r.sqlstate as run_sqlstate,
                case when s.node_type in ('SIGNAL', 'WAIT_SCHEDULE', 'HTTP', 'HTTP_MULTIPART')
                     then s.query::json end as config

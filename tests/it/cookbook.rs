@@ -1,6 +1,7 @@
-//! docs/guide/cookbook.md, run from its own SQL blocks: each section must print what it says.
+//! docs/guide, run from its own SQL blocks: each section of the cookbook must print what it says, and
+//! every statement of the other pages must be accepted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -14,13 +15,17 @@ struct Recipe {
     output: String,
 }
 
-fn recipes() -> Vec<Recipe> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/cookbook.md");
+fn guide() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide")
+}
+
+/// The sections of a page.
+fn recipes(page: &Path) -> Vec<Recipe> {
     let page = std::fs::read_to_string(page).unwrap();
     let mut recipes: Vec<Recipe> = Vec::new();
     let mut fence = "";
     for line in page.lines() {
-        if let Some(heading) = line.strip_prefix("## ") {
+        if let Some(heading) = line.strip_prefix("# ").or(line.strip_prefix("## ")) {
             recipes.push(Recipe {
                 heading: heading.to_owned(),
                 sql: String::new(),
@@ -64,7 +69,8 @@ async fn run(recipe: &Recipe, url: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_recipe_prints_what_it_says() {
     let web = Web::start();
-    let recipes = recipes();
+    let mut recipes = recipes(&guide().join("cookbook.md"));
+    recipes.retain(|recipe| !recipe.sql.is_empty());
     assert_eq!(recipes.len(), 10);
     for mut recipe in recipes {
         let db = TestDb::new().await;
@@ -77,4 +83,22 @@ async fn every_recipe_prints_what_it_says() {
         let output = run(&recipe, alice.url()).await;
         assert_eq!(output, recipe.output, "{}", recipe.heading);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_statement_of_the_guide_is_accepted() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let mut pages = 0;
+    for entry in std::fs::read_dir(guide()).unwrap() {
+        let page = entry.unwrap().path();
+        if page.ends_with("cookbook.md") {
+            continue;
+        }
+        for recipe in recipes(&page) {
+            run(&recipe, alice.url()).await;
+            pages += usize::from(!recipe.sql.is_empty());
+        }
+    }
+    assert!(pages >= 13, "{pages} pages with SQL");
 }

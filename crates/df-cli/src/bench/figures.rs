@@ -114,7 +114,8 @@ pub fn mean(samples: &[f64]) -> f64 {
 /// than 40 laps.
 pub fn flatness(ends: &[f64]) -> f64 {
     let laps = ends.get(9..).unwrap_or_default();
-    let tenth = laps.len() / 10;
+    // As many intervals as there are ends, but for the one that only begins.
+    let tenth = laps.len().saturating_sub(1) / 10;
     if tenth < 3 {
         return f64::NAN;
     }
