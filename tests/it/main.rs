@@ -1,8 +1,11 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
+mod bench;
 mod control;
+mod cookbook;
 mod crashes;
 mod dev;
+mod doctor;
 mod errors;
 mod escapes;
 mod explore;
@@ -10,14 +13,17 @@ mod fairness;
 mod forgery;
 mod golden;
 mod http_nodes;
+mod http_policy;
 mod idle;
 mod inputs;
+mod large_graphs;
 mod laws;
 mod managed;
 mod matrix;
 mod nesting;
 mod node_timeout;
 mod node_types;
+mod observability;
 mod operator_control;
 mod outages;
 mod parking;

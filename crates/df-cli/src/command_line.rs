@@ -1,6 +1,7 @@
 //! The command line as clap sees it. A value given here or in a `DF_*` variable is an `Option`; the
 //! file and the defaults are joined in `config`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -14,7 +15,7 @@ variable, a variable over the file, the file over the default. --print-config sh
 
 Exit codes:
   0  done, or stopped when asked to
-  1  failed; the message says why
+  1  failed; the message says why (doctor: something is wrong)
   2  wrong command line or configuration, or a question was not answered with yes
   3  the database cannot be reached, or refuses the login
   4  the schema in the database is missing, newer than this binary, or not df-relay's";
@@ -56,6 +57,14 @@ pub enum Command {
     Uninstall(UninstallOptions),
     /// Run workflows; any number of these may run
     Run(RunOptions),
+    /// What is running and what is stuck
+    Status(ReportOptions),
+    /// What in the set-up is wrong, and the statement that mends it
+    Doctor(ReportOptions),
+    /// Print completions for a shell
+    Completions(CompletionsOptions),
+    /// Measure what workflows cost on your server, beside plain transactions
+    Bench(BenchOptions),
     /// Deliver the outbox again from its start; safe at any moment
     Replay(ReplayOptions),
     /// Let relays run on this restored copy of a database
@@ -128,6 +137,47 @@ pub struct RunOptions {
     /// How long a stop may wait for the steps in flight [default: 30]
     #[arg(long, env = "DF_SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS")]
     pub shutdown_grace_seconds: Option<u64>,
+    /// Serve /metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9187 [default: off]
+    #[arg(long, env = "DF_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// Reads the database, as df_relay unless the URL names another role, and prints what it finds.
+/// Members of df_admin and superusers may, too. `doctor` ends with 1 when something is wrong.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Measures throughput, latency and costs, each beside its yardstick from the same run, and judges
+/// them by the project's targets. It makes a database of its own on the server that the URL names,
+/// as a superuser or a role with CREATEDB and CREATEROLE, and drops it; nothing else is touched.
+/// Without a URL it boots a private Postgres at default durability. Takes up to ten minutes.
+#[derive(Debug, Args)]
+pub struct BenchOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Fewer samples, about two minutes
+    #[arg(long)]
+    pub quick: bool,
+    /// A few samples of everything, to see that it runs
+    #[arg(long, hide = true)]
+    pub smoke: bool,
+    /// Write every figure as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw throughput against clients and latency against load
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Measure again with N finished and N waiting instances present [N by default: 1000000]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1000000")]
+    pub large: Option<u64>,
     #[command(flatten)]
     pub tuning: Tuning,
 }
@@ -144,6 +194,13 @@ pub struct ReplayOptions {
     /// Print one JSON object per event
     #[arg(long)]
     pub json: bool,
+}
+
+/// For bash: df-relay completions bash > /etc/bash_completion.d/df-relay
+#[derive(Debug, Args)]
+pub struct CompletionsOptions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 /// A relay runs only where the first relay of a database ran: on a restored copy it would send the

@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,6 +52,7 @@ struct Layer {
     log_format: Option<LogFormat>,
     log_level: Option<String>,
     shutdown_grace_seconds: Option<u64>,
+    listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     port: Option<u16>,
     relay: Option<Tuning>,
@@ -65,6 +67,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub log_level: String,
     pub shutdown_grace_seconds: u64,
+    pub listen: Option<SocketAddr>,
     pub data_dir: Option<PathBuf>,
     pub port: Option<u16>,
     pub tuning: Tuning,
@@ -86,11 +89,12 @@ impl Config {
             log_level: given
                 .log_level
                 .or(file.log_level)
-                .unwrap_or_else(|| DEFAULT_LOG_LEVEL.to_string()),
+                .unwrap_or_else(|| default_log_level(&command_line.command).to_string()),
             shutdown_grace_seconds: given
                 .shutdown_grace_seconds
                 .or(file.shutdown_grace_seconds)
                 .unwrap_or(DEFAULT_SHUTDOWN_GRACE_SECONDS),
+            listen: given.listen.or(file.listen),
             data_dir: given.data_dir.or(file.data_dir),
             port: given.port.or(file.port),
             tuning: given
@@ -108,8 +112,14 @@ impl Config {
             engine: self.tuning.engine(),
             executor: self.tuning.executor(),
             grace: Duration::from_secs(self.shutdown_grace_seconds),
+            listen: self.listen,
             ready,
         }
+    }
+
+    /// Whether anything names a database.
+    pub fn has_database(&self) -> bool {
+        self.database_url.is_some()
     }
 
     /// The database as an administrator sees it: PGPASSWORD fills in for a missing password.
@@ -176,6 +186,8 @@ impl Config {
             "port",
             self.port.map(|port| toml::Value::from(i64::from(port))),
         );
+        let listen = self.listen.map(|address| address.to_string());
+        put("listen", listen.map(toml::Value::from));
         put("relay", toml::Value::try_from(&self.tuning).ok());
         table.to_string()
     }
@@ -202,16 +214,33 @@ impl Layer {
                 layer.database_url = url(&options.database);
                 layer.operator_schema.clone_from(&options.operator_schema);
             }
+            Command::Status(options) | Command::Doctor(options) => {
+                layer.database_url = url(&options.database);
+            }
+            Command::Completions(_) => {}
             Command::Uninstall(options) => layer.database_url = url(&options.database),
             Command::Replay(options) => layer.database_url = url(&options.database),
             Command::Adopt(options) => layer.database_url = url(&options.database),
             Command::Run(options) => {
                 layer.database_url = url(&options.database);
+                layer.listen = options.listen;
                 layer.shutdown_grace_seconds = options.shutdown_grace_seconds;
+                layer.relay = Some(options.tuning.clone());
+            }
+            Command::Bench(options) => {
+                layer.database_url = url(&options.database);
                 layer.relay = Some(options.tuning.clone());
             }
         }
         layer
+    }
+}
+
+/// A benchmark's relays keep still, since its table is what matters.
+fn default_log_level(command: &Command) -> &'static str {
+    match command {
+        Command::Bench(_) => "warn",
+        _ => DEFAULT_LOG_LEVEL,
     }
 }
 

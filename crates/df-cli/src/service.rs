@@ -1,6 +1,7 @@
 //! The relay as a service: waits for Postgres and for a schema that it knows, then runs until it is
 //! asked to stop. It must not install anything.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use anyhow::{Context as _, bail};
 use df_engine::{Engine, EngineConfig};
 use df_postgres::retry::RetryPolicy;
 use df_postgres::schema::{Fit, Installed, SchemaFiles, inspect};
-use df_postgres::{ConnectOptions, Error, connect_when_up};
+use df_postgres::{ConnectOptions, Error, Session, connect_when_up};
 use df_relay::{Relay, RelayConfig};
 use tokio_util::sync::CancellationToken;
 
+use crate::listener;
+use crate::metrics::{Running, Sources};
 use crate::wiring::{self, EngineOfRelay, ExecutorLimits};
 
 /// The pauses between looks at a schema that is missing or old.
@@ -32,6 +35,8 @@ pub struct ServiceConfig {
     pub executor: ExecutorLimits,
     /// How long steps in flight may take to end when the service stops.
     pub grace: Duration,
+    /// Where /metrics, /healthz and /readyz are served, if anywhere.
+    pub listen: Option<SocketAddr>,
     /// Set by the service once workflows run.
     pub ready: ReadySignal,
 }
@@ -52,20 +57,36 @@ impl ReadySignal {
 
 /// Runs until `shutdown`; an error is one that waiting does not mend.
 pub async fn run(config: ServiceConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
-    if !wait_for_schema(&config.database, &shutdown).await? {
-        return Ok(());
-    }
-    refuse_a_copy(&config.database).await?;
     // The parts outlive the request to stop, so that steps in flight can end and be recorded.
     let parts = CancellationToken::new();
-    let ended = relay(&config, &parts, &shutdown).await;
+    let sources = sources(&config.database, &parts);
+    if let Some(address) = config.listen {
+        listener::start(address, sources.clone(), parts.clone()).await?;
+    }
+    let ended = match wait_for_schema(&config.database, &shutdown).await {
+        Ok(true) => match refuse_a_copy(&config.database).await {
+            Ok(()) => relay(&config, &sources, &parts, &shutdown).await,
+            Err(copy) => Err(copy),
+        },
+        other => other.map(drop),
+    };
     parts.cancel();
     ended
+}
+
+fn sources(database: &ConnectOptions, parts: &CancellationToken) -> Sources {
+    let options = database.clone().with_application_name("df-relay health");
+    Sources {
+        metrics: Arc::default(),
+        session: Arc::new(Session::new(options, parts.clone())),
+        running: Arc::default(),
+    }
 }
 
 /// Runs a relay over an engine over an executor, and takes them down in that order.
 async fn relay(
     config: &ServiceConfig,
+    sources: &Sources,
     parts: &CancellationToken,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -73,7 +94,11 @@ async fn relay(
     let Some(executor) = shutdown.run_until_cancelled(executor).await else {
         return Ok(());
     };
-    let (engine, events) = Engine::start(config.engine.clone(), Arc::new(executor?)).await?;
+    let engine_config = EngineConfig {
+        observer: Some(sources.metrics.clone()),
+        ..config.engine.clone()
+    };
+    let (engine, events) = Engine::start(engine_config, Arc::new(executor?)).await?;
     let (of_relay, events) = EngineOfRelay::new(engine.clone(), events);
     let database = config.database.clone();
     let relay = Relay::new(
@@ -85,6 +110,10 @@ async fn relay(
         parts,
     );
     let incarnation = relay.incarnation();
+    *sources.running.write() = Some(Running {
+        engine: engine.clone(),
+        incarnation: incarnation.clone(),
+    });
     config.ready.set();
     let ended = relay.run(shutdown.clone()).await;
     tracing::info!("finishing the steps in flight");

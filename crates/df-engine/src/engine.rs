@@ -16,10 +16,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::activity::Activity;
 use crate::backend::{Assignment, Backend};
 use crate::loaded::{Loaded, Runs};
+use crate::observe::{self, Observer};
 use crate::outcome::{End, LeafReply, Outcome};
 use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
 use crate::scope::Scope;
@@ -35,6 +37,8 @@ pub struct EngineConfig {
     pub concurrent_leaves: usize,
     /// How long an instance that only waits stays in memory, in case its wait is short.
     pub linger: Duration,
+    /// Told of every attempt at a step.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// How many roles may have all the leaves running that one role may have.
@@ -44,8 +48,9 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             walkers: 2,
-            concurrent_leaves: 1024,
+            concurrent_leaves: 256,
             linger: Duration::from_secs(1),
+            observer: None,
         }
     }
 }
@@ -97,6 +102,7 @@ struct Shared {
     loaded: Mutex<HashMap<String, Arc<Loaded>>>,
     events: UnboundedSender<Event>,
     linger: Duration,
+    observer: Option<Arc<dyn Observer>>,
     timers: TaskTracker,
     closed: CancellationToken,
 }
@@ -129,6 +135,7 @@ impl Engine {
             loaded: Mutex::default(),
             events,
             linger: config.linger,
+            observer: config.observer,
             timers: TaskTracker::new(),
             closed: CancellationToken::new(),
         });
@@ -394,6 +401,17 @@ async fn run_activity(
             _ => activity.settle().await,
         }
     };
+    let assignment = &loaded.assignment;
+    let kind = &loaded.graph.nodes[plan.node].kind;
+    let span = tracing::info_span!(
+        "step",
+        instance = %assignment.instance,
+        epoch = assignment.epoch,
+        run_path,
+        node_type = kind.node_type(),
+    );
+    let started = Instant::now();
+    let work = work.instrument(span.clone());
     tokio::pin!(work);
     // A race's loser is cancelled by the engine: its statement should end soon, too.
     let reply = tokio::select! {
@@ -403,6 +421,13 @@ async fn run_activity(
             work.await
         }
     };
+    if let Some(end) = observe::step_end(kind, &reply).filter(|_| name == walk::LEAF) {
+        let took = started.elapsed();
+        if let Some(observer) = &shared.observer {
+            observer.step(kind.node_type(), end, took);
+        }
+        span.in_scope(|| tracing::debug!(?end, millis = took.as_millis() as u64, "step ended"));
+    }
     if reply == LeafReply::Waiting {
         match name {
             walk::TIMER => shared.time(&loaded, &timed::timer_path(&run_path)),

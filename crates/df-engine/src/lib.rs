@@ -11,6 +11,7 @@ mod bindings;
 mod engine;
 mod gate;
 mod loaded;
+mod observe;
 mod outcome;
 pub mod provider;
 mod request;
@@ -24,4 +25,5 @@ pub use backend::{
 };
 pub use engine::{Engine, EngineConfig, Error, Event};
 pub use loaded::{Run, Runs};
+pub use observe::{Observer, StepEnd};
 pub use outcome::ResultRef;

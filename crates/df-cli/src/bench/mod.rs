@@ -1,0 +1,258 @@
+//! `df-relay bench`: measures what the project promises, on a database of the run's own, each figure
+//! beside its yardstick from the same run.
+//!
+//! The verdicts are computed. It must not weaken the server's durability, nor measure anything but
+//! the real path: callers, relays and steps are those of production.
+
+mod costs;
+mod figures;
+mod latency;
+mod load;
+mod machine;
+mod picture;
+mod place;
+mod report;
+mod throughput;
+mod workload;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use crate::command_line::BenchOptions;
+use crate::config::Config;
+use crate::signals::{Interrupts, shutdown_token};
+use figures::{Figure, Target};
+use load::Driver;
+use machine::Machine;
+use picture::Chart;
+use place::Place;
+use report::{Report, number};
+
+/// Figures that may move by so much where a million instances lie around.
+const CROWDED_TOLERANCE: f64 = 0.15;
+
+/// How long each measurement takes, and how many samples it has.
+struct Scale {
+    yardstick_seconds: f64,
+    start_seconds: f64,
+    one_step: usize,
+    /// Workflows at once; the targets say 200.
+    at_once: usize,
+    counted: usize,
+    per_role: usize,
+    loop_seconds: f64,
+    load_seconds: f64,
+    latency_samples: usize,
+}
+
+/// To see that everything runs; the figures mean nothing.
+const SMOKE: Scale = Scale {
+    yardstick_seconds: 0.05,
+    start_seconds: 0.1,
+    one_step: 20,
+    at_once: 5,
+    counted: 5,
+    per_role: 2,
+    loop_seconds: 0.5,
+    load_seconds: 0.2,
+    latency_samples: 2,
+};
+
+const QUICK: Scale = Scale {
+    yardstick_seconds: 1.0,
+    start_seconds: 2.0,
+    one_step: 1000,
+    at_once: 200,
+    counted: 100,
+    per_role: 40,
+    loop_seconds: 6.0,
+    load_seconds: 2.0,
+    latency_samples: 30,
+};
+
+const FULL: Scale = Scale {
+    yardstick_seconds: 3.0,
+    start_seconds: 10.0,
+    one_step: 10_000,
+    at_once: 200,
+    counted: 500,
+    per_role: 200,
+    loop_seconds: 60.0,
+    load_seconds: 5.0,
+    latency_samples: 150,
+};
+
+/// One run.
+struct Bench {
+    place: Place,
+    driver: Driver,
+    config: Config,
+    scale: Scale,
+}
+
+pub(crate) async fn bench(options: &BenchOptions, config: &Config) -> anyhow::Result<()> {
+    let shutdown = shutdown_token(Interrupts::Stop)?;
+    let given = match config.has_database() {
+        true => Some(config.admin_database()?),
+        false => None,
+    };
+    eprintln!("making a database for this run");
+    let place = Place::create(given).await?;
+    let machine = Machine::look(&place.client).await?;
+    // pgbench counts in seconds, which a smoke test has none of.
+    let driver = match options.smoke {
+        true => Driver::Own,
+        false => Driver::choose(place.programs(), &place.caller(0), place.password()).await,
+    };
+    let mut bench = Bench {
+        place,
+        driver,
+        config: config.clone(),
+        scale: match (options.smoke, options.quick) {
+            (true, _) => SMOKE,
+            (false, true) => QUICK,
+            (false, false) => FULL,
+        },
+    };
+    let measured = shutdown
+        .run_until_cancelled(bench.measure(machine, options.large))
+        .await;
+    let removed = bench.place.remove().await;
+    let Some(report) = measured else {
+        bail!("stopped before the end; nothing was measured");
+    };
+    publish(&report?, options)?;
+    removed.context("removing what the run made on the server")
+}
+
+/// Writes what was asked for; the table always.
+fn publish(report: &Report, options: &BenchOptions) -> anyhow::Result<()> {
+    print!("{}", report.to_text());
+    let write = |path: &Path, text: String| {
+        fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+    };
+    if let Some(path) = &options.json {
+        write(path, format!("{:#}\n", report.to_json()))?;
+    }
+    if let Some(path) = &options.svg {
+        let charts = [
+            Chart {
+                title: "Throughput against clients",
+                x_label: "clients",
+                y_label: "transactions a second",
+                lines: &report.throughput,
+            },
+            Chart {
+                title: "Latency of a one-step workflow against load",
+                x_label: "workflows started a second",
+                y_label: "milliseconds from start to end",
+                lines: &report.latency,
+            },
+        ];
+        write(path, picture::svg(&charts))?;
+    }
+    Ok(())
+}
+
+impl Bench {
+    /// Says on stderr what is measured next.
+    fn say(&self, what: &str) {
+        eprintln!("measuring: {what}");
+    }
+
+    async fn measure(
+        &mut self,
+        mut machine: Machine,
+        large: Option<u64>,
+    ) -> anyhow::Result<Report> {
+        machine.driver = self.driver.name().to_owned();
+        machine.database = if self.place.is_private {
+            "a private server at default durability".to_owned()
+        } else {
+            "a database of its own on the given server".to_owned()
+        };
+        let mut figures = self.core_rows().await?;
+        figures.extend(self.cost_rows().await?);
+        figures.extend(self.relay_rows().await?);
+        let throughput = self.throughput_lines().await?;
+        let capacity = figures.iter().find(|figure| figure.key == "one_step");
+        let capacity = capacity.map_or(100.0, |figure| figure.value);
+        let latency = self.latency_lines(capacity).await?;
+        let profile = self.profile().await?;
+        if let Some(count) = large {
+            figures.extend(self.crowded_rows(count, &figures).await?);
+        }
+        machine.busy_after = machine::busy_share().await;
+        Ok(Report {
+            machine,
+            figures,
+            throughput,
+            latency,
+            profile,
+        })
+    }
+
+    /// What must hold in an empty system and in a full one alike.
+    async fn core_rows(&mut self) -> anyhow::Result<Vec<Figure>> {
+        let mut figures = self.start_rows().await?;
+        figures.extend(self.drain_rows().await?);
+        figures.extend(self.loop_rows().await?);
+        figures.extend(self.idle_rows().await?);
+        Ok(figures)
+    }
+
+    /// The core figures again, with `count` finished and `count` waiting instances present, each
+    /// held to what it was in the empty system.
+    async fn crowded_rows(&mut self, count: u64, empty: &[Figure]) -> anyhow::Result<Vec<Figure>> {
+        self.say(&format!(
+            "the same with {count} finished and {count} waiting instances"
+        ));
+        self.place.fill(count).await?;
+        let again = self.core_rows().await?;
+        let rows = again.into_iter().filter_map(|figure| {
+            let before = empty.iter().find(|other| other.key == figure.key)?;
+            Some(crowded(&figure, before, count))
+        });
+        Ok(rows.collect())
+    }
+}
+
+/// A figure of the full system beside that of the empty one. Rates count against their yardsticks,
+/// since the machine may have changed meanwhile.
+fn crowded(figure: &Figure, empty: &Figure, count: u64) -> Figure {
+    let relative = |figure: &Figure| match &figure.yardstick {
+        Some((_, yardstick)) => figure.value / yardstick,
+        None => figure.value,
+    };
+    let what = format!("{}, {count} + {count} present", figure.what);
+    let ratio = relative(figure) / relative(empty);
+    let target = match empty.target {
+        Target::AtMost(_) => Target::AtMost(1.0 + CROWDED_TOLERANCE),
+        _ => Target::AtLeast(1.0 - CROWDED_TOLERANCE),
+    };
+    Figure::told(&format!("{}_crowded", figure.key), &what, ratio, "× empty")
+        .judged(target)
+        .note(format!("{} {}", number(figure.value), figure.unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_system_is_held_to_the_empty_one() {
+        let rate = |value, yardstick| {
+            Figure::told("loop", "loop", value, "/s").at_least(0.4, "Y1", yardstick)
+        };
+        // Half the rate under half the yardstick is the machine's doing.
+        let same = crowded(&rate(50.0, 100.0), &rate(100.0, 200.0), 9);
+        assert_eq!(same.verdict, figures::Verdict::Met);
+        let slower = crowded(&rate(80.0, 200.0), &rate(100.0, 200.0), 9);
+        assert_eq!(slower.verdict, figures::Verdict::Missed);
+        let latency = |value| Figure::told("p50", "p50", value, "ms").at_most(10.0, "commit", 1.0);
+        let longer = crowded(&latency(12.0), &latency(10.0), 9);
+        assert_eq!(longer.verdict, figures::Verdict::Missed);
+    }
+}

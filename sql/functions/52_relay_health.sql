@@ -1,0 +1,81 @@
+-- What a relay publishes of itself and of the queue, and what `df-relay status` prints. Read alone.
+
+-- One row for the metrics of the relay with this incarnation. Counts stop at a bound, so that a
+-- scrape costs the same however long the queue is.
+create or replace function df.relay_health(p_incarnation uuid)
+    returns table (undelivered bigint, oldest_undelivered_seconds double precision, parked bigint,
+                   claimed bigint, relays bigint, lease_left_seconds double precision,
+                   heartbeat_age_seconds double precision)
+    language sql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    with waiting as (
+        (select i.created_at from df.instances i
+          where i.owner is null and i.ended_at is null and i.paused_at is null
+            and i.wake_at <= df.clock() and i.status = 'pending'
+          order by i.wake_at limit 100000)
+        union all
+        (select o.created_at from df.outbox o
+          where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null limit 100000))
+    select (select count(*) from waiting),
+           coalesce((select extract(epoch from clock_timestamp() - min(w.created_at)) from waiting w), 0),
+           (select count(*) from (select from df.outbox o where o.parked_at is not null limit 100000) p),
+           (select count(*) from df.instances i where i.owner = p_incarnation),
+           count(*) filter (where r.lease_until > clock_timestamp()),
+           coalesce(extract(epoch from max(r.lease_until) filter (where r.incarnation = p_incarnation)
+                                        - clock_timestamp()), 0),
+           coalesce(extract(epoch from clock_timestamp()
+                                        - max(r.heartbeat_at) filter (where r.incarnation = p_incarnation)), 0)
+      from df.relays r
+$$;
+
+-- What is running and what is stuck, as one JSON object: relays, instances by status, undelivered
+-- and parked events, the oldest unfinished instances with what they wait for.
+create or replace function df.relay_status() returns json
+    language sql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+    with relay as (
+        select r.incarnation, r.version, r.started_at, r.heartbeat_at,
+               r.lease_until > clock_timestamp() as live,
+               (select count(*) from df.instances i where i.owner = r.incarnation) as instances
+          from df.relays r order by r.started_at
+    ), health as (
+        select * from df.relay_health(null)
+    ), stuck as (
+        -- What ought to move and has not for a minute.
+        select i.id, i.label, i.wake_at, i.owner
+          from df.instances i
+         where i.ended_at is null and i.paused_at is null
+           and (i.owner is null and i.wake_at < df.clock() - interval '1 minute'
+                or i.owner is not null and not exists (
+                   select from relay r where r.incarnation = i.owner and r.live))
+         order by i.wake_at limit 20)
+    select json_build_object(
+        'database', current_database(),
+        'time', clock_timestamp(),
+        'relays', coalesce((select json_agg(r) from relay r), '[]'),
+        'instances', (select json_build_object(
+            'unclaimed', count(*) filter (where i.owner is null and i.paused_at is null and i.wake_at <= df.clock()),
+            'running', count(*) filter (where i.owner is not null),
+            'waiting', count(*) filter (where i.owner is null and i.paused_at is null and i.wake_at > df.clock()),
+            'paused', count(*) filter (where i.paused_at is not null))
+            from df.instances i where i.ended_at is null),
+        'ended_last_day', (select json_build_object(
+            'completed', count(*) filter (where i.status = 'completed'),
+            'failed', count(*) filter (where i.status = 'failed'),
+            'cancelled', count(*) filter (where i.status = 'cancelled'))
+            from df.instances i where i.ended_at > clock_timestamp() - interval '1 day'),
+        'undelivered', (select h.undelivered from health h),
+        'oldest_undelivered_seconds', (select round(h.oldest_undelivered_seconds::numeric, 1) from health h),
+        'parked', (select h.parked from health h),
+        'parked_events', coalesce((select json_agg(json_build_object('event_id', p.event_id, 'error', p.last_error))
+                                     from (select o.event_id, o.last_error from df.outbox o
+                                            where o.parked_at is not null order by o.parked_at limit 20) p), '[]'),
+        'stuck', coalesce((select json_agg(json_build_object('id', s.id, 'label', s.label, 'since', s.wake_at,
+                           'why', case when s.owner is null then 'no relay has claimed it'
+                                       else 'its relay is gone and none has taken it over' end)) from stuck s), '[]'))
+$$;
+
+
+grant execute on function df.relay_status() to df_admin;
