@@ -1,5 +1,5 @@
 //! Every nesting shape up to depth three against the reference, under every way to run a relay.
-//! `make matrix` runs all of them, `make test` a share; DF_MATRIX_STRIDE says how large. Each rule of
+//! `make matrix` runs all of them, `make test` a share; DF_MATRIX_STRIDE says how large. A rule of
 //! docs/semantics.md is cited where the shapes exercise it.
 
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::programs::Stage;
 
 /// Every how many shapes one is run, unless DF_MATRIX_STRIDE says otherwise.
 const STRIDE: usize = 24;
-/// How many times as many for the ways to run that take longer, unless DF_MATRIX_SLOWER says otherwise.
+/// How many times as many for the ways to run that take longer, unless DF_MATRIX_SLOWER says so.
 const SLOWER: usize = 7;
 
 fn stride() -> usize {

@@ -97,15 +97,17 @@ impl Stage {
         self.db.client.query_one(left, &[]).await.unwrap().get(0)
     }
 
-    /// Waits until at most `left` instances have not ended, or none has ended for `patience`.
+    /// Waits until at most `left` instances have not ended, or nothing has happened for `patience`.
     pub async fn settle(&self, left: i64, patience: Duration) {
-        let (mut last, mut since) = (i64::MAX, Instant::now());
+        let (mut last, mut since) = (None, Instant::now());
         loop {
-            let now = self.unended().await;
+            let unended = self.unended().await;
+            let effects = self.db.text("select max(n) from trace").await;
+            let now = Some((unended, effects));
             if now != last {
                 (last, since) = (now, Instant::now());
             }
-            if now <= left || since.elapsed() > patience {
+            if unended <= left || since.elapsed() > patience {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(30)).await;

@@ -22,7 +22,7 @@ pub fn corpus() -> Vec<Shape> {
         add("loops in a race in a condition", mark().repeat(race));
     }
     // More iterations than lie between two checkpoints, with names that outlive them.
-    let mut many = vec![true; 70];
+    let mut many = vec![true; 36];
     many.push(false);
     let body = || Program::Join(vec![mark().named("x"), mark().named("y")]);
     add(
@@ -37,27 +37,21 @@ pub fn corpus() -> Vec<Shape> {
     let endless = || Program::from(Leaf::Endless);
     let race = || mark().named("x").race(endless()).then(mark().named("y"));
     let inner = || mark().named("x").repeat(ask(&[true, false]));
-    for body in [
-        race(),
-        inner(),
-        race().then(Leaf::Sleep.into()),
-        inner().race(endless()),
-    ] {
-        let long = || body.clone().repeat(many());
-        add("constructs past a checkpoint", long().then(mark()));
-        add(
-            "checkpoints in branches",
-            Program::Join(vec![long(), mark(), long()]).then(mark()),
-        );
-        add("checkpoints in a race", endless().race(long()).then(mark()));
-        add(
-            "a break past a checkpoint",
-            body.clone()
-                .then(many().choose(mark(), Leaf::Break(Some("out")).into()))
-                .forever()
-                .then(mark()),
-        );
+    for body in [race(), inner(), inner().race(endless())] {
+        let long = body.clone().repeat(many());
+        add("constructs past a checkpoint", long.then(mark()));
     }
+    let out = || many().choose(mark(), Leaf::Break(Some("out")).into());
+    add(
+        "a break past a checkpoint",
+        race().then(out()).forever().then(mark()),
+    );
+    let long = || race().repeat(many());
+    add(
+        "checkpoints in branches",
+        Program::Join(vec![long(), long()]).then(mark()),
+    );
+    add("checkpoints in a race", endless().race(long()).then(mark()));
     // More branches and steps than one orchestration walks.
     for branches in [49, 51, 120] {
         let wide = Program::Join((0..branches).map(|_| mark()).collect());
