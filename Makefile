@@ -37,6 +37,21 @@ torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
 	SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test -p df-tests --test it \
 		torture -- --ignored --nocapture --test-threads 1
 
+.PHONY: matrix
+matrix: ## Run every nesting shape against the reference, in every way
+	$(CARGO) build --workspace --bins
+	DF_MATRIX_STRIDE=1 DF_MATRIX_SLOWER=8 $(CARGO) test -p df-tests matrix:: -- --nocapture --test-threads 2
+
+.PHONY: explore
+explore: ## Run random programs; DF_EXPLORE_SEED and _PROGRAMS choose them
+	$(CARGO) build --workspace --bins
+	@seed=$${DF_EXPLORE_SEED:-$$(date +%s)}; echo "seed $$seed"; DF_EXPLORE_SEED=$$seed \
+	DF_EXPLORE_PROGRAMS=$${DF_EXPLORE_PROGRAMS:-1000} $(CARGO) test -p df-tests explore:: -- --nocapture
+
+.PHONY: golden
+golden: ## Write tests/golden anew
+	DF_GOLDEN_WRITE=1 $(CARGO) test -p df-tests golden::
+
 .PHONY: lint
 lint: ## Check formatting, lints and dependencies
 	$(CARGO) fmt --all --check

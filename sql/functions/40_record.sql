@@ -4,7 +4,7 @@
 -- Locks the instance row and says whether (epoch, owner) may still write to it:
 -- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended). A cancel made by this very
 -- transaction commits with it, so that reads as 'own-cancel'. p_login, where given, must be the step
--- login of the instance's role ('DF006').
+-- login of the instance's role; another one cannot tell whether the instance exists.
 create or replace function df.fence(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean,
     p_login name default null) returns text
@@ -39,7 +39,7 @@ begin
     if p_login is not null and p_login is distinct from 'df_step_'
            || (select d.oid from pg_database d where d.datname = current_database())
            || '_' || v_inst.submitted_by::oid then
-        return 'DF006';
+        return 'DF001';
     end if;
     if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from p_incarnation then
         return 'DF001';
@@ -144,8 +144,7 @@ end
 $$;
 
 -- The one way a run is recorded. Returns 'ok', 'exists' (the run path is recorded already),
--- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against, DF006
--- not the step login of the instance's role).
+-- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against).
 --   p_within/p_turns  every race (own branch) and loop (own iteration) around the run
 --   p_decides         races that this run's end decides
 --   p_checkpoints     loops whose checkpoint travels with this run, or null

@@ -39,8 +39,8 @@ end
 $$;
 
 -- Records a step in the step's own transaction, behind the fence. Errors: DF001 to DF004 as the
--- fence says, 23505 when the run path is recorded already, DF006 for a session that is no step of
--- this instance's role. Maps session_user, never current_user.
+-- fence says (DF001 for a session that is no step of this instance's role, too), 23505 when the run
+-- path is recorded already. Maps session_user, never current_user.
 create or replace function df.step_record(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text,
     p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[],
@@ -62,8 +62,15 @@ begin
     if p_status not in ('completed', 'failed') or p_run_path is null then
         raise exception 'a step is recorded as completed or failed' using errcode = '22023';
     end if;
+    -- A step can call this by itself: what it records must not fill whoever reads it.
+    if octet_length(p_run_path) > 8192 or octet_length(p_checkpoints) > 16777216
+       or (octet_length(p_result) > 1048576
+           and octet_length(p_result) > df.setting('max_result_bytes')::bigint) then
+        raise exception 'what is recorded is larger than the max_result_bytes setting of %',
+            df.setting('max_result_bytes') using errcode = '54000';
+    end if;
     v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
-        p_result::json, p_error, p_sqlstate, p_attempt, null, p_within, p_turns, p_decides,
+        p_result::json, left(p_error, 100000), left(p_sqlstate, 5), p_attempt, null, p_within, p_turns, p_decides,
         p_checkpoints::json, p_ends, false, session_user);
     if v_outcome <> 'ok' then
         perform df.raise_refusal(v_outcome, p_instance, p_run_path);
@@ -87,9 +94,6 @@ begin
                 using errcode = 'DF001';
         when 'DF002' then
             raise exception 'instance % has ended', p_instance using errcode = 'DF002';
-        when 'DF006' then
-            raise exception 'session user % may not record a step of instance %', session_user, p_instance
-                using errcode = 'DF006';
         when 'DF003' then
             raise exception 'run % of instance % was decided against', p_run_path, p_instance
                 using errcode = 'DF003';

@@ -32,7 +32,7 @@ create or replace function df.usage_grants()
         (5, 'table df.signals', 'select, insert (instance_id, key, name, data)', ''),
         (6, 'table df.node_runs', 'select', ''),
         (7, 'table df.vars', 'select, insert (name, value), update (value)', ''),
-        (8, 'sequence df.signal_numbers', 'usage', '')) as t(ordinal, object, privileges, needs)
+        (8, 'sequence df.signal_numbers', 'usage, select', '')) as t(ordinal, object, privileges, needs)
     union all
     select 100 + row_number() over (order by p.oid)::integer,
            format('function df.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid)),

@@ -30,9 +30,10 @@ begin
          group by r.rolname loop
         perform df.regrant(v_role.rolname, v_role.http, v_role.with_grant);
     end loop;
-    -- Who installs without being a superuser is df's first admin: as CREATEROLE's holder it can make
-    -- step logins, which df_owner cannot.
-    if session_user <> current_user and not (select r.rolsuper from pg_roles r where r.rolname = session_user) then
+    -- Who installs and does not inherit df_owner's rights is df's first admin: as CREATEROLE's holder
+    -- it can make step logins, which df_owner cannot. With both, a grant and its removal by DROP OWNED
+    -- would be done in different names.
+    if not df.acts_as_owner(quote_ident(session_user)::regrole::oid) then
         perform df.regrant(session_user::text, true, true);
     end if;
 end

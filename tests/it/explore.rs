@@ -60,6 +60,7 @@ async fn shrink(
     found
 }
 
+/// S33 by the families that outlive a checkpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_programs_do_what_the_rules_say() {
     let stage = Stage::new().await;
@@ -89,4 +90,32 @@ async fn random_programs_do_what_the_rules_say() {
         let smallest = shrink(&stage, tree, one).await;
         panic!("seed {seed}: {wrong} of {count} disagree, for one:\n{smallest}");
     }
+}
+
+/// S30, S32: random programs whose relays are killed again and again, two at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_programs_survive_the_deaths_of_their_relays() {
+    let stage = Stage::new().await;
+    let seed = setting("DF_EXPLORE_SEED", 1);
+    let (mut runner, strategy) = (seeded(seed ^ 0xdead), programs(&Weights::default()));
+    let count = setting("DF_EXPLORE_PROGRAMS", 100) / 2;
+    let draw = |_| strategy.new_tree(&mut runner).expect("a program").current();
+    let past = corpus().into_iter().map(|shape| shape.program);
+    let drawn: Vec<Program> = (0..count).map(draw).chain(past).collect();
+    let relay = || {
+        let relay = stage
+            .db
+            .spawn_relay(&["--lease-seconds", "2", "--linger-ms", "50"]);
+        relay.wait_for_log("relay ready");
+        relay
+    };
+    let (mut one, mut other) = (relay(), relay());
+    let ids = stage.start(&drawn).await;
+    for share in (1..=6).rev() {
+        let left = i64::try_from(drawn.len() * share / 7).expect("a small count");
+        stage.settle(left, Duration::from_secs(3)).await;
+        one.kill();
+        one = std::mem::replace(&mut other, relay());
+    }
+    stage.verify(&drawn, &ids).await;
 }

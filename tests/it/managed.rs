@@ -66,18 +66,8 @@ async fn a_role_with_createrole_installs_grants_and_runs() {
     assert_eq!(seen.unwrap().get::<_, String>(0), "completed");
     let repeat = spawn(&["install", "--operator-schema", "operators"], &variables).wait();
     assert!(repeat.success());
-    customer
-        .batch_execute("drop owned by alice")
-        .await
-        .unwrap_err(); // Only alice or a superuser may.
-    alice
-        .batch_execute("drop owned by current_user")
-        .await
-        .unwrap();
-    customer
-        .batch_execute("select df.revoke_usage('alice'); drop role alice")
-        .await
-        .unwrap();
+    let drop = "grant alice to customer; drop owned by alice; drop role alice";
+    customer.batch_execute(drop).await.unwrap();
     let supers = "select string_agg(rolname, ' ') from pg_roles where rolname ~ '^df_' and (rolsuper or rolcreaterole or rolbypassrls)";
     assert_eq!(
         provider

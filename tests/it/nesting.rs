@@ -13,6 +13,8 @@ enum Node {
     Falsy,
     Fails,
     Sleep,
+    /// A sleep long enough to leave memory when nothing lingers there.
+    Nap,
     Schedule,
     Signal,
     TimesOut,
@@ -75,6 +77,7 @@ impl Node {
             Node::Falsy => "df.sql('select false as n')".into(),
             Node::Fails => "df.sql('select 1 / 0 as n')".into(),
             Node::Sleep => "df.sleep(0)".into(),
+            Node::Nap => "df.sleep_interval('0.05 seconds')".into(),
             Node::Schedule => "df.wait_for_schedule('* * * * *')".into(),
             Node::Signal => "df.wait_for_signal('go')".into(),
             Node::TimesOut => "df.wait_for_signal('silence', 1)".into(),
@@ -113,6 +116,7 @@ impl Node {
             Node::Falsy => done(row(json!(false))),
             Node::Fails => End::Failed("22012", "division by zero", at.into()),
             Node::Sleep => done(json!({"slept": true, "seconds": 0})),
+            Node::Nap => done(json!({"slept": true, "seconds": 0.05})),
             Node::Schedule => done(json!({"scheduled": true})),
             Node::Signal => {
                 done(json!({"signal_name": "go", "timed_out": false, "data": {"n": 1}}))
@@ -328,21 +332,27 @@ async fn every_combinator_inside_every_combinator_ends_as_the_contract_says() {
 }
 
 /// A generator of small numbers, the same for the same seed.
-struct Dice(u64);
+struct Dice {
+    state: u64,
+    /// Whether half of all leaves wait.
+    naps: bool,
+}
 
 impl Dice {
     fn below(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
+        self.state = self
+            .state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
+        (self.state >> 33) % sides
     }
 
     /// A node no deeper than `depth` edges.
     fn node(&mut self, depth: u32) -> Node {
         if depth == 0 || self.below(6) == 0 {
+            let naps = self.naps && self.below(2) == 0;
             return match self.below(12) {
+                _ if naps => Node::Nap,
                 0 => Node::Fails,
                 1 => Node::Break,
                 2 => Node::Sleep,
@@ -366,9 +376,18 @@ impl Dice {
     }
 }
 
+fn random(seeds: std::ops::Range<u64>, naps: bool) -> Vec<Node> {
+    seeds.map(|state| Dice { state, naps }.node(6)).collect()
+}
+
 #[tokio::test]
 async fn random_nestings_to_depth_six_end_as_the_contract_says() {
-    let workflows = prepared().await;
-    let nodes: Vec<Node> = (0..200).map(|seed| Dice(seed).node(6)).collect();
-    check(&workflows, &nodes).await;
+    check(&prepared().await, &random(0..80, false)).await;
+}
+
+/// Every wait ends with the instance rebuilt from what is recorded of it.
+#[tokio::test]
+async fn random_nestings_that_leave_memory_at_every_wait_end_as_the_contract_says() {
+    let workflows = Workflows::with_relay("", &["--linger-ms", "1"]).await;
+    check(&workflows, &random(0..60, true)).await;
 }

@@ -1,4 +1,4 @@
-//! df.retry_policy: attempts are recorded, pauses outlive relays, and only listed failures count.
+//! df.retry_policy: attempts are recorded, pauses outlive relays, and only listed failures count (S8).
 
 use crate::support::{Role, TestDb};
 

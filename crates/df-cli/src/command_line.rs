@@ -15,7 +15,7 @@ variable, a variable over the file, the file over the default. --print-config sh
 
 Exit codes:
   0  done, or stopped when asked to
-  1  failed; the message says why
+  1  failed; the message says why (doctor: something is wrong)
   2  wrong command line or configuration, or a question was not answered with yes
   3  the database cannot be reached, or refuses the login
   4  the schema in the database is missing, newer than this binary, or not df-relay's";
@@ -57,6 +57,12 @@ pub enum Command {
     Uninstall(UninstallOptions),
     /// Run workflows; any number of these may run
     Run(RunOptions),
+    /// What is running and what is stuck
+    Status(ReportOptions),
+    /// What in the set-up is wrong, and the statement that mends it
+    Doctor(ReportOptions),
+    /// Print completions for a shell
+    Completions(CompletionsOptions),
     /// Measure what workflows cost on your server, beside plain transactions
     Bench(BenchOptions),
     /// Deliver the outbox again from its start; safe at any moment
@@ -138,6 +144,17 @@ pub struct RunOptions {
     pub tuning: Tuning,
 }
 
+/// Reads the database, as df_relay unless the URL names another role, and prints what it finds.
+/// Members of df_admin and superusers may, too. `doctor` ends with 1 when something is wrong.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Measures throughput, latency and costs, each beside its yardstick from the same run, and judges
 /// them by the project's targets. It makes a database of its own on the server that the URL names,
 /// as a superuser or a role with CREATEDB and CREATEROLE, and drops it; nothing else is touched.
@@ -177,6 +194,13 @@ pub struct ReplayOptions {
     /// Print one JSON object per event
     #[arg(long)]
     pub json: bool,
+}
+
+/// For bash: df-relay completions bash > /etc/bash_completion.d/df-relay
+#[derive(Debug, Args)]
+pub struct CompletionsOptions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 /// A relay runs only where the first relay of a database ran: on a restored copy it would send the

@@ -214,6 +214,10 @@ impl Layer {
                 layer.database_url = url(&options.database);
                 layer.operator_schema.clone_from(&options.operator_schema);
             }
+            Command::Status(options) | Command::Doctor(options) => {
+                layer.database_url = url(&options.database);
+            }
+            Command::Completions(_) => {}
             Command::Uninstall(options) => layer.database_url = url(&options.database),
             Command::Replay(options) => layer.database_url = url(&options.database),
             Command::Adopt(options) => layer.database_url = url(&options.database),

@@ -6,6 +6,7 @@ mod bench;
 mod command_line;
 pub mod config;
 mod dev;
+mod doctor;
 mod exit;
 mod install;
 mod listener;
@@ -13,20 +14,28 @@ mod logging;
 mod metrics;
 mod recovery;
 mod run;
+mod schema_check;
 pub mod service;
 mod signals;
+mod status;
 mod tuning;
 mod wiring;
 
 use std::process::ExitCode;
 
-use command_line::Command;
+use clap::CommandFactory as _;
 pub use command_line::CommandLine;
+use command_line::{Command, CompletionsOptions};
 use config::Config;
+
+/// The stack of each worker. A walk polls one future per level of its graph, and a graph has up to
+/// 257 levels; the pages that no graph needs are never touched.
+const STACK_BYTES: usize = 64 << 20;
 
 /// Runs one command to its end and turns its outcome into an exit code.
 pub fn run(command_line: CommandLine) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build();
     let runtime = runtime.expect("the async runtime starts");
@@ -37,6 +46,10 @@ pub fn run(command_line: CommandLine) -> ExitCode {
 }
 
 async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
+    if let Command::Completions(options) = &command_line.command {
+        completions(options);
+        return Ok(());
+    }
     let config = Config::load(&command_line)?;
     if command_line.common.print_config {
         print!("{}", config.to_toml());
@@ -48,8 +61,17 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Install(options) => install::install(&options, &config).await,
         Command::Uninstall(options) => install::uninstall(&options, &config).await,
         Command::Run(_) => run::run(&config).await,
+        Command::Status(options) => status::status(&options, &config).await,
+        Command::Doctor(options) => doctor::doctor(&options, &config).await,
+        Command::Completions(_) => Ok(()),
         Command::Bench(options) => bench::bench(&options, &config).await,
         Command::Replay(options) => recovery::replay(&options, &config).await,
         Command::Adopt(_) => recovery::adopt(&config).await,
     }
+}
+
+fn completions(options: &CompletionsOptions) {
+    let mut command = CommandLine::command();
+    let name = command.get_name().to_owned();
+    clap_complete::generate(options.shell, &mut command, name, &mut std::io::stdout());
 }

@@ -48,7 +48,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             walkers: 2,
-            concurrent_leaves: 1024,
+            concurrent_leaves: 256,
             linger: Duration::from_secs(1),
             observer: None,
         }

@@ -82,6 +82,8 @@ pub struct Loaded {
     keeps_results: bool,
     runs: Mutex<Runs>,
     walks: Mutex<HashMap<String, WalkMemory>>,
+    /// Which orchestration planned a branch, by the branch's. Locked inside `walks`, or alone.
+    parents: Mutex<HashMap<String, String>>,
     results: Mutex<Results>,
     waits: Mutex<HashMap<String, PendingWait>>,
     /// Whether the instance has left the engine. Held shared while it is nudged, alone to unload it.
@@ -125,6 +127,7 @@ impl Loaded {
             keeps_results,
             runs: Mutex::new(runs),
             walks: Mutex::default(),
+            parents: Mutex::default(),
             results: Mutex::default(),
             waits: Mutex::default(),
             unloaded: tokio::sync::RwLock::new(false),
@@ -155,6 +158,7 @@ impl Loaded {
 
     /// Forgets an orchestration that has ended.
     pub fn forget_walk(&self, orchestration: &str) {
+        self.parents.lock().remove(orchestration);
         self.walks.lock().remove(orchestration);
     }
 
@@ -223,13 +227,15 @@ impl Loaded {
             && !walk.branches.contains_key(id)
         {
             walk.branches.insert(id.to_owned(), Arc::new(make()));
+            let parent = orchestration.to_owned();
+            self.parents.lock().insert(id.to_owned(), parent);
         }
     }
 
     /// What the branch with this orchestration id walks; its parent planned it.
     pub fn branch(&self, id: &str) -> Option<Arc<BranchPlan>> {
-        let parent = id.rsplit_once('/')?.0;
-        self.walks.lock().get(parent)?.branches.get(id).cloned()
+        let parent = self.parents.lock().get(id).cloned()?;
+        self.walks.lock().get(&parent)?.branches.get(id).cloned()
     }
 
     /// Keeps a result in memory where it may be asked for again.

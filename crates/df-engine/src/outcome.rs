@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Failure;
 
 /// Where a node's result is: never the result itself, since every turn clones the history.
+///
+/// Written as a flat list, innermost first: nested as JSON it would be too deep to read back where
+/// JOINs nest by the dozen, as the `&` operator makes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "Vec<Token>", try_from = "Vec<Token>")]
 pub enum ResultRef {
     /// JSON null.
     Null,
@@ -17,6 +20,55 @@ pub enum ResultRef {
     Run(Arc<str>),
     /// A JSON array: a JOIN's results in branch order.
     All(Vec<ResultRef>),
+}
+
+/// A reference's written form: `All` takes so many of the references before it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Token {
+    Null,
+    Run(Arc<str>),
+    All(usize),
+}
+
+impl From<ResultRef> for Vec<Token> {
+    fn from(result: ResultRef) -> Self {
+        fn write(result: ResultRef, tokens: &mut Vec<Token>) {
+            match result {
+                ResultRef::Null => tokens.push(Token::Null),
+                ResultRef::Run(path) => tokens.push(Token::Run(path)),
+                ResultRef::All(all) => {
+                    let count = all.len();
+                    all.into_iter().for_each(|one| write(one, tokens));
+                    tokens.push(Token::All(count));
+                }
+            }
+        }
+        let mut tokens = Vec::new();
+        write(result, &mut tokens);
+        tokens
+    }
+}
+
+impl TryFrom<Vec<Token>> for ResultRef {
+    type Error = &'static str;
+
+    fn try_from(tokens: Vec<Token>) -> Result<Self, Self::Error> {
+        let mut read = Vec::new();
+        for token in tokens {
+            let result = match token {
+                Token::Null => ResultRef::Null,
+                Token::Run(path) => ResultRef::Run(path),
+                Token::All(count) if count > read.len() => return Err("a result of too few"),
+                Token::All(count) => ResultRef::All(read.split_off(read.len() - count)),
+            };
+            read.push(result);
+        }
+        match (read.pop(), read.is_empty()) {
+            (Some(result), true) => Ok(result),
+            _ => Err("not one result"),
+        }
+    }
 }
 
 impl ResultRef {
@@ -95,5 +147,29 @@ impl LeafReply {
     /// Decodes what [`LeafReply::encode`] wrote; anything else stops the walk.
     pub fn decode(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or(LeafReply::Stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_reads_back_as_it_was_written_however_deep() {
+        let mut result = ResultRef::Run("root".into());
+        for depth in 0..256 {
+            let beside = if depth % 2 == 0 {
+                ResultRef::Null
+            } else {
+                ResultRef::All(Vec::new())
+            };
+            result = ResultRef::All(vec![result, beside]);
+        }
+        let outcome = Outcome::of(End::Done(result));
+        let text = serde_json::to_string(&outcome).unwrap();
+        assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome);
+        for bad in ["[]", r#"[{"all":1}]"#, r#"["null","null"]"#] {
+            assert!(serde_json::from_str::<ResultRef>(bad).is_err(), "{bad}");
+        }
     }
 }

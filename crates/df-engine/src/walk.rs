@@ -166,6 +166,9 @@ impl Walk {
                 }
             }
         };
+        if self.is_long(&scope) {
+            return Outcome::of(End::Continue);
+        }
         let arm = if truth { arms.0 } else { arms.1 };
         let names = with(names, &bound);
         let taken = self
@@ -219,6 +222,9 @@ impl Walk {
             };
             outer = scope.then();
             if let Some(condition) = condition {
+                if self.is_long(&scope) {
+                    return Outcome::of(End::Continue);
+                }
                 let path = format!("{at}.condition_node[{turn}]");
                 let inside = outer.iteration(at, turn, Vec::new());
                 let asked = self
@@ -358,7 +364,7 @@ impl Walk {
     ) -> Vec<Outcome> {
         let expected = group.len();
         let parent = self.ctx.instance_id();
-        let id = format!("{parent}/{}.{}", self.ctx.execution_id(), group[0].1);
+        let id = branch_id(&parent, self.ctx.execution_id(), &group[0].1);
         self.loaded.plan_branch(&parent, &id, || BranchPlan {
             branches: group
                 .into_iter()
@@ -536,6 +542,16 @@ impl Walk {
         let segment = path.rsplit('.').next().unwrap_or(path);
         format!("{at}.{segment}")
     }
+}
+
+/// The id of a branch's orchestration: the root's, the executions it descends from, its run path. It
+/// holds no other path, so that branches in branches in branches keep ids of a bearable length.
+fn branch_id(parent: &str, execution: u64, run_path: &str) -> String {
+    let (root, rest) = parent.split_once('/').unwrap_or((parent, ""));
+    let executions = rest
+        .split_once(':')
+        .map_or("", |(executions, _)| executions);
+    format!("{root}/{executions}.{execution}:{run_path}")
 }
 
 /// The queue on which a wait is nudged.

@@ -37,10 +37,11 @@ pub struct Seen {
 
 /// Every way in which what was seen is not what the rules expect; empty if there is none.
 pub fn differences(program: &Program, seen: &Seen) -> Vec<String> {
-    let expected = expected(program, &recorded(seen), seen.status == "cancelled");
+    let recorded = recorded(seen);
+    let expected = expected(program, &recorded, seen.status == "cancelled");
     let mut found = expected.impossible.clone();
     compare_end(&expected, seen, &mut found);
-    compare_runs(&expected, seen, &mut found);
+    compare_runs(&expected, &recorded, seen, &mut found);
     compare_effects(program, &expected, seen, &mut found);
     found
 }
@@ -49,6 +50,7 @@ fn recorded(seen: &Seen) -> Recorded {
     let mut recorded = Recorded::default();
     for run in &seen.runs {
         match (run.status.as_str(), run.turn) {
+            _ if is_timer(&run.path) => {}
             ("completed" | "failed", _) => {
                 recorded.leaves.insert(run.path.clone());
             }
@@ -57,10 +59,20 @@ fn recorded(seen: &Seen) -> Recorded {
                     .winners
                     .insert(run.path.clone(), usize::from(turn != 0));
             }
+            ("checkpoint", Some(turn)) => {
+                recorded
+                    .checkpoints
+                    .insert(run.path.clone(), usize::try_from(turn).unwrap_or(0));
+            }
             _ => {}
         }
     }
     recorded
+}
+
+/// A timeout's timer is recorded beside its node; its decision says all of it.
+fn is_timer(path: &str) -> bool {
+    path.ends_with(".timeout.due")
 }
 
 fn compare_end(expected: &Expected, seen: &Seen, found: &mut Vec<String>) {
@@ -78,11 +90,11 @@ fn compare_end(expected: &Expected, seen: &Seen, found: &mut Vec<String>) {
     }
 }
 
-fn compare_runs(expected: &Expected, seen: &Seen, found: &mut Vec<String>) {
+fn compare_runs(expected: &Expected, recorded: &Recorded, seen: &Seen, found: &mut Vec<String>) {
     let ended: BTreeSet<&str> = seen
         .runs
         .iter()
-        .filter(|run| matches!(run.status.as_str(), "completed" | "failed"))
+        .filter(|run| matches!(run.status.as_str(), "completed" | "failed") && !is_timer(&run.path))
         .map(|run| run.path.as_str())
         .collect();
     for path in &ended {
@@ -91,7 +103,7 @@ fn compare_runs(expected: &Expected, seen: &Seen, found: &mut Vec<String>) {
         }
     }
     for path in expected.runs.keys() {
-        if !ended.contains(path.as_str()) {
+        if !ended.contains(path.as_str()) && !recorded.forgotten(path) {
             found.push(format!("{path} should have run and did not"));
         }
     }
@@ -185,7 +197,12 @@ pub fn trace(seen: &Seen) -> String {
         }
         _ => out.push('\n'),
     }
-    let mut runs: Vec<&Run> = seen.runs.iter().collect();
+    // A loser's wait may or may not have begun.
+    let mut runs: Vec<&Run> = seen
+        .runs
+        .iter()
+        .filter(|run| run.status != "waiting")
+        .collect();
     runs.sort_by(|a, b| a.path.cmp(&b.path));
     for run in runs {
         let turn = run.turn.map(|turn| format!(" {turn}")).unwrap_or_default();

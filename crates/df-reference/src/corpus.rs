@@ -32,6 +32,32 @@ pub fn corpus() -> Vec<Shape> {
             .then(body().repeat(ask(&many)))
             .then(mark()),
     );
+    // What is inside an iteration is forgotten with it, races and loops too.
+    let many = || ask(&many);
+    let endless = || Program::from(Leaf::Endless);
+    let race = || mark().named("x").race(endless()).then(mark().named("y"));
+    let inner = || mark().named("x").repeat(ask(&[true, false]));
+    for body in [
+        race(),
+        inner(),
+        race().then(Leaf::Sleep.into()),
+        inner().race(endless()),
+    ] {
+        let long = || body.clone().repeat(many());
+        add("constructs past a checkpoint", long().then(mark()));
+        add(
+            "checkpoints in branches",
+            Program::Join(vec![long(), mark(), long()]).then(mark()),
+        );
+        add("checkpoints in a race", endless().race(long()).then(mark()));
+        add(
+            "a break past a checkpoint",
+            body.clone()
+                .then(many().choose(mark(), Leaf::Break(Some("out")).into()))
+                .forever()
+                .then(mark()),
+        );
+    }
     // More branches and steps than one orchestration walks.
     for branches in [49, 51, 120] {
         let wide = Program::Join((0..branches).map(|_| mark()).collect());

@@ -17,6 +17,28 @@ pub struct Recorded {
     pub leaves: BTreeSet<String>,
     /// The winner of each decided race.
     pub winners: BTreeMap<String, usize>,
+    /// Each loop that has forgotten iterations, and the first that it has not.
+    pub checkpoints: BTreeMap<String, usize>,
+}
+
+impl Recorded {
+    /// S33: whether a loop's checkpoint has passed this run, so that its row may be gone.
+    pub fn forgotten(&self, path: &str) -> bool {
+        self.checkpoints.iter().any(|(at, turn)| {
+            let Some(below) = path.strip_prefix(at.as_str()) else {
+                return false;
+            };
+            let Some((_, counter)) = below.split_once('[') else {
+                return false;
+            };
+            let inside = below.starts_with(".body[") || below.starts_with(".condition_node[");
+            let iteration = counter
+                .split(']')
+                .next()
+                .and_then(|n| n.parse::<usize>().ok());
+            inside && iteration.is_some_and(|iteration| iteration < *turn)
+        })
+    }
 }
 
 /// How a node ends.
@@ -245,7 +267,16 @@ impl Interpreter<'_> {
     }
 
     fn race(&mut self, branches: [&Program; 2], at: At, names: &Names) -> Outcome {
-        let winner = self.recorded.winners.get(&at.path).copied();
+        let endless = |index: usize| *branches[index] == Program::Leaf(Leaf::Endless);
+        let only = || match (endless(0), endless(1)) {
+            (false, true) => Some(0),
+            (true, false) => Some(1),
+            _ => None,
+        };
+        // Of a forgotten race nothing is left; one against an endless sleep needs no record.
+        let forgotten = self.recorded.forgotten(&at.path);
+        let recorded = self.recorded.winners.get(&at.path).copied();
+        let winner = recorded.or_else(|| if forgotten { only() } else { None });
         let places = [at.below("left", &[]), at.below("right", &branches[..1])];
         let mut outcomes: Vec<Outcome> = Vec::new();
         for (index, place) in places.into_iter().enumerate() {
@@ -299,6 +330,8 @@ impl Interpreter<'_> {
             },
             names,
         );
+        // A node that times out is recorded as failed itself.
+        self.runs.insert(path.clone(), 0);
         let message = format!("node timed out after {seconds} s");
         Outcome {
             end: End::Failed { message, path },
@@ -349,7 +382,9 @@ impl Interpreter<'_> {
     }
 
     fn leaf(&mut self, leaf: &Leaf, at: At, names: &Names) -> Outcome {
-        let came = at.mood == Mood::Must || self.recorded.leaves.contains(&at.path);
+        let came = at.mood == Mood::Must
+            || self.recorded.leaves.contains(&at.path)
+            || self.recorded.forgotten(&at.path);
         if *leaf == Leaf::Endless || !came {
             return ended(End::Pending);
         }

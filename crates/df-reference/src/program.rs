@@ -117,6 +117,15 @@ impl Program {
         matches!(self, Program::Named(..) | Program::Timed(..))
     }
 
+    /// Whether a break may leave the program.
+    pub fn breaks_free(&self) -> bool {
+        match self {
+            Program::Leaf(leaf) => matches!(leaf, Leaf::Break(_)),
+            Program::Loop(..) => false,
+            _ => self.children().into_iter().any(Program::breaks_free),
+        }
+    }
+
     /// The node itself, without its name and timeout.
     pub fn bare(&self) -> &Program {
         match self {

@@ -10,6 +10,10 @@ pub const PRELUDE: &str = include_str!("prelude.sql");
 /// Signals to send to each SIGNAL leaf at the start: as many as loops may ask for.
 pub const SIGNALS_PER_LEAF: usize = 16;
 
+/// The most arguments that Postgres passes to a function.
+const MAX_ARGUMENTS: usize = 100;
+const JOIN: &str = "df.join(";
+
 /// The statement that starts the program under a label, its signals sent in the same transaction.
 /// It yields the instance's id.
 pub fn sql(program: &Program, label: &str) -> String {
@@ -74,6 +78,14 @@ fn write(program: &Program, depth: usize, number: &mut u32, out: &mut String) {
         }
         Program::Then(a, b) => call("seq", vec![a, b], None, out),
         Program::Race(a, b) => call("race", vec![a, b], None, out),
+        Program::Join(all) if all.len() > MAX_ARGUMENTS => {
+            let mut array = String::new();
+            call("join", all.iter().collect(), None, &mut array);
+            array.replace_range(..JOIN.len(), "df.join(variadic array[");
+            array.pop();
+            out.push_str(&array);
+            out.push_str("])");
+        }
         Program::Join(all) => {
             let name = if all.len() == 3 { "join3" } else { "join" };
             call(name, all.iter().collect(), None, out);

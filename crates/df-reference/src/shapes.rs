@@ -27,7 +27,7 @@ pub fn shapes() -> Vec<Shape> {
     let three: Vec<Program> = two.iter().flat_map(depth_three).collect();
     let free: Vec<Program> = three
         .iter()
-        .filter(|program| breaks_free(program))
+        .filter(|program| program.breaks_free())
         .cloned()
         .collect();
     let named = two
@@ -37,7 +37,7 @@ pub fn shapes() -> Vec<Shape> {
     add("leaves", kinds().to_vec());
     add(
         "names",
-        named.filter(|program| !breaks_free(program)).collect(),
+        named.filter(|program| !program.breaks_free()).collect(),
     );
     add("depth two", two);
     add("depth three", three);
@@ -196,13 +196,4 @@ fn name_leaves(program: Program) -> Program {
         }
     }
     name(program, &mut 0)
-}
-
-/// Whether a break may leave the program.
-fn breaks_free(program: &Program) -> bool {
-    match program {
-        Program::Leaf(Leaf::Break(_)) => true,
-        Program::Loop(..) => false,
-        _ => program.children().into_iter().any(breaks_free),
-    }
 }

@@ -8,13 +8,20 @@ use df_postgres::{Error, Session};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-/// The most graphs kept; beyond it the cache begins anew.
+/// The most graphs kept, and the most bytes of their texts; beyond either the cache begins anew.
 const MAX_KEPT_GRAPHS: usize = 2000;
+const MAX_KEPT_BYTES: usize = 32 << 20;
 
 /// The parsed graphs of one relay.
 #[derive(Default)]
 pub struct Graphs {
-    kept: Mutex<HashMap<(i64, u32), Arc<Graph>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    graphs: HashMap<(i64, u32), Arc<Graph>>,
+    bytes: usize,
 }
 
 impl Graphs {
@@ -26,7 +33,7 @@ impl Graphs {
         id: i64,
         owner: u32,
     ) -> Result<Result<Arc<Graph>, String>, Error> {
-        if let Some(graph) = self.kept.lock().get(&(id, owner)) {
+        if let Some(graph) = self.kept.lock().graphs.get(&(id, owner)) {
             return Ok(Ok(graph.clone()));
         }
         let rows = session
@@ -48,10 +55,12 @@ impl Graphs {
             Ok(graph) => {
                 let graph = Arc::new(graph);
                 let mut kept = self.kept.lock();
-                if kept.len() >= MAX_KEPT_GRAPHS {
-                    kept.clear();
+                if kept.graphs.len() >= MAX_KEPT_GRAPHS || kept.bytes + text.len() > MAX_KEPT_BYTES
+                {
+                    *kept = Kept::default();
                 }
-                kept.insert((id, owner), graph.clone());
+                kept.bytes += text.len();
+                kept.graphs.insert((id, owner), graph.clone());
                 Ok(graph)
             }
             Err(error) => Err(error.to_string()),

@@ -27,6 +27,8 @@ pub struct Role {
     pub name: String,
     pub client: Client,
     options: ConnectOptions,
+    /// The connection string, password included.
+    url: String,
 }
 
 /// A session that listens.
@@ -116,6 +118,7 @@ impl TestDb {
             name,
             client,
             options,
+            url,
         }
     }
 
@@ -170,6 +173,11 @@ impl TestDb {
 }
 
 impl Role {
+    /// A connection string for other programs.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Another session of this role.
     pub async fn session(&self) -> Client {
         self.options.connect().await.unwrap()

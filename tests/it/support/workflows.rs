@@ -44,10 +44,16 @@ impl Workflows {
 
     /// The same, after the superuser ran `sql`: a running relay may keep settings for a while.
     pub async fn prepared(sql: &str) -> Workflows {
+        Self::with_relay(sql, &[]).await
+    }
+
+    /// The same, with more arguments of the relay.
+    pub async fn with_relay(sql: &str, args: &[&str]) -> Workflows {
         let db = TestDb::new().await;
         db.client.batch_execute(sql).await.unwrap();
         let alice = db.role("alice").await;
-        let relay = db.start_relay();
+        let relay = db.spawn_relay(args);
+        relay.wait_for_log("relay ready");
         Workflows { db, alice, relay }
     }
 
@@ -101,7 +107,7 @@ impl Workflows {
         let ended = Ended {
             id: id.to_string(),
             status: row.get(0),
-            result: result.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap()),
+            result: result.map_or(Value::Null, |text| parsed(&text)),
             error: row.get(2),
             sqlstate: row.get(3),
             path: row.get(4),
@@ -145,6 +151,11 @@ impl TestDb {
         );
         self.eventually(&waiting).await;
     }
+}
+
+/// A result as JSON; the text of one that nests deeper than is read here.
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()))
 }
 
 /// Runs SQL that must be refused; returns the error.

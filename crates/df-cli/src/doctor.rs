@@ -1,0 +1,160 @@
+//! `df-relay doctor`: what in the set-up is wrong, each with the statement or command that mends it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use df_postgres::schema::Fit;
+use serde::Serialize;
+use tokio_postgres::Client;
+
+use crate::command_line::ReportOptions;
+use crate::config::Config;
+use crate::schema_check::installed;
+
+/// Clocks further apart than this are worth a word: logs of both sides would not line up.
+const CLOCK_SKEW_SECONDS: f64 = 1.0;
+/// Transactions in which a session setting is looked for, to find a transaction pooler.
+const POOLER_LOOKS: usize = 8;
+
+/// One check: well, or what is wrong and what mends it.
+#[derive(Debug, Serialize)]
+struct Check {
+    topic: String,
+    well: bool,
+    finding: String,
+    mend: Option<String>,
+}
+
+pub(crate) async fn doctor(options: &ReportOptions, config: &Config) -> anyhow::Result<()> {
+    let client = config.relay_database()?.connect().await?;
+    let mut checks = vec![schema(&client, config).await?];
+    checks.push(clock(&client).await?);
+    checks.push(pooler(&client).await?);
+    for function in ["relay_doctor", "relay_vacuum_horizon"] {
+        let sql = format!("select topic, well, finding, mend from df.{function}()");
+        match client.query(&sql, &[]).await {
+            Ok(rows) => checks.extend(rows.iter().map(|row| Check {
+                topic: row.get(0),
+                well: row.get::<_, Option<bool>>(1).unwrap_or(false),
+                finding: row.get(2),
+                mend: row.get(3),
+            })),
+            Err(error) => checks.push(Check {
+                topic: "privileges".to_owned(),
+                well: false,
+                finding: df_postgres::describe(&error),
+                mend: Some(
+                    "Run the doctor as df_relay, a member of df_admin or a superuser; after an \
+                     upgrade of this binary, df-relay install."
+                        .to_owned(),
+                ),
+            }),
+        }
+    }
+    let wrong = checks.iter().filter(|check| !check.well).count();
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&checks)?);
+    } else {
+        print!("{}", screen(&checks));
+    }
+    if wrong > 0 {
+        bail!("{wrong} of {} checks found something", checks.len());
+    }
+    Ok(())
+}
+
+fn screen(checks: &[Check]) -> String {
+    let mut lines = Vec::new();
+    for check in checks {
+        let mark = if check.well { "ok   " } else { "WRONG" };
+        lines.push(format!("{mark}  {:<16}  {}", check.topic, check.finding));
+        if let Some(mend) = check.mend.as_ref().filter(|_| !check.well) {
+            lines.push(format!("       {mend}"));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+async fn schema(client: &Client, config: &Config) -> anyhow::Result<Check> {
+    let (meta, fit) = installed(client, config).await?;
+    let (finding, mend) = match fit {
+        Fit::Same => ("is the one of this binary".to_owned(), None),
+        Fit::OtherFunctions => (
+            format!(
+                "was installed by {}, another build of the same version",
+                meta.installed_by
+            ),
+            Some("Run df-relay install with the newest binary in use.".to_owned()),
+        ),
+        Fit::Older => (
+            format!("version {} is older than this binary", meta.version),
+            Some("Run df-relay install with this binary.".to_owned()),
+        ),
+        Fit::Newer => (
+            format!("version {} is newer than this binary", meta.version),
+            Some(format!("Use df-relay {} or newer.", meta.installed_by)),
+        ),
+    };
+    Ok(Check {
+        topic: "schema".to_owned(),
+        well: fit == Fit::Same,
+        finding,
+        mend,
+    })
+}
+
+/// Compares the server's clock with ours, the round trip halved.
+async fn clock(client: &Client) -> anyhow::Result<Check> {
+    let sent = SystemTime::now();
+    let row = client
+        .query_one("select extract(epoch from clock_timestamp())::float8", &[])
+        .await
+        .context("asking for the server's clock")?;
+    let there: f64 = row.get(0);
+    let half = sent.elapsed().unwrap_or(Duration::ZERO).as_secs_f64() / 2.0;
+    let here = sent
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+        + half;
+    let skew = (there - here).abs();
+    let well = skew <= CLOCK_SKEW_SECONDS;
+    Ok(Check {
+        topic: "clock".to_owned(),
+        well,
+        finding: format!("the server's is {skew:.3} s from this machine's"),
+        mend: (!well).then(|| "Let both follow the same NTP servers; leases and timers use the server's clock alone.".to_owned()),
+    })
+}
+
+/// A session setting that does not last over transactions gives a transaction pooler away.
+async fn pooler(client: &Client) -> anyhow::Result<Check> {
+    let set = "select pg_backend_pid(), set_config('df.doctor', 'here', false)";
+    let first: i32 = client
+        .query_one(set, &[])
+        .await
+        .context("looking for a pooler")?
+        .get(0);
+    let mut pooled = false;
+    for _ in 0..POOLER_LOOKS {
+        let look = "select pg_backend_pid(), current_setting('df.doctor', true)";
+        let row = client
+            .query_one(look, &[])
+            .await
+            .context("looking for a pooler")?;
+        let setting: Option<String> = row.get(1);
+        pooled |= row.get::<_, i32>(0) != first || setting.as_deref() != Some("here");
+    }
+    Ok(Check {
+        topic: "pooler".to_owned(),
+        well: !pooled,
+        finding: if pooled {
+            "sessions do not last: a pooler in transaction mode is in between".to_owned()
+        } else {
+            "sessions last; no transaction pooler was seen".to_owned()
+        },
+        mend: pooled.then(|| {
+            "Connect the relay to Postgres itself, or run it with --poll-only.".to_owned()
+        }),
+    })
+}

@@ -1,0 +1,94 @@
+//! `df-relay status`: what is running and what is stuck, on one screen or as JSON.
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::command_line::ReportOptions;
+use crate::config::Config;
+use crate::schema_check::client_of_known_schema;
+
+pub(crate) async fn status(options: &ReportOptions, config: &Config) -> anyhow::Result<()> {
+    let client = client_of_known_schema(config).await?;
+    let row = client
+        .query_one("select df.relay_status()::text", &[])
+        .await
+        .context("asking for the status; df_relay, a member of df_admin or a superuser may")?;
+    let text: String = row.get(0);
+    let status: Value = serde_json::from_str(&text).context("reading the status")?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print!("{}", screen(&status));
+    }
+    Ok(())
+}
+
+/// The status for a person.
+fn screen(status: &Value) -> String {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let list = |key: &str| status[key].as_array().cloned().unwrap_or_default();
+    let mut lines = vec![format!(
+        "database   {} at {}",
+        text(&status["database"]),
+        text(&status["time"])
+    )];
+    let relays = list("relays");
+    let live = relays.iter().filter(|relay| relay["live"] == true).count();
+    lines.push(format!(
+        "relays     {live} live, {} gone",
+        relays.len() - live
+    ));
+    for relay in &relays {
+        lines.push(format!(
+            "  {}  {} since {}, last heartbeat {}, {} instances{}",
+            text(&relay["incarnation"]),
+            text(&relay["version"]),
+            text(&relay["started_at"]),
+            text(&relay["heartbeat_at"]),
+            relay["instances"],
+            if relay["live"] == true {
+                ""
+            } else {
+                "; its lease ran out"
+            },
+        ));
+    }
+    let counts = |key: &str| {
+        let counts = status[key].as_object().into_iter().flatten();
+        let counts = counts.map(|(name, count)| format!("{count} {name}"));
+        counts.collect::<Vec<_>>().join(", ")
+    };
+    lines.push(format!("instances  {}", counts("instances")));
+    lines.push(format!("last day   {}", counts("ended_last_day")));
+    lines.push(format!(
+        "outbox     {} undelivered, the oldest for {} s; {} parked",
+        status["undelivered"], status["oldest_undelivered_seconds"], status["parked"]
+    ));
+    for event in list("parked_events") {
+        let id = text(&event["event_id"]);
+        let quoted = df_postgres::quote_literal(&id);
+        lines.push(format!("  {id}: {}", text(&event["error"])));
+        lines.push(format!("    SELECT df.release({quoted});"));
+    }
+    for stuck in list("stuck") {
+        let id = text(&stuck["id"]);
+        lines.push(format!(
+            "stuck      {id} ({}) since {}: {}",
+            text(&stuck["label"]),
+            text(&stuck["since"]),
+            text(&stuck["why"])
+        ));
+        lines.push(format!(
+            "    SELECT * FROM df.why({});",
+            df_postgres::quote_literal(&id)
+        ));
+    }
+    if live == 0 {
+        lines.push("No relay is running: start one with df-relay run.".to_owned());
+    }
+    lines.join("\n") + "\n"
+}

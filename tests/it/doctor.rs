@@ -1,0 +1,137 @@
+//! `df-relay status`, `doctor` and `completions`, as a tired person reads them.
+
+use crate::support::{Process, TestDb, spawn};
+
+fn run(db: &TestDb, args: &[&str]) -> (i32, String) {
+    let mut process: Process = spawn(args, &[("DF_DATABASE_URL", &db.superuser_url())]);
+    let code = process.wait().code().expect("it ends by itself");
+    (code, process.stdout().join("\n") + &process.log())
+}
+
+/// The mending statements of the doctor's findings on a topic, as the relay's role sees them.
+async fn mends(db: &TestDb, topic: &str) -> Vec<String> {
+    let sql =
+        "select mend from df.relay_doctor() where topic = $1 and not well and mend is not null";
+    let rows = db.client.query(sql, &[&topic]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_finds_a_broken_step_login_and_its_statement_mends_it() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let login = format!(
+        "select login::text from df.granted_roles where role_oid = '{}'::regrole",
+        alice.name
+    );
+    let login = db.text(&login).await.unwrap();
+    for fault in ["nologin", "inherit", "valid until '2001-01-01'"] {
+        db.client
+            .batch_execute(&format!("alter role {login} {fault}"))
+            .await
+            .unwrap();
+        let found = mends(&db, "step logins").await;
+        assert_eq!(found.len(), 1, "{fault}: {found:?}");
+        db.client.batch_execute(&found[0]).await.unwrap();
+        assert_eq!(
+            mends(&db, "step logins").await,
+            Vec::<String>::new(),
+            "{fault}"
+        );
+    }
+    let _relay = db.start_relay();
+    let id = alice.text("select df.start('select 1')").await.unwrap();
+    assert_eq!(db.ended(&id).await, "completed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_names_the_grant_that_another_database_lacks() {
+    let db = TestDb::new().await;
+    let other = TestDb::empty().await;
+    let alice = db.role("alice").await;
+    let revoke = format!("revoke connect on database {} from public", other.name);
+    db.client.batch_execute(&revoke).await.unwrap();
+    let start = format!("select df.start('select 1', database => '{}')", other.name);
+    alice.text(&start).await.unwrap();
+    let found = mends(&db, "other databases").await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("GRANT CONNECT ON DATABASE"),
+        "{found:?}"
+    );
+    db.client.batch_execute(&found[0]).await.unwrap();
+    assert_eq!(mends(&db, "other databases").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_event_is_shown_with_its_release_and_ends_the_doctor_with_one() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let id = alice
+        .text("select df.start(df.wait_for_signal('go'))")
+        .await
+        .unwrap();
+    alice
+        .text(&format!("select df.signal('{id}', 'go')"))
+        .await
+        .unwrap();
+    let park =
+        "update df.outbox set parked_at = now(), last_error = 'it broke' where kind = 'signal'";
+    db.client.batch_execute(park).await.unwrap();
+    let _relay = db.start_relay();
+    let (code, text) = run(&db, &["doctor"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("it broke"), "{text}");
+    assert!(
+        text.contains(&format!("SELECT df.release('{id}/signal/")),
+        "{text}"
+    );
+    let (code, text) = run(&db, &["status"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("1 live, 0 gone"), "{text}");
+    assert!(text.contains("it broke"), "{text}");
+    let (code, text) = run(&db, &["status", "--json"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains(r#""parked": 1"#), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_relay_status_and_doctor_say_so() {
+    let db = TestDb::new().await;
+    let (code, text) = run(&db, &["status"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("start one with df-relay run"), "{text}");
+    let (code, text) = run(&db, &["doctor", "--json"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("none has a lease that holds"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_relays_own_role_may_ask_both() {
+    let db = TestDb::new().await;
+    let _relay = db.start_relay();
+    for command in ["status", "doctor"] {
+        let mut process = spawn(&[command], &[("DF_DATABASE_URL", &db.relay_url())]);
+        process.wait();
+        let text = process.stdout().join("\n") + &process.log();
+        assert!(!text.contains("permission denied"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_without_the_schema_is_exit_code_four() {
+    let db = TestDb::empty().await;
+    for command in ["status", "doctor"] {
+        let (code, text) = run(&db, &[command]);
+        assert_eq!(code, 4, "{text}");
+    }
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let mut process = spawn(&["completions", shell], &[]);
+        assert!(process.wait().success(), "{}", process.log());
+        assert!(process.stdout().join("\n").contains("doctor"), "{shell}");
+    }
+}
