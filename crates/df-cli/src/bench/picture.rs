@@ -154,8 +154,8 @@ mod tests {
             let number = rest.split('"').nth(1).unwrap();
             (0.0..=WIDTH).contains(&number.parse::<f64>().unwrap())
         };
-        let circles = svg.match_indices("cx=").map(|(at, _)| (at, &svg[at..]));
-        assert!(circles.map(inside).all(|inside| inside), "{svg}");
+        let mut circles = svg.match_indices("cx=").map(|(at, _)| (at, &svg[at..]));
+        assert!(circles.all(inside), "{svg}");
     }
 
     #[test]
