@@ -142,12 +142,8 @@ fn a_taken_port_is_named() {
 #[test]
 fn a_killed_parent_takes_its_server_along() {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "child_that_is_killed",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "child_that_is_killed", "--nocapture"])
+        .env(CHILD_MARK, "1")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
