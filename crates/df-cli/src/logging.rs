@@ -10,7 +10,12 @@ use crate::exit::WrongUsage;
 
 /// Installs the subscriber for this process.
 pub(crate) fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log_level)
+    // duroxide warns of every activity that lost a race; what matters of it reaches us as an event.
+    let level = match config.log_level.contains("duroxide") {
+        true => config.log_level.clone(),
+        false => format!("{},duroxide=error", config.log_level),
+    };
+    let filter = EnvFilter::try_new(level)
         .with_context(|| format!("the log level {:?} cannot be read", config.log_level))
         .context(WrongUsage)?;
     let builder = tracing_subscriber::fmt()
