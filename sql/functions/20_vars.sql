@@ -5,7 +5,7 @@ create or replace function df.refuse_inside_workflow(p_function text) returns vo
     set search_path = pg_catalog, pg_temp
     as $$
 begin
-    if session_user ~ '^df_step_[0-9]+_[0-9]+$' then
+    if df.inside_workflow() then
         raise exception '% cannot be called inside a workflow', p_function using errcode = '55000';
     end if;
 end
