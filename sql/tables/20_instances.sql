@@ -45,7 +45,7 @@ create table df.instances (
         check ((ended_at is null) = (status = 'pending' or status = 'running')),
     constraint instances_completed_at_on_success
         check ((completed_at is not null) = (status = 'completed'))
-) with (fillfactor = 80);
+) with (fillfactor = 90);
 
 create index instances_claimable on df.instances (submitted_by, wake_at)
     where owner is null and ended_at is null and paused_at is null;

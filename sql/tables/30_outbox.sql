@@ -22,7 +22,7 @@ create table df.outbox (
     last_error   text,
     constraint outbox_key_fits_kind
         check ((key is null) = (kind = 'start' or kind = 'cancel'))
-) with (fillfactor = 80);
+);
 
 -- Starts are found by their instance, so they stay out of this index and their update stays cheap.
 create index outbox_undelivered on df.outbox (instance_id)

@@ -48,6 +48,7 @@ begin
   if pg_current_xact_id()::text <> p_xid then
     raise exception 'transaction control' using errcode = 'DF004';
   end if;
+  perform set_config('lock_timeout', p_lock_timeout, true) where p_lock_timeout is not null;
   perform df.fence(p_instance, p_epoch, p_incarnation);
   insert into df.recorded values (p_instance, p_run_path, p_status, p_result::json, p_error,
     p_sqlstate, p_attempt, p_within, p_turns, p_decides, p_checkpoints::json, p_ends);
