@@ -9,7 +9,6 @@ create function df.new_instance_id() returns text
 create domain df.instance_status as text constraint instance_status_known
     check (value in ('pending', 'running', 'completed', 'failed', 'cancelled'));
 create domain df.label as text constraint label_size check (octet_length(value) <= 4096);
-create domain df.variables as json constraint variables_size check (octet_length(value::text) <= 4194304);
 
 -- One started workflow.
 --   Callers insert (label, database, graph_id, vars, once_key); everything else is a default.
@@ -27,7 +26,7 @@ create table df.instances (
     updated_at   timestamptz not null default now(),
     completed_at timestamptz,
     graph_id     bigint not null,
-    vars         df.variables,
+    vars         json,
     once_key     text,
     epoch        bigint not null default 0,
     owner        uuid,
