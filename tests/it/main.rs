@@ -31,6 +31,7 @@ mod operator_control;
 mod outages;
 mod parking;
 mod poll_only;
+mod pooler;
 mod programs;
 mod replay;
 mod replays;

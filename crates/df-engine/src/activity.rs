@@ -144,6 +144,7 @@ impl Activity<'_> {
                     self.backend.run_outside(
                         &self.loaded.assignment,
                         &sql,
+                        outside,
                         timeout,
                         attempt,
                         self.cancel,

@@ -216,11 +216,13 @@ pub trait Backend: Send + Sync + 'static {
     ) -> LeafEnd;
 
     /// Runs a statement that cannot share a transaction with its record, or that runs in another
-    /// database: at least once. Records nothing; an error is a failed attempt.
+    /// database: at least once. `alone` says that Postgres refuses it in a transaction block. Records
+    /// nothing; an error is a failed attempt.
     async fn run_outside(
         &self,
         on: &Assignment,
         sql: &str,
+        alone: bool,
         timeout: Option<Duration>,
         attempt: i32,
         cancel: &CancellationToken,

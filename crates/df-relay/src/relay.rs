@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use df_failpoints::reached;
-use df_postgres::{ConnectOptions, Error as PostgresError, Session};
+use df_postgres::{ConnectOptions, Error as PostgresError, Session, query_unnamed};
 use rand::Rng;
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -175,15 +175,15 @@ impl Relay {
     ) -> Result<i32, PostgresError> {
         let client = options.connect().await?;
         reached("release.sending");
-        let row = client
-            .query_one("select df.relay_release($1)", &[&incarnation])
+        let sql = "select df.relay_release($1)";
+        let rows = query_unnamed(&client, sql, &[&incarnation])
             .await
             .map_err(|source| PostgresError::Database {
                 doing: "hand over".to_owned(),
                 source,
             })?;
         reached("release.committed");
-        Ok(row.get(0))
+        Ok(rows[0].get(0))
     }
 
     async fn drain(
@@ -368,6 +368,10 @@ impl Relay {
     }
 
     async fn set_idle(&self, idle: bool) -> Result<(), PostgresError> {
+        if !self.config.listen {
+            // Callers would notify nobody.
+            return Ok(());
+        }
         self.session
             .insist("select df.relay_set_idle($1)", &[&idle])
             .await

@@ -138,6 +138,7 @@ impl TestDb {
             &[
                 ("DF_DATABASE_URL", &self.relay_url()),
                 ("DF_LOG_FORMAT", "json"),
+                ("DF_POLL_ONLY", self.server.poll_only()),
             ],
         )
     }
@@ -145,7 +146,11 @@ impl TestDb {
     /// A relay with more arguments and variables, once it owns a lease.
     pub fn relay_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
         let url = self.relay_url();
-        let mut all = vec![("DF_DATABASE_URL", url.as_str()), ("DF_LOG_FORMAT", "json")];
+        let mut all = vec![
+            ("DF_DATABASE_URL", url.as_str()),
+            ("DF_LOG_FORMAT", "json"),
+            ("DF_POLL_ONLY", self.server.poll_only()),
+        ];
         all.extend(variables);
         let relay = spawn(&[&["run"], args].concat(), &all);
         relay.wait_for_log("relay ready");
