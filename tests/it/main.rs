@@ -9,6 +9,7 @@ mod doctor;
 mod errors;
 mod escapes;
 mod explore;
+mod failover;
 mod fairness;
 mod fence;
 mod forgery;
