@@ -91,13 +91,9 @@ impl Server {
         }
     }
 
-    /// Whether relays have to be told of a pooler, as their variable says it.
-    pub fn poll_only(&self) -> &'static str {
-        if self.pooler.is_some() {
-            "true"
-        } else {
-            "false"
-        }
+    /// Whether relays reach this server through a pooler.
+    pub fn has_pooler(&self) -> bool {
+        self.pooler.is_some()
     }
 }
 
