@@ -1,6 +1,7 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
 mod bench;
+mod bloat;
 mod control;
 mod cookbook;
 mod crashes;

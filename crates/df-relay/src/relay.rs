@@ -17,6 +17,7 @@ use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::bounds::Bounds;
 use crate::graphs::Graphs;
 use crate::lease::{self, Lease};
 use crate::retain;
@@ -46,6 +47,7 @@ pub struct Relay {
     incarnation: Arc<parking_lot::RwLock<Uuid>>,
     session: Arc<Session>,
     graphs: Graphs,
+    bounds: Bounds,
     wake: Arc<Notify>,
     /// Instances to give back, by epoch.
     parking: Vec<Parked>,
@@ -94,6 +96,7 @@ impl Relay {
             incarnation: Arc::default(),
             session,
             graphs: Graphs::default(),
+            bounds: Bounds::default(),
             wake: Arc::new(Notify::new()),
             parking: Vec::new(),
             missing: HashSet::new(),
@@ -214,6 +217,7 @@ impl Relay {
                 next_compare = Instant::now() + self.config.compare_interval;
             }
             self.park(incarnation).await?;
+            self.bounds.refresh(&self.session, incarnation).await?;
             if idle && let Some(pause) = self.nothing_to_do(incarnation).await? {
                 let until = Instant::now() + self.at_most_locked(pause);
                 let until = until.min(next_take_over).min(next_compare);
@@ -380,15 +384,22 @@ impl Relay {
 
     /// An idle relay's one question: `None` when there is something to claim or deliver, else how
     /// long it may sleep.
-    async fn nothing_to_do(&self, incarnation: Uuid) -> Result<Option<Duration>, PostgresError> {
-        let sql = "select work, next_wake from df.relay_look($1)";
-        let rows = self.session.insist(sql, &[&incarnation]).await?;
+    async fn nothing_to_do(
+        &mut self,
+        incarnation: Uuid,
+    ) -> Result<Option<Duration>, PostgresError> {
+        let sql = "select work, next_wake from df.relay_look($1, $2::text::json)";
+        let began = Instant::now();
+        let bounds = self.bounds.held();
+        let rows = self.session.insist(sql, &[&incarnation, &bounds]).await?;
+        self.bounds.took(began.elapsed());
         Ok((!rows[0].get::<_, bool>(0)).then(|| self.until_wake(rows[0].get(1))))
     }
 
     async fn until_next_wake(&self, incarnation: Uuid) -> Result<Duration, PostgresError> {
-        let sql = "select next_wake from df.relay_look($1)";
-        let rows = self.session.insist(sql, &[&incarnation]).await?;
+        let sql = "select next_wake from df.relay_look($1, $2::text::json)";
+        let bounds = self.bounds.held();
+        let rows = self.session.insist(sql, &[&incarnation, &bounds]).await?;
         Ok(self.until_wake(rows[0].get(0)))
     }
 
@@ -411,14 +422,16 @@ impl Relay {
 
     async fn claim(&mut self, incarnation: Uuid, room: usize) -> Result<usize, PostgresError> {
         reached("claim.sending");
+        let began = Instant::now();
         let rows = self
             .session
             .insist(
                 "select instance_id, epoch, graph_id, submitted_by, database, label, vars, fresh
-                   from df.relay_claim($1, $2)",
-                &[&incarnation, &(room as i32)],
+                   from df.relay_claim($1, $2, $3::text::json)",
+                &[&incarnation, &(room as i32), &self.bounds.held()],
             )
             .await?;
+        self.bounds.took(began.elapsed());
         if !rows.is_empty() {
             reached("claim.committed");
         }
@@ -531,13 +544,19 @@ impl Relay {
 
     async fn deliver(&mut self, incarnation: Uuid) -> Result<usize, PostgresError> {
         reached("deliver.sending");
+        let began = Instant::now();
         let rows = self
             .session
             .insist(
-                "select kind, instance_id, woken from df.relay_deliver($1, $2)",
-                &[&incarnation, &(self.config.batch as i32)],
+                "select kind, instance_id, woken from df.relay_deliver($1, $2, $3::text::json)",
+                &[
+                    &incarnation,
+                    &(self.config.batch as i32),
+                    &self.bounds.held(),
+                ],
             )
             .await?;
+        self.bounds.took(began.elapsed());
         if !rows.is_empty() {
             reached("deliver.committed");
         }

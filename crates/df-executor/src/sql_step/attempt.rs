@@ -209,15 +209,13 @@ impl SqlSteps {
         texts: &Texts,
         connection: &mut Connection,
     ) -> Option<Duration> {
-        let rollback = [Statement::command(self.config.sessions.rollback())];
-        if connection.status() != TransactionStatus::Idle {
-            connection.pipeline(&rollback).await.ok()?;
-        }
         let (key, bound) = (texts.key(step), texts.bound());
-        let replies = connection
-            .pipeline(&texts.probing(&key, &bound))
-            .await
-            .ok()?;
+        let mut statements = texts.probing(&key, &bound);
+        if connection.status() != TransactionStatus::Idle {
+            // In one batch with the rest, for which a pooler keeps the session.
+            statements.insert(0, Statement::command("ROLLBACK"));
+        }
+        let replies = connection.pipeline(&statements).await.ok()?;
         let millis = std::str::from_utf8(replies.last()?.rows.first_value()?).ok()?;
         Some(Duration::from_millis(millis.parse().ok()?))
     }

@@ -244,11 +244,10 @@ impl Texts {
 
     /// A whole transaction that records a failure; `ROLLBACK` first where one is open.
     pub fn failing<'a>(&'a self, params: &'a [Param<'a>], rollback: bool) -> Vec<Statement<'a>> {
-        let mut statements = Vec::with_capacity(17);
+        let mut statements = Vec::with_capacity(16);
         if rollback {
-            statements.push(Statement::command(self.sessions.rollback()));
+            statements.push(Statement::command("ROLLBACK"));
         }
-        // Where the rollback has begun the next one, this warns of it and sets its mode.
         statements.push(Statement::command(BEGIN));
         statements.extend(self.sessions.cleaning());
         statements.extend([

@@ -67,20 +67,13 @@ impl Sessions {
         some.iter().map(|sql| Statement::command(sql))
     }
 
-    /// Undoes an open transaction. A lent session is kept by beginning the next at once: what a
-    /// failed statement leaves in it (prepared statements, advisory locks) is still to be cleaned.
-    pub(super) fn rollback(self) -> &'static str {
-        match self {
-            Sessions::Own => "ROLLBACK",
-            Sessions::Lent => "ROLLBACK AND CHAIN",
-        }
-    }
-
-    /// Ends an open transaction and leaves the session clean, as one simple query.
+    /// Ends an open transaction and leaves the session clean, as one simple query: a pooler lends the
+    /// session until that is answered, so what a failed statement leaves (prepared statements,
+    /// advisory locks) is cleaned where it is.
     pub(super) fn abandon(self) -> String {
         match self {
             Sessions::Own => format!("ROLLBACK; {CLEAN}"),
-            Sessions::Lent => format!("ROLLBACK AND CHAIN; {}; COMMIT", CLEAN_INSIDE.join("; ")),
+            Sessions::Lent => format!("ROLLBACK; {}", CLEAN_INSIDE.join("; ")),
         }
     }
 }
