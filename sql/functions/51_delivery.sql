@@ -247,6 +247,11 @@ begin
             -- One that was cancelled before any relay claimed it never had its start delivered.
             update df.outbox o set delivered_at = clock_timestamp()
              where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
+            -- What it had begun outside of its transactions is not waited for any more.
+            update df.node_runs r
+               set status = 'failed', ended_at = greatest(v_inst.ended_at, r.created_at), sqlstate = '57014',
+                   error = 'cancelled while it ran: what came of it is not known'
+             where r.instance_id = v_inst.id and r.status = 'intent';
         end if;
         if v_inst.ended_at is not null and v_inst.owner is not null then
             update df.instances i set owner = null where i.id = v_inst.id;

@@ -95,12 +95,17 @@ async fn scans_of_the_queue_start_behind_dead_rows_that_somebody_keeps() {
 async fn a_relay_behind_dead_rows_serves_promptly_and_finds_what_commits_late() {
     let db = TestDb::new().await;
     let (role, _holder) = with_dead_rows(&db, 150_000).await;
-    // Begun now, committed once the bounds have passed it.
-    let late = role.session().await;
-    let begin = "begin; select df.start('select 1', 'late'); select df.signal(id, 'go') from df.instances where label = 'original'";
-    late.batch_execute(begin).await.unwrap();
-    let age = "update df.instances set wake_at = now() - interval '10 minutes' where label = 'late';
-               update df.outbox set created_at = now() - interval '10 minutes' where kind = 'signal' and delivered_at is null";
+    // Begun long ago, committed once the bounds have passed it.
+    let late = superuser(&db).await;
+    let begin = format!(
+        "begin; set local role {}; select df.start('select 1', 'late');
+         select df.signal(id, 'go') from df.instances where label = 'original'; reset role;
+         update df.instances set wake_at = now() - interval '10 minutes' where label = 'late';
+         update df.outbox set created_at = now() - interval '10 minutes'
+          where kind = 'signal' and delivered_at is null",
+        role.name
+    );
+    late.batch_execute(&begin).await.unwrap();
     let relay = db.start_relay();
     relay.wait_for_log("dead rows at the head of the queue");
     for _ in 0..3 {
@@ -112,7 +117,6 @@ async fn a_relay_behind_dead_rows_serves_promptly_and_finds_what_commits_late() 
         assert_eq!(db.ended(&id).await, "completed");
     }
     late.batch_execute("commit").await.unwrap();
-    db.client.batch_execute(age).await.unwrap();
     let all = "select count(*) = 2 from df.instances
                 where label in ('late', 'original') and status = 'completed'";
     until(&db, all, PATIENCE).await;

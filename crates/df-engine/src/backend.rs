@@ -240,6 +240,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Records one entry, in a batch with others. `None` once cancelled.
     async fn record(&self, entry: Entry, cancel: &CancellationToken) -> Option<Recorded>;
 
+    /// The database's clock, in milliseconds since 1970: the one that decides when a wait is due. `None`
+    /// once cancelled.
+    async fn clock(&self, cancel: &CancellationToken) -> Option<i64>;
+
     /// Results of recorded runs as JSON text, in any order; absent ones are left out. `None` once
     /// cancelled.
     async fn results(

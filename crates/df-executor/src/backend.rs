@@ -337,6 +337,12 @@ impl Backend for Executor {
         self.recorder.record(entry, cancel).await
     }
 
+    async fn clock(&self, cancel: &CancellationToken) -> Option<i64> {
+        let asked = self.session.insist("select df.relay_clock()", &[]);
+        let rows = cancel.run_until_cancelled(asked).await?.ok()?;
+        Some(rows[0].get(0))
+    }
+
     async fn results(
         &self,
         instance: &str,
