@@ -44,7 +44,7 @@ fn chosen(first: usize, stride: usize) -> Vec<Program> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_does_what_the_rules_say() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let (programs, begun) = (chosen(0, stride()), Instant::now());
     let ids = stage.start(&programs).await;
     stage.verify(&programs, &ids).await;
@@ -54,10 +54,7 @@ async fn every_shape_does_what_the_rules_say() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_does_the_same_without_notifications() {
     let stage = Stage::new().await;
-    let relay = stage
-        .db
-        .spawn_relay(&["--poll-only", "true", "--poll-interval-ms", "100"]);
-    relay.wait_for_log("relay ready");
+    let _relay = stage.relay(&["--poll-only", "true", "--poll-interval-ms", "100"]);
     let programs = chosen(1, slower_stride());
     let ids = stage.start(&programs).await;
     stage.verify(&programs, &ids).await;
@@ -66,7 +63,7 @@ async fn every_shape_does_the_same_without_notifications() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_does_the_same_on_two_relays() {
     let stage = Stage::new().await;
-    let _relays = [stage.db.start_relay(), stage.db.start_relay()];
+    let _relays = [stage.relay(&[]), stage.relay(&[])];
     let programs = chosen(2, slower_stride());
     let ids = stage.start(&programs).await;
     stage.verify(&programs, &ids).await;
@@ -75,18 +72,17 @@ async fn every_shape_does_the_same_on_two_relays() {
 /// S30 and S32: a SIGKILL of the only relay, several times while programs run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_survives_the_death_of_its_relay() {
-    let stage = Stage::new().await;
+    let stage = Stage::new().await.disturbed();
     let programs = chosen(3, slower_stride());
     let ids = stage.start(&programs).await;
     for share in (1..=4).rev() {
-        let mut relay = stage.db.spawn_relay(&["--lease-seconds", "2"]);
-        relay.wait_for_log("relay ready");
+        let mut relay = stage.relay(&["--lease-seconds", "2"]);
         stage
             .settle(programs.len() as i64 * share / 5, Duration::from_secs(5))
             .await;
         relay.kill();
     }
-    let _relay = stage.db.spawn_relay(&["--lease-seconds", "2"]);
+    let _relay = stage.relay(&["--lease-seconds", "2"]);
     stage.verify(&programs, &ids).await;
 }
 
@@ -94,13 +90,12 @@ async fn every_shape_survives_the_death_of_its_relay() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_takes_late_signals() {
     let stage = Stage::new().await;
-    let relay = stage.db.spawn_relay(&["--linger-ms", "50"]);
-    relay.wait_for_log("relay ready");
+    let _relay = stage.relay(&["--linger-ms", "50"]);
     let waits = |program: &Program| {
         program
             .numbered()
             .into_iter()
-            .any(|(_, leaf)| *leaf == Leaf::Signal)
+            .any(|(_, leaf)| matches!(leaf, Leaf::Signal | Leaf::Shared))
     };
     let programs: Vec<Program> = chosen(4, stride() * 3).into_iter().filter(waits).collect();
     let ids = stage.start_unsignalled(&programs).await;
@@ -114,12 +109,12 @@ async fn every_shape_takes_late_signals() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_stops_at_a_cancel() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let programs = chosen(5, slower_stride());
     let ids = stage.start(&programs).await;
     let cancel = "select count(df.cancel(id)) from unnest($1::text[]) as id";
     for some in ids.chunks(8) {
-        stage.role.client.query(cancel, &[&some]).await.unwrap();
+        stage.authors[0].query(cancel, &[&some]).await.unwrap();
     }
     stage.verify(&programs, &ids).await;
 }
@@ -128,7 +123,7 @@ async fn every_shape_stops_at_a_cancel() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_ignores_a_replay_of_the_outbox() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let programs = chosen(6, slower_stride());
     let ids = stage.start(&programs).await;
     // Busy rows are left alone, or this and the relay would wait for each other.
@@ -138,7 +133,7 @@ async fn every_shape_ignores_a_replay_of_the_outbox() {
         stage
             .settle(programs.len() as i64 * share / 5, Duration::from_secs(5))
             .await;
-        stage.db.client.batch_execute(again).await.unwrap();
+        stage.admin.batch_execute(again).await.unwrap();
     }
     stage.verify(&programs, &ids).await;
 }

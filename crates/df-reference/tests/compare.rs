@@ -11,7 +11,7 @@ fn run(path: &str, status: &str) -> Run {
     Run {
         path: path.into(),
         status: status.into(),
-        turn: None,
+        ..Run::default()
     }
 }
 
@@ -20,13 +20,14 @@ fn decided(path: &str, turn: i32) -> Run {
         path: path.into(),
         status: "decided".into(),
         turn: Some(turn),
+        ..Run::default()
     }
 }
 
 fn effect(leaf: u32) -> Effect {
     Effect {
         leaf,
-        seen: Some("$x?,$y?,$z?".into()),
+        seen: Some("$x?,$y?,$z?,".into()),
     }
 }
 
@@ -161,7 +162,7 @@ fn names_are_checked_where_they_are_seen() {
     };
     check(
         &program,
-        &completed(2, runs(), vec![effect(1), seeing("1,$y?,$z?")]),
+        &completed(2, runs(), vec![effect(1), seeing("1,$y?,$z?,")]),
         "",
     );
     check(
