@@ -149,6 +149,14 @@ impl Stage {
         self.authors = own_authors(cluster).await;
     }
 
+    /// Has every event of the outbox delivered again.
+    pub async fn replay(&self) {
+        // Busy rows are left alone, or this and the relay would wait for each other.
+        let again = "update df.outbox set delivered_at = null where event_id in
+                         (select event_id from df.outbox order by event_id for update skip locked)";
+        self.admin.batch_execute(again).await.unwrap();
+    }
+
     /// Starts programs, their signals sent with them; the ids are in the same order.
     pub async fn start(&self, programs: &[Program]) -> Vec<String> {
         self.start_as(programs, sql).await
