@@ -32,6 +32,13 @@ pub fn corpus() -> Vec<Shape> {
             .then(body().repeat(ask(&many)))
             .then(mark()),
     );
+    // So many that an execution begins at a checkpoint, and has its names from nowhere else.
+    let mut far = vec![true; 80];
+    far.push(false);
+    add(
+        "names from a checkpoint",
+        body().repeat(ask(&far)).then(mark()),
+    );
     // What is inside an iteration is forgotten with it, races and loops too.
     let many = || ask(&many);
     let endless = || Program::from(Leaf::Endless);
