@@ -86,22 +86,54 @@ async fn every_shape_survives_the_death_of_its_relay() {
     stage.verify(&programs, &ids).await;
 }
 
-/// S6: signals that come while the instance runs, or waits in nobody's memory.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_shape_takes_late_signals() {
+/// Sends the signals of programs to a relay that keeps what only waits for so long.
+async fn takes_late_signals(first: usize, linger_ms: &str) {
     let stage = Stage::new().await;
-    let _relay = stage.relay(&["--linger-ms", "50"]);
+    let _relay = stage.relay(&["--linger-ms", linger_ms]);
     let waits = |program: &Program| {
         program
             .numbered()
             .into_iter()
             .any(|(_, leaf)| matches!(leaf, Leaf::Signal | Leaf::Shared))
     };
-    let programs: Vec<Program> = chosen(4, stride() * 3).into_iter().filter(waits).collect();
+    let programs = chosen(first, slower_stride().div_ceil(2));
+    let programs: Vec<Program> = programs.into_iter().filter(waits).collect();
     let ids = stage.start_unsignalled(&programs).await;
     let quiet = Duration::from_millis(500);
     stage.settle(0, quiet).await;
     stage.send_signals(&programs, &ids).await;
+    stage.verify(&programs, &ids).await;
+}
+
+/// S6: signals that come while the instance waits in nobody's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_takes_late_signals() {
+    takes_late_signals(4, "50").await;
+}
+
+/// S6: signals that come while the instance runs or waits in its relay's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_takes_late_signals_where_it_waits() {
+    takes_late_signals(11, "60000").await;
+}
+
+/// S30: an operator's pause in the middle, and what comes after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_goes_on_after_a_pause() {
+    let stage = Stage::new().await;
+    let _relay = stage.relay(&[]);
+    let programs = chosen(12, slower_stride());
+    let ids = stage.start(&programs).await;
+    let patience = Duration::from_secs(5);
+    stage.settle(programs.len() as i64 / 2, patience).await;
+    for (tell, patience) in [
+        ("pause", Duration::from_millis(500)),
+        ("resume", Duration::ZERO),
+    ] {
+        let all = format!("select count(df.{tell}(id)) from unnest($1::text[]) as id");
+        stage.authors[0].query(&all, &[&ids]).await.unwrap();
+        stage.settle(0, patience).await;
+    }
     stage.verify(&programs, &ids).await;
 }
 

@@ -59,7 +59,8 @@ pub fn programs(weights: &Weights) -> BoxedStrategy<Program> {
     let fails = prop::sample::select(vec![
         Leaf::Fail,
         flaky(NEVER, 2),
-        Leaf::Unlisted,
+        Leaf::Unlisted { outside: false },
+        Leaf::Unlisted { outside: true },
         Leaf::Http(Answer::Unavailable),
     ]);
     let leaf = prop_oneof![

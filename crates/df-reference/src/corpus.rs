@@ -59,6 +59,19 @@ pub fn corpus() -> Vec<Shape> {
         Program::Join(vec![long(), long()]).then(mark()),
     );
     add("checkpoints in a race", endless().race(long()).then(mark()));
+    // What a later walk finds decided: it parks, or continues as new, after a timeout's decision.
+    let waits = || Program::from(Leaf::Silence).then(Leaf::Silence.into());
+    add(
+        "timeouts that were decided before",
+        Program::Join(vec![endless().timed(1), waits().then(mark())]),
+    );
+    let steps = (0..70).fold(mark(), |so_far, _| so_far.then(mark()));
+    for inner in [mark().then(mark()), Leaf::Nap.into(), race()] {
+        add(
+            "timeouts that were decided before",
+            inner.timed(86_400).named("z").then(steps.clone()),
+        );
+    }
     // More branches and steps than one orchestration walks.
     for branches in [49, 51, 120] {
         let wide = Program::Join((0..branches).map(|_| mark()).collect());

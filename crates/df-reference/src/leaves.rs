@@ -75,7 +75,10 @@ impl Interpreter<'_> {
             }
             // S8: it fails with its last attempt.
             Leaf::Flaky { fails, attempts } if fails < attempts => rows(vec![number.into()]),
-            Leaf::Fail | Leaf::Unlisted | Leaf::Flaky { .. } => {
+            Leaf::Unlisted { outside: true } => {
+                failed("relation \"nowhere\" does not exist".into())
+            }
+            Leaf::Fail | Leaf::Unlisted { .. } | Leaf::Flaky { .. } => {
                 failed(format!("leaf {number} fails"))
             }
             Leaf::Http(Answer::Unavailable) => {

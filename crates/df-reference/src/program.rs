@@ -43,8 +43,11 @@ pub enum Leaf {
         fails: u32,
         attempts: u32,
     },
-    /// Fails with a SQLSTATE that its retry policy does not list.
-    Unlisted,
+    /// Fails with a SQLSTATE that its retry policy does not list; as a statement that Postgres
+    /// refuses in a transaction block, or as any other.
+    Unlisted {
+        outside: bool,
+    },
     /// A statement that Postgres refuses in a transaction block.
     Outside,
     /// A request that notes what the names stand for.

@@ -192,8 +192,11 @@ fn leaf_expression(leaf: &Leaf, number: u32, spelling: Spelling) -> String {
             };
             format!("df.retry_policy({step}, {attempts}, {pause})")
         }
-        Leaf::Unlisted => {
-            let step = call("fail", "");
+        Leaf::Unlisted { outside } => {
+            let step = match outside {
+                true => query("vacuum nowhere".into()),
+                false => call("fail", ""),
+            };
             format!("df.retry_policy({step}, 3, 0, on_sqlstate => array['40001'])")
         }
         Leaf::Outside => query("vacuum outside".into()),

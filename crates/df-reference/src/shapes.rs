@@ -70,7 +70,8 @@ pub(crate) fn acting() -> Vec<Program> {
         flaky(1, 2),
         flaky(2, 4),
         flaky(NEVER, 2),
-        Leaf::Unlisted.into(),
+        Leaf::Unlisted { outside: false }.into(),
+        Leaf::Unlisted { outside: true }.into(),
         Leaf::Outside.into(),
         http(Answer::Echo),
         http(Answer::Form),
@@ -314,3 +315,4 @@ fn name_leaves(program: Program) -> Program {
     }
     name(program, &mut 0)
 }
+

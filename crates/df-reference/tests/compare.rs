@@ -222,7 +222,11 @@ fn attempts_are_counted() {
     };
     check(&flaky(1), &failed(1), "");
     check(&flaky(1), &failed(2), "ended with attempt 2");
-    check(&Leaf::Unlisted.into(), &failed(2), "ended with attempt 2");
+    check(
+        &Leaf::Unlisted { outside: false }.into(),
+        &failed(2),
+        "ended with attempt 2",
+    );
 }
 
 fn taking(path: &str, n: u32) -> Run {
