@@ -32,13 +32,16 @@ pub fn corpus() -> Vec<Shape> {
             .then(body().repeat(ask(&many)))
             .then(mark()),
     );
-    // So many that an execution begins at a checkpoint, and has its names from nowhere else.
-    let mut far = vec![true; 80];
-    far.push(false);
-    add(
-        "names from a checkpoint",
-        body().repeat(ask(&far)).then(mark()),
-    );
+    // An execution that begins in the middle of the iteration of a checkpoint, where the name comes
+    // from nowhere else: four activities an iteration, 64 an execution, 32 iterations a checkpoint.
+    let mut once = vec![false; 40];
+    once[0] = true;
+    let bound = ask(&once).choose(mark().named("x"), mark());
+    let turns = mark().then(bound).repeat(ask(&many)).then(mark());
+    for steps in [61, 62, 63, 64, 65] {
+        let before = (1..steps).fold(mark(), |so_far, _| so_far.then(mark()));
+        add("names from a checkpoint", before.then(turns.clone()));
+    }
     // What is inside an iteration is forgotten with it, races and loops too.
     let many = || ask(&many);
     let endless = || Program::from(Leaf::Endless);

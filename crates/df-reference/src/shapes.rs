@@ -315,4 +315,3 @@ fn name_leaves(program: Program) -> Program {
     }
     name(program, &mut 0)
 }
-

@@ -64,19 +64,20 @@ impl Web {
 fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
-        let key = request.header("idempotency-key");
-        let known = {
+        let is_known = {
             let mut kept = kept.lock().unwrap();
-            let known = kept.iter().any(|r| r.header("idempotency-key") == key);
+            let key = |request: &Request| request.header("idempotency-key").map(str::to_owned);
+            let is_known = request.target == "/recovers"
+                && kept.iter().any(|other| key(other) == key(&request));
             kept.push(request.clone());
-            known
+            is_known
         };
         if request.target.starts_with("/slow") {
             std::thread::sleep(Duration::from_secs(600));
         }
         let status = match request.target.strip_prefix("/status/") {
             Some(status) => status,
-            None if request.target == "/recovers" && !known => "503",
+            None if request.target == "/recovers" && !is_known => "503",
             None => "200",
         };
         let body = match request.target.as_str() {
