@@ -247,7 +247,7 @@ impl Interpreter<'_> {
                 path: at.path,
             });
         };
-        let items = value.get("rows").unwrap_or(value).as_array();
+        let items = rows_of(value).unwrap_or(value).as_array();
         if items.is_some_and(|items| !items.is_empty()) {
             self.node(arms[0], at.below("left", &[]), names)
         } else {
@@ -438,12 +438,18 @@ fn with(names: &Names, bound: &[(&'static str, Value)]) -> Names {
     all
 }
 
+/// The rows of what a SQL leaf yields; no other value has any, whatever its keys.
+pub(crate) fn rows_of(value: &Value) -> Option<&Value> {
+    let rows = value.get("rows").filter(|rows| rows.is_array())?;
+    value.get("row_count").map(|_| rows)
+}
+
 /// Truth of the values that programs can yield.
 fn is_true(value: &Value) -> bool {
+    if let Some(rows) = rows_of(value) {
+        return rows.get(0).is_some_and(|row| is_true(&row["v"]));
+    }
     match value {
-        Value::Object(map) if map.contains_key("rows") => {
-            value["rows"].get(0).is_some_and(|row| is_true(&row["v"]))
-        }
         Value::Null => false,
         Value::Bool(truth) => *truth,
         Value::Number(number) => number.as_f64() != Some(0.0),

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
-use crate::interpret::{At, Bound, End, Interpreter, Mood, Names, Order, Outcome, ended};
+use crate::interpret::{At, Bound, End, Interpreter, Mood, Names, Order, Outcome, ended, rows_of};
 use crate::program::{Answer, Leaf, NAMES, SHARED};
 
 impl Leaf {
@@ -156,11 +156,7 @@ fn seen(name: &str, names: &Names) -> String {
     let Some(value) = names.get(name) else {
         return format!("${name}?");
     };
-    let value = match value {
-        Value::Object(map) if map.contains_key("rows") => &value["rows"][0]["v"],
-        other => other,
-    };
-    match value {
+    match rows_of(value).map_or(value, |rows| &rows[0]["v"]) {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
