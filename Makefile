@@ -52,16 +52,21 @@ pooler: ## Run the core topics through PgBouncer; SESSIONS=n for each role
 	$(CARGO) build --workspace --bins --features df-cli/failpoints
 	DF_TEST_POOLER=$(or $(SESSIONS),3) $(CARGO) test -p df-tests --test it -- $(POOLER_TOPICS)
 
+# The relay is the optimised one: what is asked of it here is the meaning, thousands of times.
+RELEASE_RELAY = $${CARGO_TARGET_DIR:-$$PWD/target}/release/df-relay
+
 .PHONY: matrix
 matrix: ## Run every nesting shape against the reference, in every way
-	$(CARGO) build --workspace --bins
-	DF_MATRIX_STRIDE=1 DF_MATRIX_SLOWER=8 $(CARGO) test -p df-tests matrix:: -- --nocapture --test-threads 2
+	$(CARGO) build --release -p df-cli --bin df-relay
+	DF_RELAY_BINARY=$(RELEASE_RELAY) DF_MATRIX_STRIDE=1 DF_MATRIX_SLOWER=$${DF_MATRIX_SLOWER:-16} \
+		$(CARGO) test -p df-tests matrix -- --nocapture --test-threads 2
 
 .PHONY: explore
 explore: ## Run random programs; DF_EXPLORE_SEED and _PROGRAMS choose them
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --release -p df-cli --bin df-relay
 	@seed=$${DF_EXPLORE_SEED:-$$(date +%s)}; echo "seed $$seed"; DF_EXPLORE_SEED=$$seed \
-	DF_EXPLORE_PROGRAMS=$${DF_EXPLORE_PROGRAMS:-1000} $(CARGO) test -p df-tests explore:: -- --nocapture
+	DF_RELAY_BINARY=$(RELEASE_RELAY) DF_EXPLORE_PROGRAMS=$${DF_EXPLORE_PROGRAMS:-1000} \
+		$(CARGO) test -p df-tests explore:: -- --nocapture
 
 .PHONY: golden
 golden: ## Write tests/golden anew
@@ -90,3 +95,7 @@ FUZZ_SECONDS ?= 300
 fuzz: ## Fuzz the pure parsers, FUZZ_SECONDS each (nightly, cargo install cargo-fuzz)
 	@cd crates/df-graph && for target in graph substitution cron config; do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 || exit 1; done
+
+.PHONY: coverage
+coverage: ## Which lines of the engine the generated programs reach
+	@./.ci/coverage

@@ -25,6 +25,7 @@ mod laws;
 mod long_walks;
 mod managed;
 mod matrix;
+mod matrix_faults;
 mod nesting;
 mod node_timeout;
 mod node_types;

@@ -27,7 +27,9 @@ impl Request {
 
 /// A server on a port of its own; its threads end with the process.
 ///
-/// `/status/<n>` answers that status, `/slow` never answers, any other path echoes the body.
+/// `/status/<n>` answers that status, `/recovers` 503 to the first request with an Idempotency-Key
+/// and 200 to others, `/slow` never answers, `/form` answers with that word, any other path echoes
+/// the body.
 pub struct Web {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -62,12 +64,26 @@ impl Web {
 fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
-        kept.lock().unwrap().push(request.clone());
+        let is_known = {
+            let mut kept = kept.lock().unwrap();
+            let key = |request: &Request| request.header("idempotency-key").map(str::to_owned);
+            let is_known = request.target == "/recovers"
+                && kept.iter().any(|other| key(other) == key(&request));
+            kept.push(request.clone());
+            is_known
+        };
         if request.target.starts_with("/slow") {
             std::thread::sleep(Duration::from_secs(600));
         }
-        let status = request.target.strip_prefix("/status/").unwrap_or("200");
-        let body = &request.body;
+        let status = match request.target.strip_prefix("/status/") {
+            Some(status) => status,
+            None if request.target == "/recovers" && !is_known => "503",
+            None => "200",
+        };
+        let body = match request.target.as_str() {
+            "/form" => "form",
+            _ => &request.body,
+        };
         let answer = format!(
             "HTTP/1.1 {status} told\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
