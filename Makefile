@@ -42,6 +42,10 @@ torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
 	SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test -p df-tests --test it \
 		torture -- --ignored --nocapture --test-threads 1
 
+.PHONY: pg-matrix
+pg-matrix: ## Run the core suite on PostgreSQL 14 to 18; PG_VERSIONS="14 18" picks some
+	CARGO="$(CARGO)" ./.ci/pg-matrix
+
 .PHONY: matrix
 matrix: ## Run every nesting shape against the reference, in every way
 	$(CARGO) build --workspace --bins

@@ -15,6 +15,7 @@ mod forgery;
 mod golden;
 mod http_nodes;
 mod http_policy;
+mod http_retries;
 mod idle;
 mod inputs;
 mod large_graphs;

@@ -27,15 +27,48 @@ impl Request {
 
 /// A server on a port of its own; its threads end with the process.
 ///
-/// `/status/<n>` answers that status, `/slow` never answers, any other path echoes the body.
+/// `/status/<n>` answers that status, `/slow` never answers, any other path echoes the body. A path
+/// `/turns/<a>,<b>,…` answers its first request as `<a>`, the next as `<b>`, and those that come after
+/// the last as the last: each is a status, `slow`, or `cut`, which closes the connection instead.
 pub struct Web {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
+/// A port that refuses connections until a server is started on it. Nobody else can take it.
+pub struct ClosedPort {
+    socket: tokio::net::TcpSocket,
+    address: SocketAddr,
+}
+
+impl ClosedPort {
+    pub fn new() -> ClosedPort {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket
+            .bind(([127, 0, 0, 1], 0).into())
+            .expect("a free port");
+        let address = socket.local_addr().unwrap();
+        ClosedPort { socket, address }
+    }
+
+    /// The address of a path, which begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn open(self) -> Web {
+        let listener = self.socket.listen(16).unwrap().into_std().unwrap();
+        listener.set_nonblocking(false).unwrap();
+        Web::on(listener)
+    }
+}
+
 impl Web {
     pub fn start() -> Web {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"))
+    }
+
+    fn on(listener: TcpListener) -> Web {
         let address = listener.local_addr().unwrap();
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let kept = Arc::clone(&requests);
@@ -62,11 +95,20 @@ impl Web {
 fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
-        kept.lock().unwrap().push(request.clone());
-        if request.target.starts_with("/slow") {
-            std::thread::sleep(Duration::from_secs(600));
-        }
-        let status = request.target.strip_prefix("/status/").unwrap_or("200");
+        let before = {
+            let mut kept = kept.lock().unwrap();
+            let same = kept.iter().filter(|other| other.target == request.target);
+            let before = same.count();
+            kept.push(request.clone());
+            before
+        };
+        let status = match planned(&request.target, before) {
+            "slow" => loop {
+                std::thread::sleep(Duration::from_secs(600));
+            },
+            "cut" => return,
+            status => status,
+        };
         let body = &request.body;
         let answer = format!(
             "HTTP/1.1 {status} told\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
@@ -76,6 +118,18 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>) {
             return;
         }
     }
+}
+
+/// What a target answers that was asked `before` times.
+fn planned(target: &str, before: usize) -> &str {
+    if target.starts_with("/slow") {
+        return "slow";
+    }
+    if let Some(turns) = target.strip_prefix("/turns/") {
+        let turns: Vec<&str> = turns.split(',').collect();
+        return turns[before.min(turns.len() - 1)];
+    }
+    target.strip_prefix("/status/").unwrap_or("200")
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
