@@ -2,11 +2,14 @@
 
 CARGO ?= cargo
 
+# Of the binary that the tests run: places to die at, and the export of spans, which no default build has.
+TEST_FEATURES = df-cli/failpoints,df-cli/otel
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## Show what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what the build and the tests need, where it is missing
@@ -28,8 +31,8 @@ dev: ## A private Postgres with the schema, a relay and psql
 
 .PHONY: test
 test: ## Run every test; DF_TEST_ARGS=name picks some
-	$(CARGO) build --workspace --bins --features df-cli/failpoints
-	$(CARGO) test --workspace --features df-cli/failpoints $(DF_TEST_ARGS)
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
+	$(CARGO) test --workspace --features $(TEST_FEATURES) $(DF_TEST_ARGS)
 
 # One line of measurements: memory, start, and how promptly a signal and a timer are served.
 .PHONY: large-waits
@@ -38,13 +41,13 @@ large-waits: ## A relay beside a million waiting instances; WAITS=n
 
 .PHONY: torture
 torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
-	$(CARGO) build --workspace --bins --features df-cli/failpoints
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
 	SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test -p df-tests --test it \
 		torture -- --ignored --nocapture --test-threads 1
 
 .PHONY: pg-matrix
 pg-matrix: ## Run the core suite on PostgreSQL 14 to 18; PG_VERSIONS="14 18" picks some
-	CARGO="$(CARGO)" ./.ci/pg-matrix
+	CARGO="$(CARGO)" TEST_FEATURES="$(TEST_FEATURES)" ./.ci/pg-matrix
 
 .PHONY: matrix
 matrix: ## Run every nesting shape against the reference, in every way
@@ -61,10 +64,16 @@ explore: ## Run random programs; DF_EXPLORE_SEED and _PROGRAMS choose them
 golden: ## Write tests/golden anew
 	DF_GOLDEN_WRITE=1 $(CARGO) test -p df-tests golden::
 
+.PHONY: upgrade-data
+upgrade-data: ## Write tests/data/version_N.sql, what upgrades start from, anew
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
+	$(CARGO) test --workspace --features $(TEST_FEATURES) --test it -- --ignored the_dump_of_this_version
+
 .PHONY: lint
 lint: ## Check formatting, lints and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p df-cli --lib --features otel -- -D warnings
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --log-level error check; \
 	else echo "lint: cargo-deny is not installed, so dependencies were not checked (cargo install cargo-deny)"; fi
 

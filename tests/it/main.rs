@@ -46,6 +46,8 @@ mod shared_signals;
 mod sql_files;
 mod support;
 mod takeover;
+mod telemetry;
 mod tls;
 mod torture;
 mod transactions;
+mod upgrades;

@@ -16,6 +16,20 @@ pub(super) const SETTINGS: &str = "set local search_path = pg_catalog, pg_temp; 
      set local standard_conforming_strings = on; set local client_min_messages = warning; \
      set local statement_timeout = 0; set local lock_timeout = '60s';";
 
+/// Takes every table of df at once, in one order, before the files touch any of them one by one: an
+/// upgrade under load then waits once instead of meeting those at work half-way, in another order.
+/// Both waits are short, since whoever comes later waits behind us: the second one, for views that
+/// somebody is about to read, shorter than deadlock_timeout, so that it is us who let go.
+const LOCK_TABLES: &str = "set local lock_timeout = '1s';
+do $$
+begin
+    execute (select 'lock table ' || string_agg(format('df.%I', c.relname), ', ' order by c.relname)
+                    || ' in access exclusive mode'
+               from pg_class c where c.relnamespace = 'df'::regnamespace and c.relkind = 'r');
+end
+$$;
+set local lock_timeout = '300ms';";
+
 /// SQL to run, with the name that errors and dry runs give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
@@ -195,6 +209,13 @@ pub(super) fn files(
         sql: as_owner,
         may_be_raced: false,
     }];
+    if !matches!(change, Some(Change::Fresh)) {
+        statements.push(Statement {
+            name: "locking the tables of df".to_string(),
+            sql: LOCK_TABLES.to_string(),
+            may_be_raced: false,
+        });
+    }
     for file in chosen {
         let sql = fill_placeholders(file, operator_schema)?;
         statements.push(Statement {
