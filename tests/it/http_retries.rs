@@ -46,7 +46,7 @@ async fn every_attempt_at_one_run_carries_the_same_key() {
     let next = literal(&web.url("/next"));
     let ended = workflows
         .run(&format!(
-            "df.seq(df.retry_policy(df.http({flaky}, 'POST', 'charge', timeout_seconds => 0.5), 6, 0.02),
+            "df.seq(df.retry_policy(df.http({flaky}, 'POST', 'charge', timeout_seconds => 1), 6, 0.02),
                     df.http({next}, 'POST', 'next'))"
         ))
         .await;
@@ -70,10 +70,10 @@ async fn the_last_answer_of_a_server_that_keeps_failing_is_the_nodes_error() {
     let (workflows, web) = (allowed().await, Web::start());
     for (turns, sqlstate, said) in [
         ("503,cut,502", "08000", "HTTP 502"),
-        ("500,503,slow", "57014", "timed out after 0.3 s"),
+        ("500,503,slow", "57014", "timed out after 1 s"),
     ] {
         let url = literal(&web.url(&format!("/turns/{turns}")));
-        let node = format!("df.retry_policy(df.http({url}, 'GET', timeout_seconds => 0.3), 3, 0)");
+        let node = format!("df.retry_policy(df.http({url}, 'GET', timeout_seconds => 1), 3, 0)");
         let failed = workflows.failure(&node).await;
         assert_eq!(failed.sqlstate.as_deref(), Some(sqlstate), "{failed:?}");
         assert!(
@@ -96,7 +96,7 @@ async fn only_listed_failures_and_no_4xx_are_tried_again() {
     let policy = |path: &str| {
         let url = literal(&web.url(path));
         format!(
-            "df.retry_policy(df.http({url}, 'GET', timeout_seconds => 0.3), 3, 0,
+            "df.retry_policy(df.http({url}, 'GET', timeout_seconds => 1), 3, 0,
                              on_sqlstate => array['57014'])"
         )
     };
@@ -113,7 +113,9 @@ async fn a_refused_connection_is_tried_again_by_the_next_relay_under_the_same_ke
     let mut workflows = allowed().await;
     let port = ClosedPort::new();
     let url = literal(&port.url("/turns/503,200"));
-    let node = format!("df.retry_policy(df.http({url}, 'POST', 'x'), 4, 600, factor => 1)");
+    let node = format!(
+        "df.retry_policy(df.http({url}, 'POST', 'x'), 4, 600, factor => 1, max_seconds => 7200)"
+    );
     let id = workflows.start(&node).await;
     workflows.db.parked(&id).await;
     assert_eq!(workflows.run_at(&id, "root").await, "1 waiting 08000");
@@ -150,7 +152,7 @@ async fn a_second_df_retry_after_timeouts_goes_on_from_the_request() {
     workflows.alice.client.batch_execute(create).await.unwrap();
     let node = format!(
         "df.seq('insert into public.log values (''once'')',
-                df.retry_policy(df.http({slow_four_times}, 'GET', timeout_seconds => 0.3), 2, 0))"
+                df.retry_policy(df.http({slow_four_times}, 'GET', timeout_seconds => 1), 2, 0))"
     );
     let id = workflows.start(&node).await;
     for _ in 0..2 {
@@ -181,7 +183,7 @@ async fn a_second_df_retry_after_a_nodes_timeout_gives_its_time_once_more() {
     // A pause between attempts is longer than the time of the node around it.
     let node = format!(
         "df.timeout('insert into public.log values (''once'')'
-                    ~> df.retry_policy(df.http({url}), 9, 700, factor => 1), 600) ~> 'select 1 as n'"
+                    ~> df.retry_policy(df.http({url}), 9, 700, factor => 1, max_seconds => 7200), 600) ~> 'select 1 as n'"
     );
     let id = workflows.start(&node).await;
     for (attempt, seconds_until_the_time_is_up) in [(1, 601), (2, 501)] {

@@ -100,7 +100,7 @@ async fn every_attempt_at_a_step_is_one_span_with_its_ids() {
     let mut relay = exporting(&db, &collector, &[]);
     let flaky = "$q$select 1 / (case when nextval('tries') >= 2 then 1 else 0 end)$q$";
     let completed = format!(
-        "'select word, pg_sleep(0.05) from public.secrets' ~> df.sleep(0.01) ~> df.retry_policy({flaky}, 3, 0)"
+        "'select word, pg_sleep(0.05) from public.secrets' ~> df.sleep_interval('10 ms') ~> df.retry_policy({flaky}, 3, 0)"
     );
     let completed = run(&db, &alice, &completed).await;
     let failed = run(&db, &alice, "'select ''sesame''::int'").await;
@@ -131,9 +131,9 @@ async fn every_attempt_at_a_step_is_one_span_with_its_ids() {
     assert_eq!(
         lines(&completed),
         [
-            "root.left 1 SQL completed",
-            "root.right.right 1 SQL retried",
-            "root.right.right 2 SQL completed",
+            "root.left.left 1 SQL completed",
+            "root.right 1 SQL retried",
+            "root.right 2 SQL completed",
         ]
     );
     assert_eq!(lines(&failed), ["root 1 SQL failed 22P02"]);
