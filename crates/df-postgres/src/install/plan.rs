@@ -18,17 +18,16 @@ pub(super) const SETTINGS: &str = "set local search_path = pg_catalog, pg_temp; 
 
 /// Takes every table of df at once, in one order, before the files touch any of them one by one: an
 /// upgrade under load then waits once instead of meeting those at work half-way, in another order.
-/// Both waits are short, since whoever comes later waits behind us: the second one, for views that
-/// somebody is about to read, shorter than deadlock_timeout, so that it is us who let go.
-const LOCK_TABLES: &str = "set local lock_timeout = '1s';
+/// Its waits are shorter than deadlock_timeout, here and for the views that somebody is about to read:
+/// so it is us who let go and try again, nobody waits long behind us, and no caller is the victim.
+const LOCK_TABLES: &str = "set local lock_timeout = '300ms';
 do $$
 begin
     execute (select 'lock table ' || string_agg(format('df.%I', c.relname), ', ' order by c.relname)
                     || ' in access exclusive mode'
                from pg_class c where c.relnamespace = 'df'::regnamespace and c.relkind = 'r');
 end
-$$;
-set local lock_timeout = '300ms';";
+$$;";
 
 /// SQL to run, with the name that errors and dry runs give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
