@@ -72,9 +72,8 @@ upgrade-data: ## Write tests/data/version_N.sql, what upgrades start from, anew
 .PHONY: lint
 lint: ## Check formatting, lints and dependencies
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy -p df-cli --lib --features otel -- -D warnings
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --log-level error check; \
+	$(CARGO) clippy --workspace --all-targets --features $(TEST_FEATURES) -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --all-features --log-level error check; \
 	else echo "lint: cargo-deny is not installed, so dependencies were not checked (cargo install cargo-deny)"; fi
 
 .PHONY: fmt

@@ -94,7 +94,7 @@ fn is_asked_for(variable: impl Fn(&str) -> Option<String>) -> bool {
     let given = |name: &&str| variable(name).is_some_and(|found| !found.trim().is_empty());
     !is("OTEL_SDK_DISABLED", "true")
         && !is("OTEL_TRACES_EXPORTER", "none")
-        && (is("OTEL_TRACES_EXPORTER", "otlp") || ENDPOINTS.iter().any(|name| given(name)))
+        && (is("OTEL_TRACES_EXPORTER", "otlp") || ENDPOINTS.iter().any(given))
 }
 
 /// The SDK sends from a thread of its own; requests run on the process's runtime.

@@ -171,31 +171,13 @@ async fn relays_and_callers_go_on_while_the_schema_is_upgraded_under_them() {
     }
 
     let upgraded = AtomicBool::new(false);
-    let calling = async {
-        let mut started = 0;
-        while !upgraded.load(Ordering::Relaxed) || started < 60 {
-            started += 1;
-            let log =
-                |step: &str| format!("'insert into app.effects values (''{step} of {started}'')'");
-            let start = format!(
-                "select df.start({} ~> df.sleep_interval('200 ms') ~> {} ~> df.wait_for_signal('s', 1) ~> {})",
-                log("a"),
-                log("b"),
-                log("c")
-            );
-            let call = alice.client.simple_query(&start).await;
-            call.unwrap_or_else(|error| panic!("{}", df_postgres::describe(&error)));
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        started
-    };
     let upgrading = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let report = install_files(&db, &next_version()).await;
         upgraded.store(true, Ordering::Relaxed);
         report
     };
-    let (started, report) = tokio::join!(calling, upgrading);
+    let (started, report) = tokio::join!(keep_calling(&alice, &upgraded), upgrading);
     assert_eq!(report.outcome, Outcome::Upgraded { from: 1, to: 2 });
     db.client.batch_execute("commit").await.unwrap();
     let completed = "select count(*) from df.instances where status = 'completed'";
@@ -215,6 +197,26 @@ async fn relays_and_callers_go_on_while_the_schema_is_upgraded_under_them() {
         log.contains("the schema is at version 2") && log.contains("Use df-relay"),
         "{log}"
     );
+}
+
+/// Starts workflows until the upgrade is done, sixty at least; returns how many. Each must start.
+async fn keep_calling(alice: &Role, upgraded: &AtomicBool) -> usize {
+    let mut started = 0;
+    while !upgraded.load(Ordering::Relaxed) || started < 60 {
+        started += 1;
+        let log =
+            |step: &str| format!("'insert into app.effects values (''{step} of {started}'')'");
+        let start = format!(
+            "select df.start({} ~> df.sleep_interval('200 ms') ~> {} ~> df.wait_for_signal('s', 1) ~> {})",
+            log("a"),
+            log("b"),
+            log("c")
+        );
+        let call = alice.client.simple_query(&start).await;
+        call.unwrap_or_else(|error| panic!("{}", df_postgres::describe(&error)));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    started
 }
 
 /// The schema as pg_dump writes it, without what differs from run to run.
