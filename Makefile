@@ -2,11 +2,14 @@
 
 CARGO ?= cargo
 
+# Of the binary that the tests run: places to die at, and the export of spans, which no default build has.
+TEST_FEATURES = df-cli/failpoints,df-cli/otel
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## Show what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what the build and the tests need, where it is missing
@@ -28,8 +31,8 @@ dev: ## A private Postgres with the schema, a relay and psql
 
 .PHONY: test
 test: ## Run every test; DF_TEST_ARGS=name picks some
-	$(CARGO) build --workspace --bins --features df-cli/failpoints
-	$(CARGO) test --workspace --features df-cli/failpoints $(DF_TEST_ARGS)
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
+	$(CARGO) test --workspace --features $(TEST_FEATURES) $(DF_TEST_ARGS)
 
 # One line of measurements: memory, start, and how promptly a signal and a timer are served.
 .PHONY: large-waits
@@ -38,7 +41,7 @@ large-waits: ## A relay beside a million waiting instances; WAITS=n
 
 .PHONY: torture
 torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
-	$(CARGO) build --workspace --bins --features df-cli/failpoints
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
 	SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test -p df-tests --test it \
 		torture -- --ignored --nocapture --test-threads 1
 
@@ -51,6 +54,10 @@ POOLER_TOPICS = node_types:: control:: node_timeout:: http_nodes:: takeover:: re
 pooler: ## Run the core topics through PgBouncer; SESSIONS=n for each role
 	$(CARGO) build --workspace --bins --features df-cli/failpoints
 	DF_TEST_POOLER=$(or $(SESSIONS),3) $(CARGO) test -p df-tests --test it -- $(POOLER_TOPICS)
+
+.PHONY: pg-matrix
+pg-matrix: ## Run the core suite on PostgreSQL 14 to 18; PG_VERSIONS="14 18" picks some
+	CARGO="$(CARGO)" TEST_FEATURES="$(TEST_FEATURES)" ./.ci/pg-matrix
 
 # The relay is the optimised one: what is asked of it here is the meaning, thousands of times.
 RELEASE_RELAY = $${CARGO_TARGET_DIR:-$$PWD/target}/release/df-relay
@@ -72,11 +79,16 @@ explore: ## Run random programs; DF_EXPLORE_SEED and _PROGRAMS choose them
 golden: ## Write tests/golden anew
 	DF_GOLDEN_WRITE=1 $(CARGO) test -p df-tests golden::
 
+.PHONY: upgrade-data
+upgrade-data: ## Write tests/data/version_N.sql, what upgrades start from, anew
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
+	$(CARGO) test --workspace --features $(TEST_FEATURES) --test it -- --ignored the_dump_of_this_version
+
 .PHONY: lint
 lint: ## Check formatting, lints and dependencies
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --log-level error check; \
+	$(CARGO) clippy --workspace --all-targets --features $(TEST_FEATURES) -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --all-features --log-level error check; \
 	else echo "lint: cargo-deny is not installed, so dependencies were not checked (cargo install cargo-deny)"; fi
 
 .PHONY: fmt

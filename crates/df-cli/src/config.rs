@@ -1,5 +1,5 @@
 //! The configuration: flag over `DF_*` variable over file over default. Read once at the start;
-//! nothing reads an environment variable elsewhere.
+//! nothing reads an environment variable elsewhere, but for OpenTelemetry's own (see `telemetry`).
 
 use std::env;
 use std::fmt;

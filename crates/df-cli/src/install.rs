@@ -20,6 +20,7 @@ pub(crate) async fn install(options: &InstallOptions, config: &Config) -> anyhow
             .relay_password
             .clone()
             .map(|Secret(password)| installer::RelayPassword(password)),
+        ..installer::InstallOptions::default()
     };
     if options.dry_run {
         print!("{}", installer::dry_run(&database, &files, &chosen).await?);

@@ -18,6 +18,8 @@ mod schema_check;
 pub mod service;
 mod signals;
 mod status;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod tuning;
 mod wiring;
 
@@ -55,6 +57,15 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         print!("{}", config.to_toml());
         return Ok(());
     }
+    #[cfg(feature = "otel")]
+    let _exporting = match &command_line.command {
+        Command::Run(_) | Command::Dev(_) => logging::start_exporting(&config)?,
+        _ => {
+            logging::start(&config)?;
+            None
+        }
+    };
+    #[cfg(not(feature = "otel"))]
     logging::start(&config)?;
     match command_line.command {
         Command::Dev(options) => dev::dev(&options, &config).await,

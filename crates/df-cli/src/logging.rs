@@ -3,30 +3,57 @@
 use std::io::{IsTerminal as _, stderr};
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::config::{Config, LogFormat};
 use crate::exit::WrongUsage;
 
 /// Installs the subscriber for this process.
 pub(crate) fn start(config: &Config) -> anyhow::Result<()> {
+    let (filter, lines) = (filter(config)?, lines(config));
+    tracing_subscriber::registry()
+        .with(lines.and_then(filter))
+        .init();
+    Ok(())
+}
+
+/// The same, with the export of spans where the environment asks for it. It lasts as long as what is
+/// returned.
+#[cfg(feature = "otel")]
+pub(crate) fn start_exporting(config: &Config) -> anyhow::Result<Option<crate::telemetry::Export>> {
+    let Some(export) = crate::telemetry::Export::start()? else {
+        start(config)?;
+        return Ok(None);
+    };
+    // The log's level does not decide which spans are sent.
+    let lines = lines(config).with_filter(filter(config)?);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(export.layer())
+        .init();
+    Ok(Some(export))
+}
+
+fn filter(config: &Config) -> anyhow::Result<EnvFilter> {
     // duroxide warns of every activity that lost a race; what matters of it reaches us as an event.
     let level = match config.log_level.contains("duroxide") {
         true => config.log_level.clone(),
         false => format!("{},duroxide=error", config.log_level),
     };
-    let filter = EnvFilter::try_new(level)
+    EnvFilter::try_new(level)
         .with_context(|| format!("the log level {:?} cannot be read", config.log_level))
-        .context(WrongUsage)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr);
+        .context(WrongUsage)
+}
+
+fn lines(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = fmt::layer().with_writer(stderr);
     match config.log_format {
-        LogFormat::Text => builder
+        LogFormat::Text => lines
             .with_ansi(stderr().is_terminal())
             .with_target(false)
-            .init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+            .boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     }
-    Ok(())
 }

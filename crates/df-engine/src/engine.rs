@@ -401,15 +401,10 @@ async fn run_activity(
             _ => activity.settle().await,
         }
     };
-    let assignment = &loaded.assignment;
     let kind = &loaded.graph.nodes[plan.node].kind;
-    let span = tracing::info_span!(
-        "step",
-        instance = %assignment.instance,
-        epoch = assignment.epoch,
-        run_path,
-        node_type = kind.node_type(),
-    );
+    let is_leaf = name == walk::LEAF;
+    let attempt = activity.attempt_now();
+    let span = observe::span(&loaded.assignment, kind, is_leaf, &run_path, attempt);
     let started = Instant::now();
     let work = work.instrument(span.clone());
     tokio::pin!(work);
@@ -421,8 +416,9 @@ async fn run_activity(
             work.await
         }
     };
-    if let Some(end) = observe::step_end(kind, &reply).filter(|_| name == walk::LEAF) {
-        let took = started.elapsed();
+    if is_leaf && observe::is_step(kind) {
+        let (end, took) = (observe::step_end(&reply), started.elapsed());
+        observe::note_end(&span, end, &reply);
         if let Some(observer) = &shared.observer {
             observer.step(kind.node_type(), end, took);
         }

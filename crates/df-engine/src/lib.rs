@@ -25,5 +25,5 @@ pub use backend::{
 };
 pub use engine::{Engine, EngineConfig, Error, Event};
 pub use loaded::{Run, Runs};
-pub use observe::{Observer, StepEnd};
+pub use observe::{Observer, STEP_SPAN, StepEnd};
 pub use outcome::ResultRef;

@@ -69,6 +69,13 @@ pub enum Error {
         statements: Vec<String>,
     },
 
+    #[error(
+        "others held the tables of df for {seconds} s, so nothing was changed; end their transactions \
+         (SELECT pg_terminate_backend(pid)) or wait for them, then install again: {}",
+        if holders.is_empty() { "nobody holds them any more".to_string() } else { holders.join("; ") }
+    )]
+    TablesInUse { seconds: u64, holders: Vec<String> },
+
     #[error("stopped while waiting for Postgres")]
     Cancelled,
 }

@@ -29,17 +29,29 @@ const ADVISORY_KEY: i64 = 0x64665f72656c6179;
 const ADVISORY_WAIT: Duration = Duration::from_secs(5);
 const ADVISORY_POLL: Duration = Duration::from_millis(20);
 
-/// Lost races are tried again for this long.
-const RACE_LIMIT_MS: u64 = 120_000;
+/// Lost races, and tables that somebody holds, are tried again for this long unless told otherwise.
+pub const DEFAULT_WAIT_LIMIT_SECONDS: u64 = 120;
 
 pub const DEFAULT_OPERATOR_SCHEMA: &str = "public";
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct InstallOptions {
     /// `None`: where the operators are, or `public`.
     pub operator_schema: Option<String>,
+    /// How long to go on trying while others hold the tables.
+    pub wait_limit_seconds: u64,
     /// The password that df_relay is to have; `None` leaves it as it is. Sent as a SCRAM verifier.
     pub relay_password: Option<RelayPassword>,
+}
+
+impl Default for InstallOptions {
+    fn default() -> Self {
+        InstallOptions {
+            operator_schema: None,
+            wait_limit_seconds: DEFAULT_WAIT_LIMIT_SECONDS,
+            relay_password: None,
+        }
+    }
 }
 
 /// A password that `Debug` does not show.
@@ -105,7 +117,7 @@ pub async fn install(
     let policy = RetryPolicy {
         initial_delay_ms: 20,
         max_delay_ms: 1_000,
-        ..RetryPolicy::default().with_max_elapsed_ms(RACE_LIMIT_MS)
+        ..RetryPolicy::default().with_max_elapsed_ms(options.wait_limit_seconds * 1_000)
     };
     let attempt = || async {
         install_once(target, files, options)
@@ -116,13 +128,42 @@ pub async fn install(
             })
     };
     let on_retry = |error: &Error, _: Duration| {
-        tracing::debug!(%error, "another install was faster; starting over");
+        tracing::debug!(%error, "others were at work; starting over");
     };
     match retry::run(&policy, cancel, attempt, on_retry).await {
         Ok(report) => Ok(report),
         Err(retry::Error::Cancelled) => Err(Error::Cancelled),
+        Err(retry::Error::Failed(error)) if is_locked_out(&error) => Err(Error::TablesInUse {
+            seconds: options.wait_limit_seconds,
+            holders: holders(target).await?,
+        }),
         Err(retry::Error::Failed(error)) => Err(error),
     }
+}
+
+fn is_locked_out(error: &Error) -> bool {
+    let (Error::SchemaFile { source, .. } | Error::Database { source, .. }) = error else {
+        return false;
+    };
+    source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
+
+/// The sessions that hold tables of df, the oldest transaction first, as a person reads them.
+async fn holders(target: &ConnectOptions) -> Result<Vec<String>, Error> {
+    let sql = "select format('session %s of %s, in its transaction since %s', a.pid, a.usename,
+                             date_trunc('second', a.xact_start))
+                 from pg_stat_activity a
+                where a.pid <> pg_backend_pid() and a.xact_start is not null
+                  and exists (select from pg_locks l join pg_class c on c.oid = l.relation
+                               where l.pid = a.pid and l.granted and c.relkind = 'r'
+                                 and l.database = (select d.oid from pg_database d
+                                                    where d.datname = current_database())
+                                 and c.relnamespace = 'df'::regnamespace)
+                order by a.xact_start";
+    let client = target.connect().await?;
+    let rows = client.query(sql, &[]).await;
+    let rows = rows.map_err(Error::doing("asking who holds the tables of df"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// The statements that [`install`] would run now, as a script for psql. Changes nothing.
@@ -169,7 +210,8 @@ pub async fn dry_run(
 }
 
 enum Failure {
-    /// Another session did the same at the same time; the next attempt sees its work.
+    /// Another session did the same at the same time, and the next attempt sees its work; or it was
+    /// at work on the tables.
     LostRace(Error),
     Final(Error),
 }
@@ -308,7 +350,8 @@ fn failure(place: &str, may_be_raced: bool, source: tokio_postgres::Error) -> Fa
     let concurrently = source.as_db_error().is_some_and(|db| {
         db.code().code() == "XX000" && db.message().starts_with("tuple concurrently")
     });
-    let lost = matches!(code, "40001" | "40P01")
+    // 55P03: somebody is at work on a table, and we must not make everybody wait behind us.
+    let lost = matches!(code, "40001" | "40P01" | "55P03")
         || concurrently
         || (may_be_raced && matches!(code, "23505" | "42710" | "42P06"));
     let error = Error::SchemaFile {

@@ -227,7 +227,7 @@ async fn the_relay_logs_in_with_the_password_and_finds_the_schema() {
     let target = superuser(&cluster, "postgres");
     let options = InstallOptions {
         relay_password: Some(RelayPassword("it's a \\ secret".to_string())),
-        operator_schema: None,
+        ..InstallOptions::default()
     };
     let cancel = CancellationToken::new();
     let report = install(&target, &files(), &options, &cancel).await.unwrap();
@@ -272,17 +272,7 @@ async fn upgrades_go_forward_only() {
     let cluster = fresh_cluster();
     let target = superuser(&cluster, "postgres");
     try_install(&target).await.unwrap();
-    let mut named: Vec<(String, String)> = files()
-        .tables
-        .into_iter()
-        .chain(files().functions)
-        .map(|f| (f.name, f.text))
-        .collect();
-    let migration = "alter table df.meta add column noted_at timestamptz;";
-    named.push((
-        "migrations/0002_note.sql".to_string(),
-        migration.to_string(),
-    ));
+    let mut named = second_version();
     let newer = SchemaFiles::from_named(named.clone()).unwrap();
     let options = InstallOptions::default();
     let cancel = CancellationToken::new();
@@ -318,6 +308,113 @@ async fn upgrades_go_forward_only() {
     assert!(
         matches!(error, Error::OperatorSchemaDiffers { .. }),
         "{error}"
+    );
+}
+
+/// The files of the demonstration schema with a second version on top.
+fn second_version() -> Vec<(String, String)> {
+    let mut named: Vec<(String, String)> = files()
+        .tables
+        .into_iter()
+        .chain(files().functions)
+        .map(|f| (f.name, f.text))
+        .collect();
+    let migration = "alter table df.meta add column noted_at timestamptz;";
+    let name = "migrations/0002_note.sql".to_string();
+    named.push((name, migration.to_string()));
+    named
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_twenty_upgrades_at_once_one_migrates() {
+    let cluster = fresh_cluster();
+    let target = superuser(&cluster, "postgres");
+    try_install(&target).await.unwrap();
+    let mut upgrades = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let target = target.clone();
+        upgrades.spawn(async move {
+            let newer = SchemaFiles::from_named(second_version()).unwrap();
+            let options = InstallOptions::default();
+            install(&target, &newer, &options, &CancellationToken::new()).await
+        });
+    }
+    let reports = upgrades.join_all().await;
+    let outcomes: Vec<Outcome> = reports.into_iter().map(|r| r.unwrap().outcome).collect();
+    let count = |wanted: Outcome| {
+        outcomes
+            .iter()
+            .filter(|outcome| **outcome == wanted)
+            .count()
+    };
+    assert_eq!(
+        count(Outcome::Upgraded { from: 1, to: 2 }),
+        1,
+        "{outcomes:?}"
+    );
+    assert_eq!(
+        count(Outcome::AlreadyUpToDate { version: 2 }),
+        19,
+        "{outcomes:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_upgrade_lets_go_of_held_tables_and_names_who_holds_them() {
+    let cluster = fresh_cluster();
+    let target = superuser(&cluster, "postgres");
+    try_install(&target).await.unwrap();
+    let before = contents(&target).await;
+    let (holder, reader) = (
+        target.connect().await.unwrap(),
+        target.connect().await.unwrap(),
+    );
+    holder
+        .batch_execute("begin; select * from df.meta")
+        .await
+        .unwrap();
+    let pid = holder
+        .query_one("select pg_backend_pid()", &[])
+        .await
+        .unwrap();
+    let session = format!("session {} of ", pid.get::<_, i32>(0));
+    let newer = SchemaFiles::from_named(second_version()).unwrap();
+    let cancel = CancellationToken::new();
+    let options = |wait_limit_seconds| InstallOptions {
+        wait_limit_seconds,
+        ..InstallOptions::default()
+    };
+    // Whoever comes behind the waiting upgrade waits no longer than one of its tries.
+    let three = options(3);
+    let waiting = install(&target, &newer, &three, &cancel);
+    let reading = async {
+        let mut longest = std::time::Duration::ZERO;
+        for _ in 0..20 {
+            let began = std::time::Instant::now();
+            reader.query("select * from df.meta", &[]).await.unwrap();
+            longest = longest.max(began.elapsed());
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        longest
+    };
+    let (refused, longest) = tokio::join!(waiting, reading);
+    let error = refused.unwrap_err();
+    assert!(
+        matches!(error, Error::TablesInUse { seconds: 3, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains(&session), "{error}");
+    assert!(longest < std::time::Duration::from_secs(3), "{longest:?}");
+    assert_eq!(contents(&target).await, before);
+
+    let (options, release) = (options(60), async {
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        holder.batch_execute("commit").await.unwrap();
+    });
+    let (report, ()) = tokio::join!(install(&target, &newer, &options, &cancel), release);
+    assert_eq!(
+        report.unwrap().outcome,
+        Outcome::Upgraded { from: 1, to: 2 }
     );
 }
 

@@ -41,7 +41,7 @@ fn built() -> PathBuf {
         "--bin",
         "df-relay",
         "--features",
-        "failpoints",
+        "failpoints,otel",
         "--target-dir",
     ]);
     build.arg(

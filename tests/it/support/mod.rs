@@ -15,5 +15,5 @@ mod workflows;
 pub use database::{Role, TestDb};
 pub use relay::{Process, spawn};
 pub use server::{Server, sql_folder};
-pub use web::Web;
+pub use web::{ClosedPort, Request, Web};
 pub use workflows::{Ended, Workflows, literal, refused};

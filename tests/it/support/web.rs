@@ -14,6 +14,8 @@ pub struct Request {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The same, where it is no text.
+    pub bytes: Vec<u8>,
 }
 
 impl Request {
@@ -29,15 +31,48 @@ impl Request {
 ///
 /// `/status/<n>` answers that status, `/recovers` 503 to the first request with an Idempotency-Key
 /// and 200 to others, `/slow` never answers, `/form` answers with that word, any other path echoes
-/// the body.
+/// the body. A path `/turns/<a>,<b>,…` answers its first request as `<a>`, the next as `<b>`, and those
+/// that come after the last as the last: each is a status, `slow`, or `cut`, which closes the
+/// connection instead.
 pub struct Web {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
+/// A port that refuses connections until a server is started on it. Nobody else can take it.
+pub struct ClosedPort {
+    socket: tokio::net::TcpSocket,
+    address: SocketAddr,
+}
+
+impl ClosedPort {
+    pub fn new() -> ClosedPort {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket
+            .bind(([127, 0, 0, 1], 0).into())
+            .expect("a free port");
+        let address = socket.local_addr().unwrap();
+        ClosedPort { socket, address }
+    }
+
+    /// The address of a path, which begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn open(self) -> Web {
+        let listener = self.socket.listen(16).unwrap().into_std().unwrap();
+        listener.set_nonblocking(false).unwrap();
+        Web::on(listener)
+    }
+}
+
 impl Web {
     pub fn start() -> Web {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"))
+    }
+
+    fn on(listener: TcpListener) -> Web {
         let address = listener.local_addr().unwrap();
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let kept = Arc::clone(&requests);
@@ -64,21 +99,22 @@ impl Web {
 fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
-        let is_known = {
+        let (before, is_known) = {
             let mut kept = kept.lock().unwrap();
             let key = |request: &Request| request.header("idempotency-key").map(str::to_owned);
-            let is_known = request.target == "/recovers"
-                && kept.iter().any(|other| key(other) == key(&request));
+            let same = || kept.iter().filter(|other| other.target == request.target);
+            let is_known = same().any(|other| key(other) == key(&request));
+            let before = same().count();
             kept.push(request.clone());
-            is_known
+            (before, is_known)
         };
-        if request.target.starts_with("/slow") {
-            std::thread::sleep(Duration::from_secs(600));
-        }
-        let status = match request.target.strip_prefix("/status/") {
-            Some(status) => status,
-            None if request.target == "/recovers" && !is_known => "503",
-            None => "200",
+        let status = match planned(&request.target, before) {
+            "slow" => loop {
+                std::thread::sleep(Duration::from_secs(600));
+            },
+            "cut" => return,
+            _ if request.target == "/recovers" && !is_known => "503",
+            status => status,
         };
         let body = match request.target.as_str() {
             "/form" => "form",
@@ -92,6 +128,18 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>) {
             return;
         }
     }
+}
+
+/// What a target answers that was asked `before` times.
+fn planned(target: &str, before: usize) -> &str {
+    if target.starts_with("/slow") {
+        return "slow";
+    }
+    if let Some(turns) = target.strip_prefix("/turns/") {
+        let turns: Vec<&str> = turns.split(',').collect();
+        return turns[before.min(turns.len() - 1)];
+    }
+    target.strip_prefix("/status/").unwrap_or("200")
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
@@ -114,11 +162,11 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         .unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let body = String::from_utf8_lossy(&body).into_owned();
     Some(Request {
         method,
         target,
         headers,
-        body,
+        body: String::from_utf8_lossy(&body).into_owned(),
+        bytes: body,
     })
 }

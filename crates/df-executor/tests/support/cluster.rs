@@ -176,10 +176,9 @@ fn unprivileged() -> Option<User> {
 }
 
 fn tool(name: &str, owner: &Option<User>) -> Command {
-    let program = match name {
-        "sh" => PathBuf::from(name),
-        _ => binaries().join(name),
-    };
+    // Packages of a server alone have no clients; those of the search path speak to it as well.
+    let program = Some(binaries().join(name)).filter(|beside| beside.exists());
+    let program = program.unwrap_or_else(|| PathBuf::from(name));
     let mut command = Command::new(program);
     if let Some(user) = owner {
         command

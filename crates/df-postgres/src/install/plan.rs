@@ -16,6 +16,19 @@ pub(super) const SETTINGS: &str = "set local search_path = pg_catalog, pg_temp; 
      set local standard_conforming_strings = on; set local client_min_messages = warning; \
      set local statement_timeout = 0; set local lock_timeout = '60s';";
 
+/// Takes every table of df at once, in one order, before the files touch any of them one by one: an
+/// upgrade under load then waits once instead of meeting those at work half-way, in another order.
+/// Its waits are shorter than deadlock_timeout, here and for the views that somebody is about to read:
+/// so it is us who let go and try again, nobody waits long behind us, and no caller is the victim.
+const LOCK_TABLES: &str = "set local lock_timeout = '300ms';
+do $$
+begin
+    execute (select 'lock table ' || string_agg(format('df.%I', c.relname), ', ' order by c.relname)
+                    || ' in access exclusive mode'
+               from pg_class c where c.relnamespace = 'df'::regnamespace and c.relkind = 'r');
+end
+$$;";
+
 /// SQL to run, with the name that errors and dry runs give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
@@ -195,6 +208,13 @@ pub(super) fn files(
         sql: as_owner,
         may_be_raced: false,
     }];
+    if !matches!(change, Some(Change::Fresh)) {
+        statements.push(Statement {
+            name: "locking the tables of df".to_string(),
+            sql: LOCK_TABLES.to_string(),
+            may_be_raced: false,
+        });
+    }
     for file in chosen {
         let sql = fill_placeholders(file, operator_schema)?;
         statements.push(Statement {
