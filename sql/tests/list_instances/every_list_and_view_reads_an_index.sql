@@ -104,6 +104,8 @@ select pg_temp.check('select * from df.outbox_lag', 1);
 select pg_temp.check('select df.relay_reconcile(''instances of dropped roles'', 1000)', 1);
 select pg_temp.check('select df.relay_reconcile(''orphaned events'', 1000)', 1);
 select pg_temp.check('select * from df.relay_doctor() where topic = ''other databases''', 0, 10000);
+insert into df.graphs (hash, graph, owner)
+select sha256(convert_to('g' || n, 'UTF8')), df.sql('select ' || n), 'test_past' from generate_series(1, 50) n;
 select pg_temp.check_read_once('select df.relay_reconcile(''graphs'', 1000)');
 -- A start counts what its role has unfinished.
 select df.configure('max_pending_per_role', '1000');
