@@ -503,6 +503,7 @@ fn refusal(refused: Refused) -> LeafReply {
     match refused {
         Refused::Stopped => LeafReply::Stopped,
         Refused::DecidedAgainst => LeafReply::Lost,
+        Refused::Paused => LeafReply::Paused,
     }
 }
 

@@ -35,6 +35,6 @@ pub(crate) fn step_end(kind: &Kind, reply: &LeafReply) -> Option<StepEnd> {
         LeafReply::Completed { .. } => StepEnd::Completed,
         LeafReply::Failed(_) => StepEnd::Failed,
         LeafReply::Waiting | LeafReply::Again => StepEnd::Retried,
-        LeafReply::Stopped | LeafReply::Lost => StepEnd::Dropped,
+        LeafReply::Paused | LeafReply::Stopped | LeafReply::Lost => StepEnd::Dropped,
     })
 }
