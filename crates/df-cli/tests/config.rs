@@ -150,3 +150,16 @@ fn exit_codes_tell_usage_from_an_unreachable_server() {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
     }
 }
+
+#[test]
+fn a_reader_that_stops_early_is_no_failure() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_df-relay"));
+    command.args(["completions", "zsh"]);
+    command.stdout(std::process::Stdio::piped());
+    command.stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+}
