@@ -28,6 +28,23 @@ fn replay(db: &TestDb, args: &[&str]) -> Vec<String> {
     replay.stdout()
 }
 
+/// A mistyped id is said, and is not taken for a database in which nothing was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_of_an_instance_that_is_not_there_fails() {
+    let db = TestDb::new().await;
+    let url = db.relay_url();
+    let mut process = spawn(
+        &["replay", "--instance", "nosuchid"],
+        &[("DF_DATABASE_URL", &url)],
+    );
+    assert_eq!(process.wait().code(), Some(1));
+    assert!(
+        process.log().contains("no event of nosuchid was found"),
+        "{}",
+        process.log()
+    );
+}
+
 #[tokio::test]
 async fn replaying_everything_again_and_again_changes_nothing() {
     let db = TestDb::new().await;

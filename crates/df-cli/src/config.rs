@@ -83,7 +83,11 @@ impl Config {
         let given = Layer::given(command_line);
         Ok(Config {
             database_url: given.database_url.or(file.database_url),
-            relay_password: given.relay_password.or(file.relay_password),
+            // An empty one would leave df_relay, and every relay of the server, without a password.
+            relay_password: given
+                .relay_password
+                .or(file.relay_password)
+                .filter(|Secret(password)| !password.is_empty()),
             operator_schema: given.operator_schema.or(file.operator_schema),
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
             log_level: given

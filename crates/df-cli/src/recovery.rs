@@ -1,6 +1,6 @@
 //! `df-relay replay` and `df-relay adopt`: what they print.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use df_postgres::Session;
 use df_relay::adopt;
 use tokio_util::sync::CancellationToken;
@@ -8,8 +8,11 @@ use tokio_util::sync::CancellationToken;
 use crate::command_line::ReplayOptions;
 use crate::config::Config;
 use crate::output;
+use crate::schema_check::client_of_known_schema;
 
 pub(crate) async fn replay(options: &ReplayOptions, config: &Config) -> anyhow::Result<()> {
+    // The session waits for a server that is away; a person at a prompt should be told instead.
+    drop(client_of_known_schema(config).await?);
     let session = Session::new(config.relay_database()?, CancellationToken::new());
     let (mut events, mut changed, mut busy) = (0u64, 0u64, 0u64);
     // A full disk at the other end of stdout must not end the replay half-way.
@@ -38,6 +41,9 @@ pub(crate) async fn replay(options: &ReplayOptions, config: &Config) -> anyhow::
     });
     replayed.await.context("replaying the outbox")?;
     shown.context("writing to stdout")?;
+    if events == 0 && !options.instances.is_empty() {
+        bail!("no event of {} was found", options.instances.join(", "));
+    }
     if !options.json {
         output::line(format_args!(
             "{events} events compared, {changed} delivered, {busy} locked by somebody"
