@@ -1,6 +1,6 @@
 //! `df-relay replay` and `df-relay adopt`: what they print.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use df_postgres::Session;
 use df_relay::adopt;
 use tokio_util::sync::CancellationToken;
@@ -41,13 +41,13 @@ pub(crate) async fn replay(options: &ReplayOptions, config: &Config) -> anyhow::
     });
     replayed.await.context("replaying the outbox")?;
     shown.context("writing to stdout")?;
-    if events == 0 && !options.instances.is_empty() {
-        bail!("no event of {} was found", options.instances.join(", "));
-    }
     if !options.json {
         output::line(format_args!(
             "{events} events compared, {changed} delivered, {busy} locked by somebody"
         ))?;
+        if events == 0 && !options.instances.is_empty() {
+            output::line("no such instance, or retention has removed it")?;
+        }
     }
     Ok(())
 }
