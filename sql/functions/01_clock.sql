@@ -17,14 +17,24 @@ create or replace function df.inside_workflow() returns boolean
     set search_path = pg_catalog, pg_temp
     as $$ select session_user ~ '^df_step_[0-9]+_[0-9]+$' $$;
 
+-- The oid of this database. Immutable, since no session ever sees another: a session's plans hold it
+-- as a constant. Not for an index.
+create or replace function df.database_oid() returns oid
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return (select d.oid from pg_database d where d.datname = current_database());
+end
+$$;
+
 -- The name of the step login of a role in this database.
 create or replace function df.step_login_name(p_role oid) returns name
     language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
 begin
-    return 'df_step_' || (select d.oid from pg_database d where d.datname = current_database())
-           || '_' || p_role;
+    return 'df_step_' || df.database_oid() || '_' || p_role;
 end
 $$;
 

@@ -1,9 +1,10 @@
 -- A relay's life: register, heartbeat, hand over. Called by df_relay alone.
 
 -- Twelve hex digits that name this run of this server: another after a restart, and another on a
--- replica that was promoted.
+-- replica that was promoted. Immutable, since no session outlives its server's run: a session's
+-- plans hold it as a constant.
 create or replace function df.server_run() returns text
-    language plpgsql stable
+    language plpgsql immutable
     set search_path = pg_catalog, pg_temp
     as $$
 begin

@@ -92,7 +92,7 @@ begin
            set owner = p_incarnation, epoch = i.epoch + 1, status = 'running',
                updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
          where i.id = any (v_ids)
-        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label, i.vars::text,
+        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
                   i.epoch = 1;
 end
 $$;

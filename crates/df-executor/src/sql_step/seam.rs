@@ -61,10 +61,10 @@ pub struct Step<'a> {
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const STEP_BEGIN: &str = "SELECT df.step_begin($1, $2, $3)";
 const STEP_RECORD: &str =
-    "SELECT df.step_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    "SELECT df.step_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 /// The same, for a transaction in which nothing runs in between.
 const STEP_RECORD_ALONE: &str = "SELECT df.step_record($1, $2, $3, df.step_begin($1, $2, $3), \
-     $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+     $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 /// Lowers statement_timeout to $1 milliseconds, for the transaction if $2; answers the timeout
 /// then in force, 0 for none.
 pub(super) const BOUND_TIMEOUT: &str = include_str!("bound_timeout.sql");
@@ -100,7 +100,7 @@ impl Texts {
         let timeout = step.statement_timeout.map(millis);
         Texts {
             set_role: format!("SET LOCAL ROLE {}", quote_identifier(&login.role_name)),
-            lock_timeout: format!("SET LOCAL lock_timeout = {}", millis(fence_lock_timeout)),
+            lock_timeout: millis(fence_lock_timeout),
             epoch: step.epoch.to_string(),
             incarnation: step.incarnation.to_string(),
             attempt: step.attempt.to_string(),
@@ -218,16 +218,16 @@ impl Texts {
             },
             text(fence.checkpoints.as_deref()),
             text(effect.ends.then_some(status)),
+            text(Some(&self.lock_timeout)),
         ]);
         params
     }
 
     /// Checks what is deferred, records and commits.
-    pub fn closing<'a>(&'a self, params: &'a [Param<'a>]) -> [Statement<'a>; 5] {
+    pub fn closing<'a>(&'a self, params: &'a [Param<'a>]) -> [Statement<'a>; 4] {
         [
             Statement::command("SET CONSTRAINTS ALL IMMEDIATE"),
             Statement::command("SET LOCAL statement_timeout = 0"),
-            Statement::command(&self.lock_timeout),
             Statement::call(STEP_RECORD, params),
             Statement::command("COMMIT"),
         ]
@@ -235,7 +235,7 @@ impl Texts {
 
     /// A whole transaction that records a failure; `ROLLBACK` first where one is open.
     pub fn failing<'a>(&'a self, params: &'a [Param<'a>], rollback: bool) -> Vec<Statement<'a>> {
-        let mut statements = Vec::with_capacity(7);
+        let mut statements = Vec::with_capacity(6);
         if rollback {
             statements.push(Statement::command("ROLLBACK"));
         }
@@ -243,7 +243,6 @@ impl Texts {
             Statement::command(BEGIN),
             Statement::command(&self.set_role),
             Statement::command("SET LOCAL statement_timeout = 0"),
-            Statement::command(&self.lock_timeout),
             Statement::call(STEP_RECORD_ALONE, params),
             Statement::command("COMMIT"),
         ]);
@@ -255,8 +254,8 @@ impl Texts {
 pub(super) const SET_ROLE_AT: usize = 1;
 pub(super) const STEP_BEGIN_AT: usize = 2;
 pub(super) const SET_CONSTRAINTS_AT: usize = 0;
-pub(super) const RECORD_AT: usize = 3;
-pub(super) const COMMIT_AT: usize = 4;
+pub(super) const RECORD_AT: usize = 2;
+pub(super) const COMMIT_AT: usize = 3;
 
 /// The parameters of [`BOUND_TIMEOUT`].
 pub(super) fn bound(millis: Option<&str>, local: bool) -> [Param<'_>; 2] {
