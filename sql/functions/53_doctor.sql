@@ -30,7 +30,7 @@ create or replace function df.relay_doctor()
     ), elsewhere as (
         select distinct i.database, g.login
           from df.instances i join granted g on g.role_oid = i.submitted_by::oid
-         where i.ended_at is null and i.database is not null
+         where i.status in ('pending', 'running') and i.database is not null
     ), relay as (
         select count(*) filter (where r.lease_until > clock_timestamp()) as live,
                count(*) filter (where r.lease_until <= clock_timestamp()) as gone,
@@ -39,7 +39,7 @@ create or replace function df.relay_doctor()
         select count(*) as due, min(w.wake_at) as since from (
             select i.wake_at from df.instances i
              where i.owner is null and i.ended_at is null and i.paused_at is null
-               and i.wake_at < df.clock() - interval '1 minute' limit 100000) w
+               and i.wake_at < (select df.clock() - interval '1 minute') limit 100000) w
     )
     select 'server version', v.n between 140000 and 189999,
            format('PostgreSQL %s', current_setting('server_version')),

@@ -260,3 +260,66 @@ async fn a_retry_beside_a_killed_clients_open_batch_waits_for_it_and_adopts_its_
     let effects = "select string_agg(n::text, ',') from effects";
     assert_eq!(db.text(effects).await.as_deref(), Some("1"));
 }
+
+#[tokio::test]
+async fn a_step_is_refused_where_the_pause_came_first_and_recorded_where_it_came_later() {
+    let db = TestDb::new().await;
+    let hold = started_and_claimed(&db).await;
+    let Hold {
+        incarnation,
+        instance,
+        epoch,
+    } = &hold;
+    let login = format!(
+        "select df.step_login_name(submitted_by) from df.instances where id = '{instance}'"
+    );
+    let login = db.text(&login).await.unwrap();
+    let step = |path: &str, status: &str, login: &str| {
+        format!(
+            "select df.record_run('{instance}', {epoch}, '{incarnation}', '{path}', '{status}', '1', null,
+                null, 1, null, '{{}}', '{{}}', '{{}}', null, null, false, {login})"
+        )
+    };
+    let as_step = format!("'{login}'");
+    let earlier = Server::shared()
+        .superuser(&db.name)
+        .connect()
+        .await
+        .unwrap();
+    earlier.batch_execute("begin; select now()").await.unwrap();
+    db.text(&format!(
+        "insert into df.outbox (instance_id, kind, key) values ('{instance}', 'pause', '1')"
+    ))
+    .await;
+    assert_eq!(
+        db.text(&step("root.left", "completed", &as_step))
+            .await
+            .as_deref(),
+        Some("DF007")
+    );
+    assert_eq!(
+        db.text(&step("root.left", "failed", &as_step))
+            .await
+            .as_deref(),
+        Some("DF007")
+    );
+    // What is done at least once says so before it begins, and may finish.
+    assert_eq!(
+        db.text(&step("root.right", "intent", "null"))
+            .await
+            .as_deref(),
+        Some("DF007")
+    );
+    assert_eq!(
+        db.text(&step("root.right", "completed", "null"))
+            .await
+            .as_deref(),
+        Some("ok")
+    );
+    let said = earlier
+        .query_one(&step("root.left", "completed", &as_step), &[])
+        .await
+        .unwrap();
+    assert_eq!(said.get::<_, String>(0), "ok");
+    earlier.batch_execute("commit").await.unwrap();
+}

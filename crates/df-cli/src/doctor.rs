@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 
 use crate::command_line::ReportOptions;
 use crate::config::Config;
+use crate::output;
 use crate::schema_check::installed;
 
 /// Clocks further apart than this are worth a word: logs of both sides would not line up.
@@ -56,9 +57,9 @@ pub(crate) async fn doctor(options: &ReportOptions, config: &Config) -> anyhow::
     }
     let wrong = checks.iter().filter(|check| !check.well).count();
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&checks)?);
+        output::line(serde_json::to_string_pretty(&checks)?)?;
     } else {
-        print!("{}", screen(&checks));
+        output::print(screen(&checks))?;
     }
     if wrong > 0 {
         bail!("{wrong} of {} checks found something", checks.len());

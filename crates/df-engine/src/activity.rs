@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use df_graph::{Condition, Kind};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
@@ -301,8 +300,13 @@ impl Activity<'_> {
         let Some(text) = self.result_text(result).await else {
             return LeafReply::Stopped;
         };
-        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let has_rows = df_graph::has_rows(&value);
+        let has_rows = match df_graph::read_result(&text) {
+            Ok(value) => df_graph::has_rows(&value),
+            Err(why) => {
+                let message = format!("the result {name} cannot be read: {why}");
+                return self.failed(message, Some("22023")).await;
+            }
+        };
         self.record_completed("null".to_owned(), Some(i32::from(has_rows)), 1)
             .await
     }
@@ -429,11 +433,10 @@ impl Activity<'_> {
     }
 
     fn completed(&self, result: &str) -> LeafReply {
-        let truth = self.run_path.contains("condition_node").then(|| {
-            serde_json::from_str(result)
-                .map(|value: Value| df_graph::truth(&value))
-                .unwrap_or(false)
-        });
+        let truth = self
+            .run_path
+            .contains("condition_node")
+            .then(|| df_graph::read_result(result).is_ok_and(|value| df_graph::truth(&value)));
         self.note_checkpoints();
         self.loaded.keep_result(self.run_path, result);
         self.loaded.record(self.run_path, Run::Completed { truth });
@@ -513,6 +516,7 @@ fn refusal(refused: Refused) -> LeafReply {
     match refused {
         Refused::Stopped => LeafReply::Stopped,
         Refused::DecidedAgainst => LeafReply::Lost,
+        Refused::Paused => LeafReply::Paused,
     }
 }
 

@@ -79,6 +79,8 @@ pub enum Refused {
     Stopped,
     /// Another branch won, or the loop has passed the iteration.
     DecidedAgainst,
+    /// The instance was paused before the run began: it may begin at the resume.
+    Paused,
 }
 
 /// How a leaf ended.
@@ -198,6 +200,7 @@ impl Recorded {
         match self.outcome.as_str() {
             "ok" | "exists" | "waiting" => None,
             "DF003" => Some(Refused::DecidedAgainst),
+            "DF007" => Some(Refused::Paused),
             _ => Some(Refused::Stopped),
         }
     }

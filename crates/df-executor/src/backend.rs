@@ -284,6 +284,7 @@ impl Backend for Executor {
             Ok(StepOutcome::Unrecorded { failure }) => LeafEnd::Unrecorded(engine_failure(failure)),
             Ok(StepOutcome::AlreadyRecorded) => LeafEnd::AlreadyRecorded,
             Ok(StepOutcome::Fenced(Fenced::Decided)) => LeafEnd::Refused(Refused::DecidedAgainst),
+            Ok(StepOutcome::Fenced(Fenced::Paused)) => LeafEnd::Refused(Refused::Paused),
             Ok(StepOutcome::Fenced(_)) => LeafEnd::Refused(Refused::Stopped),
             Err(failure) => self.record_failure(on, &leaf, failure, cancel).await,
         }

@@ -215,6 +215,7 @@ mod tests {
         check("DF001", "fenced");
         check("DF002", "fenced");
         check("DF003", "fenced");
+        check("DF007", "fenced");
         check("DF004", "fail");
         check("DF006", "fail");
         check("42501", "fail");
