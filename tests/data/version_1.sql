@@ -13,6 +13,24 @@ CREATE SCHEMA app;
 ALTER SCHEMA app OWNER TO postgres;
 CREATE SCHEMA df;
 ALTER SCHEMA df OWNER TO df_owner;
+CREATE DOMAIN df.event_key AS text COLLATE pg_catalog."C"
+	CONSTRAINT event_key_size CHECK ((octet_length(VALUE) <= 1024));
+ALTER DOMAIN df.event_key OWNER TO df_owner;
+CREATE DOMAIN df.event_kind AS text COLLATE pg_catalog."C"
+	CONSTRAINT event_kind_known CHECK ((VALUE = ANY (ARRAY['start'::text, 'cancel'::text, 'signal'::text, 'retry'::text, 'pause'::text, 'resume'::text, 'release'::text])));
+ALTER DOMAIN df.event_kind OWNER TO df_owner;
+CREATE DOMAIN df.event_payload AS text
+	CONSTRAINT event_payload_size CHECK ((octet_length(VALUE) <= 65536));
+ALTER DOMAIN df.event_payload OWNER TO df_owner;
+CREATE DOMAIN df.instance_status AS text
+	CONSTRAINT instance_status_known CHECK ((VALUE = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])));
+ALTER DOMAIN df.instance_status OWNER TO df_owner;
+CREATE DOMAIN df.label AS text
+	CONSTRAINT label_size CHECK ((octet_length(VALUE) <= 4096));
+ALTER DOMAIN df.label OWNER TO df_owner;
+CREATE DOMAIN df.run_status AS text
+	CONSTRAINT run_status_known CHECK ((VALUE = ANY (ARRAY['completed'::text, 'failed'::text, 'waiting'::text, 'intent'::text, 'decided'::text, 'checkpoint'::text])));
+ALTER DOMAIN df.run_status OWNER TO df_owner;
 CREATE FUNCTION df.acts_as_owner(p_role oid) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -22,11 +40,12 @@ CREATE FUNCTION df.acts_as_owner(p_role oid) RETURNS boolean
 $$;
 ALTER FUNCTION df.acts_as_owner(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.admit_instance() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_limit bigint := df.setting('max_pending_per_role');
+    v_limit bigint := (select coalesce(s.value, s.default_value) from df.setting_values s
+                        where s.name = 'max_pending_per_role');
 begin
     if v_limit > 0 and v_limit <= (
         select count(*) from (
@@ -54,30 +73,33 @@ begin
 end
 $$;
 ALTER FUNCTION df.admit_instance() OWNER TO df_owner;
-CREATE FUNCTION df.apply_cancel() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) RETURNS void
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     -- The lock comes first: a step that commits while this waits has ended before the cancel.
-    perform 1 from df.instances i where i.id = new.instance_id for no key update;
+    perform 1 from df.instances i where i.id = p_instance for no key update;
     update df.instances i
-       set status = 'cancelled', error = coalesce(new.payload, 'Cancelled by user'),
+       set status = 'cancelled', error = coalesce(p_reason, 'Cancelled by user'),
            ended_at = clock_timestamp(), updated_at = clock_timestamp(),
            ending_xid = pg_current_xact_id()
-     where i.id = new.instance_id and i.ended_at is null
-       and (i.submitted_by = new.submitted_by or df.is_admin(new.submitted_by));
-    return null;
+     where i.id = p_instance and i.ended_at is null
+       and (i.submitted_by = p_submitter or df.is_admin(p_submitter));
 end
 $$;
-ALTER FUNCTION df.apply_cancel() OWNER TO df_owner;
-CREATE FUNCTION df.apply_operator_event() RETURNS trigger
+ALTER FUNCTION df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) OWNER TO df_owner;
+CREATE FUNCTION df.apply_event() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_inst record;
 begin
+    if new.kind = 'cancel' then
+        perform df.apply_cancel(new.instance_id, new.submitted_by, new.payload);
+        return null;
+    end if;
     select i.id, i.status, i.owner, i.error_path, i.graph_id into v_inst
       from df.instances i
      where i.id = new.instance_id
@@ -109,7 +131,7 @@ begin
     return null;
 end
 $$;
-ALTER FUNCTION df.apply_operator_event() OWNER TO df_owner;
+ALTER FUNCTION df.apply_event() OWNER TO df_owner;
 CREATE FUNCTION df."as"(fut text, name text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -368,17 +390,13 @@ $_$;
 ALTER FUNCTION df.check_graph(p_input text) OWNER TO df_owner;
 CREATE FUNCTION df.check_submitter(p_database text) RETURNS void
     LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_role record;
 begin
     select r.rolsuper, r.rolcanlogin,
-           exists (select from pg_roles l
-                    where l.rolname = ('df_step_' || d.oid || '_' || r.oid)::name) as has_login
-      into v_role
-      from pg_roles r, pg_database d
-     where r.rolname = current_user and d.datname = current_database();
+           to_regrole('df_step_' || df.database_oid() || '_' || r.oid) is not null as has_login
+      into v_role from pg_roles r where r.rolname = current_user;
     if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
         raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'
             using errcode = '42501',
@@ -421,7 +439,6 @@ $$;
 ALTER FUNCTION df.checked_limit(p_limit integer) OWNER TO df_owner;
 CREATE FUNCTION df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     c record;
@@ -650,9 +667,17 @@ begin
 end
 $_$;
 ALTER FUNCTION df.cron_field(p_field text, p_low integer, p_high integer, p_names text[]) OWNER TO df_owner;
+CREATE FUNCTION df.database_oid() RETURNS oid
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    return (select d.oid from pg_database d where d.datname = current_database());
+end
+$$;
+ALTER FUNCTION df.database_oid() OWNER TO df_owner;
 CREATE FUNCTION df.decide(p_instance text, p_epoch bigint, p_within text[], p_turns integer[], p_decides text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into df.node_runs (instance_id, run_path, status, turn, epoch, ended_at)
@@ -665,7 +690,6 @@ $$;
 ALTER FUNCTION df.decide(p_instance text, p_epoch bigint, p_within text[], p_turns integer[], p_decides text[]) OWNER TO df_owner;
 CREATE FUNCTION df.decided_against(p_instance text, p_within text[], p_turns integer[]) RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     return exists (
@@ -855,7 +879,6 @@ $_$;
 ALTER FUNCTION df.drop_stray_logins() OWNER TO df_owner;
 CREATE FUNCTION df.end_instance(p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     update df.instances i
@@ -1007,13 +1030,12 @@ $$;
 ALTER FUNCTION df.fail_roleless(p_limit integer) OWNER TO df_owner;
 CREATE FUNCTION df.fence(p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean, p_login name DEFAULT NULL::name) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_inst record;
 begin
     -- What a relay holds from before a restart or a failover may be ahead of this server.
-    if not df.is_of_this_server_run(p_incarnation) then
+    if right(p_incarnation::text, 12) <> df.server_run() then
         return 'DF001';
     end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
@@ -1034,9 +1056,7 @@ begin
     if not found then
         return 'DF001';
     end if;
-    if p_login is not null and p_login is distinct from 'df_step_'
-           || (select d.oid from pg_database d where d.datname = current_database())
-           || '_' || v_inst.submitted_by::oid then
+    if p_login <> 'df_step_' || df.database_oid() || '_' || v_inst.submitted_by::oid then
         return 'DF001';
     end if;
     if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from p_incarnation then
@@ -1319,7 +1339,6 @@ $$;
 ALTER FUNCTION df.if_then(condition text, then_branch text) OWNER TO df_owner;
 CREATE FUNCTION df.insert_instance(p_graph_id bigint, p_label text, p_database text, p_once_key text) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_id   text;
@@ -1395,7 +1414,7 @@ begin
         return;
     end if;
     return query
-        select v_inst.executions, v_inst.status,
+        select v_inst.executions, v_inst.status::text,
                (select count(*) from df.node_runs r where r.instance_id = v_inst.id)
                + (select count(*) from df.outbox o where o.instance_id = v_inst.id),
                (extract(epoch from coalesce(v_inst.ended_at, clock_timestamp()) - v_inst.created_at) * 1000)::bigint,
@@ -1433,7 +1452,7 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
     AS $$
     select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'checkpoint',
         'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
-        'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_operator_event',
+        'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'xor_bytes', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'calling_role', 'refuse_view_write', 'waiting_roles',
@@ -1620,7 +1639,7 @@ declare
 begin
     return query
         select p.* from unnest(v_submitters) as s(role), lateral (
-            select i.id, i.label, i.status, i.executions, coalesce(i.result::text, i.error),
+            select i.id, i.label::text, i.status::text, i.executions, coalesce(i.result::text, i.error),
                    i.created_at, i.completed_at
               from df.instances i
              where i.submitted_by = s.role
@@ -2592,7 +2611,6 @@ $$;
 ALTER FUNCTION df.record_retry(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_attempt integer, p_seconds double precision, p_error text, p_sqlstate text, p_within text[], p_turns integer[], p_checkpoints json) OWNER TO df_owner;
 CREATE FUNCTION df.record_run(p_instance text, p_epoch bigint, p_incarnation uuid, p_run_path text, p_status text, p_result json, p_error text, p_sqlstate text, p_attempt integer, p_turn integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text, p_skip_locked boolean, p_login name DEFAULT NULL::name) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_fence text := df.fence(p_instance, p_epoch, p_incarnation,
@@ -2604,16 +2622,20 @@ begin
     if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
         return 'DF003';
     end if;
-    insert into df.node_runs as r (instance_id, run_path, status, result, error, sqlstate, attempt,
-                                   turn, epoch, ended_at)
+    insert into df.node_runs (instance_id, run_path, status, result, error, sqlstate, attempt, turn,
+                              epoch, ended_at)
     values (p_instance, p_run_path, p_status, p_result, p_error, p_sqlstate, p_attempt, p_turn,
             p_epoch, case when p_status <> 'intent' then clock_timestamp() end)
-    on conflict (instance_id, run_path) do update
-        set status = excluded.status, result = excluded.result, error = excluded.error,
-            sqlstate = excluded.sqlstate, attempt = excluded.attempt, epoch = excluded.epoch,
-            turn = excluded.turn, ended_at = excluded.ended_at, due_at = null
+    on conflict (instance_id, run_path) do nothing;
+    if not found then
         -- What pauses before its next attempt is a row that this attempt may replace, and no other.
-        where r.status = 'intent' or (r.status = 'waiting' and r.attempt < excluded.attempt);
+        update df.node_runs r
+           set status = p_status, result = p_result, error = p_error, sqlstate = p_sqlstate,
+               attempt = p_attempt, turn = p_turn, epoch = p_epoch, due_at = null,
+               ended_at = case when p_status <> 'intent' then clock_timestamp() end
+         where r.instance_id = p_instance and r.run_path = p_run_path
+           and (r.status = 'intent' or (r.status = 'waiting' and r.attempt < p_attempt));
+    end if;
     if not found then
         return 'exists';
     end if;
@@ -2867,7 +2889,7 @@ begin
            set owner = p_incarnation, epoch = i.epoch + 1, status = 'running',
                updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
          where i.id = any (v_ids)
-        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label, i.vars::text,
+        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
                   i.epoch = 1;
 end
 $$;
@@ -3930,7 +3952,7 @@ end
 $$;
 ALTER FUNCTION df.seq(a text, b text) OWNER TO df_owner;
 CREATE FUNCTION df.server_run() RETURNS text
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
@@ -4165,9 +4187,7 @@ CREATE FUNCTION df.step_begin(p_instance text, p_epoch bigint, p_incarnation uui
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-    if session_user <> 'df_step_'
-           || (select d.oid from pg_database d where d.datname = current_database())
-           || '_' || quote_ident(current_user)::regrole::oid then
+    if session_user <> 'df_step_' || df.database_oid() || '_' || quote_ident(current_user)::regrole::oid then
         raise exception 'session user % is not the step login of role %', session_user, current_user
             using errcode = 'DF006';
     end if;
@@ -4232,17 +4252,17 @@ CREATE FUNCTION df.step_login_name(p_role oid) RETURNS name
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-    return 'df_step_' || (select d.oid from pg_database d where d.datname = current_database())
-           || '_' || p_role;
+    return 'df_step_' || df.database_oid() || '_' || p_role;
 end
 $$;
 ALTER FUNCTION df.step_login_name(p_role oid) OWNER TO df_owner;
-CREATE FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text) RETURNS void
+CREATE FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_outcome text;
+    v_ignored text;
 begin
     if pg_current_xact_id()::text is distinct from p_xid then
         raise exception 'transaction control in a step: the statement ended its transaction'
@@ -4251,6 +4271,9 @@ begin
     -- The statement may have turned it down; the effect and its record are as durable as each other.
     if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
         perform set_config('synchronous_commit', 'on', true);
+    end if;
+    if p_lock_timeout is not null then
+        v_ignored := set_config('lock_timeout', p_lock_timeout, true);
     end if;
     if p_status not in ('completed', 'failed') or p_run_path is null then
         raise exception 'a step is recorded as completed or failed' using errcode = '22023';
@@ -4270,10 +4293,9 @@ begin
     end if;
 end
 $$;
-ALTER FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text) OWNER TO df_owner;
+ALTER FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) OWNER TO df_owner;
 CREATE FUNCTION df.store_graph(p_fut text) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_owner regrole := quote_ident(current_user)::regrole;
@@ -5114,10 +5136,10 @@ ALTER TABLE df.graphs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 CREATE TABLE df.instances (
     id text DEFAULT df.new_instance_id() NOT NULL COLLATE pg_catalog."C",
-    label text,
+    label df.label,
     root_node text GENERATED ALWAYS AS ((id || ':root'::text)) STORED COLLATE pg_catalog."C",
     submitted_by regrole DEFAULT (quote_ident((CURRENT_USER)::text))::regrole NOT NULL,
-    status text DEFAULT 'pending'::text NOT NULL,
+    status df.instance_status DEFAULT 'pending'::text NOT NULL,
     database text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -5137,14 +5159,10 @@ CREATE TABLE df.instances (
     error_path text,
     executions bigint DEFAULT 1 NOT NULL,
     min_version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT instances_completed_at_on_success CHECK (((completed_at IS NOT NULL) = (status = 'completed'::text))),
-    CONSTRAINT instances_ended_iff_terminal CHECK (((ended_at IS NOT NULL) = (status = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text])))),
-    CONSTRAINT instances_id_shape CHECK ((id ~ '^[A-Za-z0-9]{8}$'::text)),
-    CONSTRAINT instances_label_size CHECK ((octet_length(label) <= 4096)),
-    CONSTRAINT instances_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
-    CONSTRAINT instances_vars_size CHECK ((octet_length((vars)::text) <= 4194304))
+    CONSTRAINT instances_completed_at_on_success CHECK (((completed_at IS NOT NULL) = ((status)::text = 'completed'::text))),
+    CONSTRAINT instances_ended_iff_terminal CHECK (((ended_at IS NULL) = (((status)::text = 'pending'::text) OR ((status)::text = 'running'::text))))
 )
-WITH (fillfactor='80');
+WITH (fillfactor='90');
 ALTER TABLE ONLY df.instances FORCE ROW LEVEL SECURITY;
 ALTER TABLE df.instances OWNER TO df_owner;
 CREATE TABLE df.meta (
@@ -5156,7 +5174,7 @@ ALTER TABLE df.meta OWNER TO df_owner;
 CREATE TABLE df.node_runs (
     instance_id text NOT NULL COLLATE pg_catalog."C",
     run_path text NOT NULL COLLATE pg_catalog."C",
-    status text NOT NULL,
+    status df.run_status NOT NULL,
     attempt integer DEFAULT 1 NOT NULL,
     turn integer,
     epoch bigint NOT NULL,
@@ -5168,8 +5186,7 @@ CREATE TABLE df.node_runs (
     error text,
     result json,
     detail json,
-    CONSTRAINT node_runs_status_known CHECK ((status = ANY (ARRAY['completed'::text, 'failed'::text, 'waiting'::text, 'intent'::text, 'decided'::text, 'checkpoint'::text]))),
-    CONSTRAINT node_runs_turn_where_needed CHECK (((turn IS NOT NULL) = (status = ANY (ARRAY['decided'::text, 'checkpoint'::text]))))
+    CONSTRAINT node_runs_turn_where_needed CHECK (((turn IS NOT NULL) = (((status)::text = 'decided'::text) OR ((status)::text = 'checkpoint'::text))))
 )
 WITH (fillfactor='90');
 ALTER TABLE ONLY df.node_runs FORCE ROW LEVEL SECURITY;
@@ -5195,11 +5212,11 @@ CREATE VIEW df.nodes WITH (security_barrier='true') AS
   WHERE (((i.submitted_by)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid) OR ( SELECT df.is_admin(((quote_ident((CURRENT_USER)::text))::regrole)::oid) AS is_admin));
 ALTER TABLE df.nodes OWNER TO df_owner;
 CREATE TABLE df.outbox (
-    event_id text GENERATED ALWAYS AS ((((instance_id || '/'::text) || kind) || COALESCE(('/'::text || key), ''::text))) STORED NOT NULL COLLATE pg_catalog."C",
+    event_id text GENERATED ALWAYS AS ((((instance_id || '/'::text) || (kind)::text) || COALESCE(('/'::text || (key)::text), ''::text))) STORED NOT NULL COLLATE pg_catalog."C",
     instance_id text NOT NULL COLLATE pg_catalog."C",
-    kind text NOT NULL COLLATE pg_catalog."C",
-    key text COLLATE pg_catalog."C",
-    payload text,
+    kind df.event_kind NOT NULL,
+    key df.event_key,
+    payload df.event_payload,
     submitted_by regrole DEFAULT (quote_ident((CURRENT_USER)::text))::regrole NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     delivered_at timestamp with time zone,
@@ -5207,12 +5224,8 @@ CREATE TABLE df.outbox (
     retry_at timestamp with time zone,
     parked_at timestamp with time zone,
     last_error text,
-    CONSTRAINT outbox_key_fits_kind CHECK (((key IS NULL) = (kind = ANY (ARRAY['start'::text, 'cancel'::text])))),
-    CONSTRAINT outbox_key_size CHECK ((octet_length(key) <= 1024)),
-    CONSTRAINT outbox_kind_known CHECK ((kind = ANY (ARRAY['start'::text, 'cancel'::text, 'signal'::text, 'retry'::text, 'pause'::text, 'resume'::text, 'release'::text]))),
-    CONSTRAINT outbox_payload_size CHECK ((octet_length(payload) <= 65536))
-)
-WITH (fillfactor='80');
+    CONSTRAINT outbox_key_fits_kind CHECK (((key IS NULL) = (((kind)::text = 'start'::text) OR ((kind)::text = 'cancel'::text))))
+);
 ALTER TABLE ONLY df.outbox FORCE ROW LEVEL SECURITY;
 ALTER TABLE df.outbox OWNER TO df_owner;
 CREATE VIEW df.outbox_lag WITH (security_barrier='true') AS
@@ -5221,13 +5234,13 @@ CREATE VIEW df.outbox_lag WITH (security_barrier='true') AS
             i.created_at,
             false AS parked
            FROM df.instances i
-          WHERE ((i.owner IS NULL) AND (i.ended_at IS NULL) AND (i.wake_at <= now()) AND (i.status = 'pending'::text))
+          WHERE ((i.owner IS NULL) AND (i.ended_at IS NULL) AND (i.wake_at <= now()) AND ((i.status)::text = 'pending'::text))
         UNION ALL
          SELECT o.submitted_by,
             o.created_at,
             false
            FROM df.outbox o
-          WHERE ((o.delivered_at IS NULL) AND (o.kind <> 'start'::text) AND (o.parked_at IS NULL))
+          WHERE ((o.delivered_at IS NULL) AND ((o.kind)::text <> 'start'::text) AND (o.parked_at IS NULL))
         UNION ALL
          SELECT o.submitted_by,
             o.created_at,
@@ -5276,7 +5289,7 @@ CREATE VIEW df.parked_events WITH (security_barrier='true') AS
             o.parked_at,
             o.last_error
            FROM df.outbox o
-          WHERE ((o.delivered_at IS NULL) AND (o.kind <> 'start'::text) AND (o.parked_at IS NULL) AND (o.attempts > 0))
+          WHERE ((o.delivered_at IS NULL) AND ((o.kind)::text <> 'start'::text) AND (o.parked_at IS NULL) AND (o.attempts > 0))
         )
  SELECT u.event_id,
     u.instance_id,
@@ -5419,125 +5432,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16818, 'df_step_16817_16818', '40b5b31cecb449cf87c588383ec72c2d47cbbf97c47747968cdcbd9ee0a06572', 'postgres', '2026-11-21 12:40:01.285424+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 12:40:01.627634+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 12:40:03.235625+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 12:40:04.044562+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 12:40:04.120188+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 12:40:06.435615+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 12:40:06.926613+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 12:40:07.054222+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 12:40:07.122322+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 12:40:07.190509+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 12:40:07.250274+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 12:40:07.342763+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 12:40:07.588463+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 12:40:07.637916+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 12:40:07.801155+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 12:40:07.913421+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 12:40:08.069807+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('5NOHdq47', 'mid sequence', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:01.627634+00', '2026-11-21 12:40:02.964084+00', NULL, 1, NULL, NULL, 1, '3878d60d-c20c-4a71-8efa-5de4566dc27b', '2026-11-21 12:40:01.627634+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('lu57RHWL', 'signal', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:03.235625+00', '2026-11-21 12:40:03.314626+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('DAJ2Xl1V', 'timer', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:04.044562+00', '2026-11-21 12:40:04.062642+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 13:40:04.08127+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('3l7p0UAp', 'loop', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:04.120188+00', '2026-11-21 12:40:04.128471+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 13:40:06.338719+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('iMN25RkS', 'race decided', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:06.435615+00', '2026-11-21 12:40:06.470705+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('IUwcWVvm', 'race open', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:06.926613+00', '2026-11-21 12:40:06.970683+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 13:40:06.994397+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('MvWThS6D', 'join', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:07.054222+00', '2026-11-21 12:40:07.084543+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('1kRVnMzC', 'failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 12:40:07.122322+00', '2026-11-21 12:40:07.173293+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 12:40:07.122322+00', NULL, '2026-11-21 12:40:07.173293+00', '943', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('vmEZpUT6', 'left failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 12:40:07.190509+00', '2026-11-21 12:40:07.246283+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 12:40:07.190509+00', NULL, '2026-11-21 12:40:07.246283+00', '948', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('nKLnCQkh', 'attempts', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:07.250274+00', '2026-11-21 12:40:07.264761+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 12:45:07.306069+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('vh3SkHkf', 'timed', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:07.342763+00', '2026-11-21 12:40:07.374523+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-15 18:00:07.562445+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('9As4NrAD', 'parked event', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:07.588463+00', '2026-11-21 12:40:07.607061+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('qJEIclXI', 'cancelled', DEFAULT, '@alice@', 'cancelled', NULL, '2026-11-21 12:40:07.801155+00', '2026-11-21 12:40:07.886943+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 12:40:07.886943+00', '976', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('LZ2Q2s9g', 'completed', DEFAULT, '@alice@', 'completed', NULL, '2026-11-21 12:40:07.913421+00', '2026-11-21 12:40:07.966023+00', '2026-11-21 12:40:07.966023+00', 15, NULL, NULL, 1, NULL, '2026-11-21 12:40:07.913421+00', NULL, '2026-11-21 12:40:07.966023+00', '982', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('xhRxTrkt', 'paused', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 12:40:07.637916+00', '2026-11-21 12:40:08.091803+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 13:40:07.686356+00', '2026-11-21 12:40:08.091803+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('5qWKR8wK', 'pending', DEFAULT, '@alice@', 'pending', NULL, '2026-11-21 12:40:08.069807+00', '2026-11-21 12:40:08.069807+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 12:40:08.069807+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', 'cd409ce3-f9b4-4cb1-8341-01c4727b1f6c');
-INSERT INTO df.meta VALUES ('content_hash', '33788b66e01113df37cd331e1d048b4fc8380da86ee94934aefaadad2fa22ae3');
+INSERT INTO df.granted_roles VALUES (16828, 'df_step_16827_16828', '226ede2f381040958b3d3309f711417fe1b49a6f9863455dbcfcb49cfab158c6', 'postgres', '2026-11-21 13:32:12.551456+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 13:32:14.171758+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 13:32:20.791891+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 13:32:24.096256+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 13:32:25.762095+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 13:32:37.359296+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 13:32:37.637444+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 13:32:37.899096+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 13:32:37.973427+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 13:32:38.037772+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 13:32:38.084546+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 13:32:38.206001+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 13:32:38.288004+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 13:32:38.406301+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 13:32:38.639479+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 13:32:38.714775+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 13:32:39.033673+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('UtkWBCuY', 'mid sequence', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:14.171758+00', '2026-11-21 13:32:19.871985+00', NULL, 1, NULL, NULL, 1, '66ee5e50-9ed9-40f9-a143-7ce2c7449425', '2026-11-21 13:32:14.171758+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('wVSWEjub', 'signal', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:20.791891+00', '2026-11-21 13:32:20.899346+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('pBGCYbE4', 'timer', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:24.096256+00', '2026-11-21 13:32:24.311461+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 14:32:25.431335+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JpGWyd4a', 'loop', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:25.762095+00', '2026-11-21 13:32:25.807337+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 14:32:37.213943+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('q2nItRLk', 'race decided', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:37.359296+00', '2026-11-21 13:32:37.384895+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('dCX3Wr3A', 'race open', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:37.637444+00', '2026-11-21 13:32:37.647916+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 14:32:37.684386+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('6H9Hk3qX', 'join', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:37.899096+00', '2026-11-21 13:32:37.919371+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('5fwDetDu', 'failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 13:32:37.973427+00', '2026-11-21 13:32:38.026962+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 13:32:37.973427+00', NULL, '2026-11-21 13:32:38.026962+00', '939', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('xpLKnYEN', 'left failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 13:32:38.037772+00', '2026-11-21 13:32:38.080755+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 13:32:38.037772+00', NULL, '2026-11-21 13:32:38.080755+00', '944', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('TVel3COu', 'attempts', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:38.084546+00', '2026-11-21 13:32:38.09443+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 13:37:38.111397+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('oropAHFP', 'timed', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:38.206001+00', '2026-11-21 13:32:38.21712+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-15 18:52:38.247154+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('XrJZsyw3', 'parked event', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:38.288004+00', '2026-11-21 13:32:38.300191+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('GIhTXtuq', 'cancelled', DEFAULT, '@alice@', 'cancelled', NULL, '2026-11-21 13:32:38.639479+00', '2026-11-21 13:32:38.706962+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 13:32:38.706962+00', '970', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('pn0Rs29v', 'completed', DEFAULT, '@alice@', 'completed', NULL, '2026-11-21 13:32:38.714775+00', '2026-11-21 13:32:38.798447+00', '2026-11-21 13:32:38.798447+00', 15, NULL, NULL, 1, NULL, '2026-11-21 13:32:38.714775+00', NULL, '2026-11-21 13:32:38.798447+00', '977', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('FOgz6KXm', 'pending', DEFAULT, '@alice@', 'pending', NULL, '2026-11-21 13:32:39.033673+00', '2026-11-21 13:32:39.033673+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 13:32:39.033673+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('xHanBi2w', 'paused', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:38.406301+00', '2026-11-21 13:32:39.088303+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 14:32:38.527602+00', '2026-11-21 13:32:39.088303+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '372e078e-6d0a-443b-bdb9-a6094f04855c');
+INSERT INTO df.meta VALUES ('content_hash', '287cfa845f4947ef20f3a7eba1b6095a5e0ff491c5b3bb4af7bdd660800f96fe');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7710603588713220654/16817');
-INSERT INTO df.node_runs VALUES ('5NOHdq47', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:03.188955+00', '2026-11-21 12:40:03.225689+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('lu57RHWL', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:03.617544+00', '2026-11-21 12:40:03.636486+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('lu57RHWL', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 12:40:03.946636+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('DAJ2Xl1V', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:04.072538+00', '2026-11-21 12:40:04.077993+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('DAJ2Xl1V', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 12:40:04.080716+00', NULL, '2026-11-21 13:40:04.08127+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 12:40:05.97942+00', '2026-11-21 12:40:05.986049+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 12:40:05.97942+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 12:40:05.993936+00', '2026-11-21 12:40:05.994883+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 12:40:05.996788+00', '2026-11-21 12:40:06.001477+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.0139+00', '2026-11-21 12:40:06.014848+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.016935+00', '2026-11-21 12:40:06.034089+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.036357+00', '2026-11-21 12:40:06.04225+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.049502+00', '2026-11-21 12:40:06.066164+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.068783+00', '2026-11-21 12:40:06.078619+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.081046+00', '2026-11-21 12:40:06.095658+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.098417+00', '2026-11-21 12:40:06.109646+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.121443+00', '2026-11-21 12:40:06.122767+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.125047+00', '2026-11-21 12:40:06.125913+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.127553+00', '2026-11-21 12:40:06.128129+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.13797+00', '2026-11-21 12:40:06.138991+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.146136+00', '2026-11-21 12:40:06.146881+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.149242+00', '2026-11-21 12:40:06.149989+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.151677+00', '2026-11-21 12:40:06.152174+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.154078+00', '2026-11-21 12:40:06.154697+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.156315+00', '2026-11-21 12:40:06.16311+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.165896+00', '2026-11-21 12:40:06.16673+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.168814+00', '2026-11-21 12:40:06.169323+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.171224+00', '2026-11-21 12:40:06.171809+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.173572+00', '2026-11-21 12:40:06.1741+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.17717+00', '2026-11-21 12:40:06.177941+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.181194+00', '2026-11-21 12:40:06.186138+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.188779+00', '2026-11-21 12:40:06.18967+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.225765+00', '2026-11-21 12:40:06.229951+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.260039+00', '2026-11-21 12:40:06.29005+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.297379+00', '2026-11-21 12:40:06.317998+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.325405+00', '2026-11-21 12:40:06.328039+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('iMN25RkS', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:06.521209+00', '2026-11-21 12:40:06.534296+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('iMN25RkS', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 12:40:06.521209+00', '2026-11-21 12:40:06.534616+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('MvWThS6D', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:07.101431+00', '2026-11-21 12:40:07.105864+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('1kRVnMzC', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:07.157452+00', '2026-11-21 12:40:07.16013+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('1kRVnMzC', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 12:40:07.172129+00', '2026-11-21 12:40:07.172984+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('vmEZpUT6', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:07.223654+00', '2026-11-21 12:40:07.233929+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('vmEZpUT6', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 12:40:07.245505+00', '2026-11-21 12:40:07.246156+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('vh3SkHkf', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:07.559578+00', '2026-11-21 12:40:07.573997+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('xhRxTrkt', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:07.665469+00', '2026-11-21 12:40:07.666611+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('qJEIclXI', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:07.815218+00', '2026-11-21 12:40:07.816028+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('LZ2Q2s9g', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 12:40:07.941408+00', '2026-11-21 12:40:07.945806+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('LZ2Q2s9g', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 12:40:07.961413+00', '2026-11-21 12:40:07.965892+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('3l7p0UAp', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 12:40:06.33743+00', NULL, '2026-11-21 13:40:06.338719+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('iMN25RkS', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 12:40:06.849443+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('IUwcWVvm', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 12:40:06.993428+00', NULL, '2026-11-21 13:40:06.994397+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('IUwcWVvm', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 12:40:07.014853+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('MvWThS6D', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 12:40:07.091769+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('nKLnCQkh', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 12:40:07.304699+00', NULL, '2026-11-21 12:45:07.306069+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('vh3SkHkf', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 12:40:07.561476+00', NULL, '2121-12-15 18:00:07.562445+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('vh3SkHkf', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 12:40:07.576114+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
-INSERT INTO df.node_runs VALUES ('9As4NrAD', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 12:40:07.621298+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('xhRxTrkt', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 12:40:07.685788+00', NULL, '2026-11-21 13:40:07.686356+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('qJEIclXI', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 12:40:07.825451+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '5NOHdq47', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:01.627634+00', '2026-11-21 12:40:02.963758+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'lu57RHWL', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:03.235625+00', '2026-11-21 12:40:03.314499+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'DAJ2Xl1V', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:04.044562+00', '2026-11-21 12:40:04.062528+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '3l7p0UAp', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:04.120188+00', '2026-11-21 12:40:04.128356+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'iMN25RkS', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:06.435615+00', '2026-11-21 12:40:06.47059+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'IUwcWVvm', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:06.926613+00', '2026-11-21 12:40:06.970547+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'MvWThS6D', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.054222+00', '2026-11-21 12:40:07.084421+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '1kRVnMzC', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.122322+00', '2026-11-21 12:40:07.130368+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'vmEZpUT6', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.190509+00', '2026-11-21 12:40:07.205263+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'nKLnCQkh', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.250274+00', '2026-11-21 12:40:07.264653+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'vh3SkHkf', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.342763+00', '2026-11-21 12:40:07.374397+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '9As4NrAD', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.588463+00', '2026-11-21 12:40:07.606929+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'xhRxTrkt', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.637916+00', '2026-11-21 12:40:07.650406+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'qJEIclXI', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.801155+00', '2026-11-21 12:40:07.811547+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'qJEIclXI', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 12:40:07.885444+00', '2026-11-21 12:40:07.902352+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'LZ2Q2s9g', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:07.913421+00', '2026-11-21 12:40:07.927038+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '5qWKR8wK', 'start', NULL, NULL, '@alice@', '2026-11-21 12:40:08.069807+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'lu57RHWL', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 12:40:08.075975+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'xhRxTrkt', 'pause', '3', NULL, '@alice@', '2026-11-21 12:40:08.090623+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '9As4NrAD', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 12:40:08.1094+00', NULL, 10, NULL, '2026-11-21 12:40:08.1094+00', 'broken');
-INSERT INTO df.relays VALUES ('3878d60d-c20c-4a71-8efa-5de4566dc27b', '2026-11-21 12:40:02.603544+00', '2026-11-21 12:40:06.721988+00', '2026-11-21 12:40:21.721988+00', '0.1.0', 1, false, 1000, 27319);
+INSERT INTO df.meta VALUES ('place', '7710616988316957334/16827');
+INSERT INTO df.node_runs VALUES ('UtkWBCuY', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:20.514911+00', '2026-11-21 13:32:20.544222+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('wVSWEjub', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:21.92361+00', '2026-11-21 13:32:21.967024+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('wVSWEjub', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:23.639927+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('pBGCYbE4', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:24.444586+00', '2026-11-21 13:32:24.453806+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('pBGCYbE4', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:25.383526+00', NULL, '2026-11-21 14:32:25.431335+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.282279+00', '2026-11-21 13:32:35.283759+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 13:32:35.282279+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.350721+00', '2026-11-21 13:32:35.354252+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.376142+00', '2026-11-21 13:32:35.379326+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.516405+00', '2026-11-21 13:32:35.518686+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.52511+00', '2026-11-21 13:32:35.556891+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.569391+00', '2026-11-21 13:32:35.577959+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.585385+00', '2026-11-21 13:32:35.759983+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.843507+00', '2026-11-21 13:32:35.851914+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.989227+00', '2026-11-21 13:32:36.101674+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.116073+00', '2026-11-21 13:32:36.131634+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.157433+00', '2026-11-21 13:32:36.182285+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.204054+00', '2026-11-21 13:32:36.214422+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.219587+00', '2026-11-21 13:32:36.229558+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.364546+00', '2026-11-21 13:32:36.37046+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.419432+00', '2026-11-21 13:32:36.427465+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.437411+00', '2026-11-21 13:32:36.452602+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.463915+00', '2026-11-21 13:32:36.501185+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.504048+00', '2026-11-21 13:32:36.513783+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.51976+00', '2026-11-21 13:32:36.525932+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.640961+00', '2026-11-21 13:32:36.642045+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.711168+00', '2026-11-21 13:32:36.720899+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.948688+00', '2026-11-21 13:32:36.958336+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.98186+00', '2026-11-21 13:32:36.984793+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.999394+00', '2026-11-21 13:32:37.005914+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.013519+00', '2026-11-21 13:32:37.032169+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.035771+00', '2026-11-21 13:32:37.044631+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.055644+00', '2026-11-21 13:32:37.094144+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.113994+00', '2026-11-21 13:32:37.115011+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.127255+00', '2026-11-21 13:32:37.150335+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.20197+00', '2026-11-21 13:32:37.203212+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('q2nItRLk', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.457392+00', '2026-11-21 13:32:37.470865+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('q2nItRLk', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 13:32:37.457392+00', '2026-11-21 13:32:37.471178+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('6H9Hk3qX', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.958251+00', '2026-11-21 13:32:37.963449+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('5fwDetDu', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.013415+00', '2026-11-21 13:32:38.017698+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('5fwDetDu', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 13:32:38.025925+00', '2026-11-21 13:32:38.026688+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('xpLKnYEN', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.061198+00', '2026-11-21 13:32:38.069424+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('xpLKnYEN', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 13:32:38.080118+00', '2026-11-21 13:32:38.080638+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('oropAHFP', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.243187+00', '2026-11-21 13:32:38.250048+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('xHanBi2w', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.518639+00', '2026-11-21 13:32:38.521932+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('GIhTXtuq', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.663814+00', '2026-11-21 13:32:38.676425+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('pn0Rs29v', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.779995+00', '2026-11-21 13:32:38.789952+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('pn0Rs29v', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.791827+00', '2026-11-21 13:32:38.798313+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.209426+00', NULL, '2026-11-21 14:32:37.213943+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('6H9Hk3qX', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.958607+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('XrJZsyw3', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.359391+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('GIhTXtuq', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.678954+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('q2nItRLk', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.438319+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
+INSERT INTO df.node_runs VALUES ('q2nItRLk', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.523014+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('dCX3Wr3A', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.683494+00', NULL, '2026-11-21 14:32:37.684386+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('dCX3Wr3A', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.689403+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('TVel3COu', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.110246+00', NULL, '2026-11-21 13:37:38.111397+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('oropAHFP', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.246173+00', NULL, '2121-12-15 18:52:38.247154+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('oropAHFP', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.273163+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
+INSERT INTO df.node_runs VALUES ('xHanBi2w', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.527289+00', NULL, '2026-11-21 14:32:38.527602+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'UtkWBCuY', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:14.171758+00', '2026-11-21 13:32:19.871729+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'wVSWEjub', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:20.791891+00', '2026-11-21 13:32:20.899263+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'pBGCYbE4', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:24.096256+00', '2026-11-21 13:32:24.31138+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'JpGWyd4a', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:25.762095+00', '2026-11-21 13:32:25.807253+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'q2nItRLk', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:37.359296+00', '2026-11-21 13:32:37.384809+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'dCX3Wr3A', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:37.637444+00', '2026-11-21 13:32:37.647754+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '6H9Hk3qX', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:37.899096+00', '2026-11-21 13:32:37.919258+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '5fwDetDu', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:37.973427+00', '2026-11-21 13:32:37.991237+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'xpLKnYEN', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.037772+00', '2026-11-21 13:32:38.040813+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'TVel3COu', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.084546+00', '2026-11-21 13:32:38.094324+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'oropAHFP', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.206001+00', '2026-11-21 13:32:38.217013+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'XrJZsyw3', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.288004+00', '2026-11-21 13:32:38.300087+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'xHanBi2w', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.406301+00', '2026-11-21 13:32:38.434187+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'GIhTXtuq', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.639479+00', '2026-11-21 13:32:38.654139+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'GIhTXtuq', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 13:32:38.705723+00', '2026-11-21 13:32:38.708561+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'pn0Rs29v', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.714775+00', '2026-11-21 13:32:38.736968+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'FOgz6KXm', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:39.033673+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'wVSWEjub', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 13:32:39.058289+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'xHanBi2w', 'pause', '3', NULL, '@alice@', '2026-11-21 13:32:39.087397+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'XrJZsyw3', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 13:32:39.090577+00', NULL, 10, NULL, '2026-11-21 13:32:39.090577+00', 'broken');
+INSERT INTO df.relays VALUES ('66ee5e50-9ed9-40f9-a143-7ce2c7449425', '2026-11-21 13:32:18.571906+00', '2026-11-21 13:32:38.772749+00', '2026-11-21 13:32:53.772749+00', '0.1.0', 1, false, 1000, 20972);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -5558,11 +5572,11 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('lu57RHWL', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 12:40:08.075975+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('9As4NrAD', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 12:40:08.1094+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('wVSWEjub', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 13:32:39.058289+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('XrJZsyw3', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 13:32:39.090577+00', NULL, NULL);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
-SELECT pg_catalog.setval('df.relay_idle', 1, true);
+SELECT pg_catalog.setval('df.relay_idle', 2, true);
 SELECT pg_catalog.setval('df.signal_numbers', 5, true);
 ALTER TABLE ONLY df.clock_override
     ADD CONSTRAINT clock_override_pkey PRIMARY KEY (singleton);
@@ -5594,14 +5608,13 @@ CREATE INDEX instances_claimable ON df.instances USING btree (submitted_by, wake
 CREATE INDEX instances_ended ON df.instances USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE UNIQUE INDEX instances_once ON df.instances USING btree (submitted_by, once_key) WHERE (once_key IS NOT NULL);
 CREATE INDEX instances_owned ON df.instances USING btree (owner) WHERE (owner IS NOT NULL);
-CREATE INDEX outbox_delivered_signals ON df.outbox USING btree (delivered_at) WHERE ((kind = 'signal'::text) AND (delivered_at IS NOT NULL));
+CREATE INDEX outbox_delivered_signals ON df.outbox USING btree (delivered_at) WHERE (((kind)::text = 'signal'::text) AND (delivered_at IS NOT NULL));
 CREATE INDEX outbox_parked ON df.outbox USING btree (parked_at) WHERE (parked_at IS NOT NULL);
-CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((delivered_at IS NULL) AND (kind <> 'start'::text) AND (parked_at IS NULL));
+CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
 CREATE TRIGGER graphs_checked BEFORE INSERT ON df.graphs FOR EACH ROW EXECUTE FUNCTION df.refuse_bad_graph();
 CREATE TRIGGER instances_admitted BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION df.admit_instance();
 CREATE TRIGGER nodes_only_read INSTEAD OF INSERT OR DELETE OR UPDATE ON df.nodes FOR EACH ROW EXECUTE FUNCTION df.refuse_view_write();
-CREATE TRIGGER outbox_cancel AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((new.kind = 'cancel'::text)) EXECUTE FUNCTION df.apply_cancel();
-CREATE TRIGGER outbox_operator AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((new.kind = ANY (ARRAY['retry'::text, 'pause'::text, 'resume'::text, 'release'::text]))) EXECUTE FUNCTION df.apply_operator_event();
+CREATE TRIGGER outbox_apply AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((((new.kind)::text <> 'start'::text) AND ((new.kind)::text <> 'signal'::text))) EXECUTE FUNCTION df.apply_event();
 CREATE CONSTRAINT TRIGGER outbox_wake AFTER INSERT ON df.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION df.wake_relays();
 CREATE TRIGGER vars_unset AFTER INSERT OR UPDATE ON df.vars FOR EACH ROW WHEN ((new.value IS NULL)) EXECUTE FUNCTION df.remove_unset_var();
 CREATE POLICY admin_rows ON df.graphs FOR SELECT USING (( SELECT pg_has_role(CURRENT_USER, 'df_admin'::name, 'member'::text) AS pg_has_role));
@@ -5659,8 +5672,8 @@ REVOKE ALL ON FUNCTION df.acts_as_owner(p_role oid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.acts_as_owner(p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.acts_as_owner(p_role oid) TO @alice@;
 REVOKE ALL ON FUNCTION df.admit_instance() FROM PUBLIC;
-REVOKE ALL ON FUNCTION df.apply_cancel() FROM PUBLIC;
-REVOKE ALL ON FUNCTION df.apply_operator_event() FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.apply_event() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df."as"(fut text, name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df."as"(fut text, name text) TO df_admin;
 GRANT ALL ON FUNCTION df."as"(fut text, name text) TO @alice@;
@@ -5714,6 +5727,9 @@ GRANT ALL ON FUNCTION df.cron_fault(p_cron text) TO @alice@;
 REVOKE ALL ON FUNCTION df.cron_field(p_field text, p_low integer, p_high integer, p_names text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.cron_field(p_field text, p_low integer, p_high integer, p_names text[]) TO df_admin;
 GRANT ALL ON FUNCTION df.cron_field(p_field text, p_low integer, p_high integer, p_names text[]) TO @alice@;
+REVOKE ALL ON FUNCTION df.database_oid() FROM PUBLIC;
+GRANT ALL ON FUNCTION df.database_oid() TO df_admin;
+GRANT ALL ON FUNCTION df.database_oid() TO @alice@;
 REVOKE ALL ON FUNCTION df.decide(p_instance text, p_epoch bigint, p_within text[], p_turns integer[], p_decides text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.decided_against(p_instance text, p_within text[], p_turns integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.draw_graph(p_graph text, p_marks jsonb, p_format text) FROM PUBLIC;
@@ -6095,9 +6111,9 @@ GRANT ALL ON FUNCTION df.step_fault(p_input text) TO @alice@;
 REVOKE ALL ON FUNCTION df.step_login_name(p_role oid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.step_login_name(p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.step_login_name(p_role oid) TO @alice@;
-REVOKE ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text) TO df_admin;
-GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text) TO @alice@;
+REVOKE ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) TO df_admin;
+GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) TO @alice@;
 REVOKE ALL ON FUNCTION df.store_graph(p_fut text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.store_graph(p_fut text) TO df_admin;
 GRANT ALL ON FUNCTION df.store_graph(p_fut text) TO @alice@;
