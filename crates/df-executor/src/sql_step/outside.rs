@@ -25,6 +25,12 @@ impl SqlSteps {
             return Err(ExecutorError::NulInStatement);
         }
         let mut tries = 0;
+        let place = step
+            .cancel
+            .run_until_cancelled(self.pools.place(step.role_oid));
+        let Some(_place) = place.await else {
+            return Ok(OutsideOutcome::Cancelled);
+        };
         let (mut connection, login) = loop {
             match self.open_outside(step).await {
                 Ok(opened) => break opened,
@@ -38,17 +44,17 @@ impl SqlSteps {
         };
         let statement = [Statement::query(step.sql, self.limits().max_result_bytes)];
         let (answer, stopped) = watched(&mut connection, &statement, None, &step.cancel).await;
-        let outcome = match answer {
+        // The role, and whatever the statement left, end with the session. A look at the types of
+        // another database takes a second one, so the first is closed before.
+        connection.close().await;
+        Ok(match answer {
             Ok(mut replies) => {
                 let reply = replies.pop().unwrap_or_default();
                 self.render_outside(step, &reply, &login).await
             }
             Err(_) if stopped => OutsideOutcome::Cancelled,
             Err(error) => outside_error(error),
-        };
-        // The role, and whatever the statement left, end with the session.
-        connection.close().await;
-        Ok(outcome)
+        })
     }
 
     async fn open_outside(&self, step: &Step<'_>) -> Result<(Connection, Login), Verdict> {
