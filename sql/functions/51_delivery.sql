@@ -36,16 +36,22 @@ declare
                             where w.next_wake <= v_now order by random());
     v_each  integer := ceil(p_limit / greatest(cardinality(v_roles), 1)::numeric);
     v_room  integer;
+    v_share integer;
+    v_owned jsonb;
     v_role  oid;
     v_ids   text[] := '{}';
 begin
+    if p_limit = 0 and v_roles <> '{}' then
+        v_share := df.setting('max_steps_per_role');
+        -- Counted once for all roles: a full relay owns thousands.
+        select coalesce(jsonb_object_agg(o.role, o.instances), '{}') into v_owned
+          from (select i.submitted_by::oid as role, count(*) as instances
+                  from df.instances i where i.owner = p_incarnation group by i.submitted_by) as o;
+    end if;
     for v_pass in 1..2 loop
         foreach v_role in array v_roles loop
-            v_room := least(v_each, p_limit - cardinality(v_ids));
-            if p_limit = 0 then
-                select df.setting('max_steps_per_role')::integer - count(*) into v_room
-                  from df.instances i where i.owner = p_incarnation and i.submitted_by = v_role;
-            end if;
+            v_room := case when p_limit = 0 then v_share - coalesce((v_owned ->> v_role::text)::integer, 0)
+                           else least(v_each, p_limit - cardinality(v_ids)) end;
             continue when v_room <= 0;
             v_ids := v_ids || array(
                 select i.id from df.instances i
@@ -53,7 +59,7 @@ begin
                    and i.wake_at <= v_now and i.min_version <= p_runs and i.id <> all (v_ids)
                  order by i.wake_at limit v_room for update skip locked);
         end loop;
-        exit when cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
+        exit when p_limit = 0 or cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
         v_each := p_limit;
     end loop;
     return v_ids;

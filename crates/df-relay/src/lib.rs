@@ -11,6 +11,7 @@ mod lease;
 mod relay;
 mod replay;
 mod retain;
+mod turns;
 mod wake;
 
 pub use config::RelayConfig;

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::graphs::Graphs;
 use crate::lease::{self, Lease};
 use crate::retain;
+use crate::turns::by_turns;
 use crate::{Claim, Engine, Event, RecordedRun, RelayConfig, wake};
 
 /// Why a relay ended other than by being told to.
@@ -51,6 +52,8 @@ pub struct Relay {
     parking: Vec<Parked>,
     /// Owned instances that the engine did not hold when last compared.
     missing: HashSet<(String, i64)>,
+    /// Instances that have ended since the last claim.
+    ended: usize,
     /// How often instances were rebuilt since they last went well.
     rebuilt: HashMap<String, u32>,
     /// Ends what must outlive the request to stop: the lease is kept while steps in flight end.
@@ -64,6 +67,15 @@ struct Parked {
     waits: Vec<String>,
     /// Seconds until the instance is to be rebuilt from what is recorded; null for one that waits.
     delay: Option<f64>,
+}
+
+/// What wakes a relay before its time, besides a notification.
+#[derive(Debug, Clone, Copy, Default)]
+struct WakeAt {
+    /// There is room for a batch.
+    room: bool,
+    /// So many instances have ended since the last claim.
+    ended: Option<usize>,
 }
 
 /// The longest pause before an instance is rebuilt once more, in seconds.
@@ -97,6 +109,7 @@ impl Relay {
             wake: Arc::new(Notify::new()),
             parking: Vec::new(),
             missing: HashSet::new(),
+            ended: 0,
             rebuilt: HashMap::new(),
             parts: parts.clone(),
         }
@@ -217,7 +230,8 @@ impl Relay {
             if idle && let Some(pause) = self.nothing_to_do(incarnation).await? {
                 let until = Instant::now() + self.at_most_locked(pause);
                 let until = until.min(next_take_over).min(next_compare);
-                if !self.sleep(until, &lease.lost, shutdown, false).await {
+                let wake = WakeAt::default();
+                if !self.sleep(until, wake, &lease.lost, shutdown).await {
                     return Ok(());
                 }
                 continue;
@@ -258,7 +272,12 @@ impl Relay {
             let until = (now + self.at_most_locked(pause))
                 .min(next_take_over)
                 .min(next_compare);
-            if !self.sleep(until, &lease.lost, shutdown, backlog).await {
+            let wake = WakeAt {
+                room: backlog,
+                // A full relay took a role's share: the next is due once half of it is done.
+                ended: (room == 0 && claimed > 0).then(|| claimed.div_ceil(2)),
+            };
+            if !self.sleep(until, wake, &lease.lost, shutdown).await {
                 return Ok(());
             }
         }
@@ -268,9 +287,9 @@ impl Relay {
     async fn sleep(
         &mut self,
         until: Instant,
+        wake: WakeAt,
         lost: &CancellationToken,
         shutdown: &CancellationToken,
-        backlog: bool,
     ) -> bool {
         let locked = self.parking.len();
         loop {
@@ -285,7 +304,9 @@ impl Relay {
                     while let Ok(event) = self.events.try_recv() {
                         self.note(event);
                     }
-                    if self.parking.len() > locked || (backlog && self.room() > 0) {
+                    let is_due = (wake.room && self.room() > 0)
+                        || wake.ended.is_some_and(|ended| self.ended >= ended);
+                    if self.parking.len() > locked || is_due {
                         return true;
                     }
                 }
@@ -300,6 +321,7 @@ impl Relay {
                 stopped: false,
                 ..
             } => {
+                self.ended += 1;
                 self.rebuilt.remove(&instance);
             }
             Event::Ended {
@@ -406,6 +428,7 @@ impl Relay {
     }
 
     async fn claim(&mut self, incarnation: Uuid, room: usize) -> Result<usize, PostgresError> {
+        self.ended = 0;
         reached("claim.sending");
         let rows = self
             .session
@@ -424,7 +447,7 @@ impl Relay {
             .map(|row| row.get("instance_id"))
             .collect();
         let mut recorded = self.recorded(incarnation, &seen).await?;
-        for row in &rows {
+        for row in by_turns(&rows, |row| row.get("submitted_by")) {
             let instance: String = row.get("instance_id");
             let runs = recorded.remove(&instance).unwrap_or_default();
             self.load(incarnation, row, runs).await?;
