@@ -1,7 +1,7 @@
 -- The fence and the record: how anything enters df.node_runs. Internal: callable by df_owner's own
 -- functions only (df.step_record for a step, df.relay_record for everything else).
 
--- Locks the instance row and says whether (epoch, owner) may still write to it:
+-- Locks the instance row and says whether this epoch and incarnation may still write to it:
 -- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended). A cancel made by this very
 -- transaction commits with it, so that reads as 'own-cancel'. p_login, where given, must be the step
 -- login of the instance's role; another one cannot tell whether the instance exists.
@@ -14,8 +14,9 @@ create or replace function df.fence(
 declare
     v_inst record;
 begin
-    -- What a relay holds from before a restart or a failover may be ahead of this server.
-    if not df.is_of_this_server_run(p_incarnation) then
+    -- What a relay holds from before a restart or a failover may be ahead of this server. No
+    -- incarnation is none of this run, though nobody's instance has no owner either.
+    if df.is_of_this_server_run(p_incarnation) is not true then
         return 'DF001';
     end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
@@ -41,7 +42,7 @@ begin
            || '_' || v_inst.submitted_by::oid then
         return 'DF001';
     end if;
-    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from p_incarnation then
+    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from df.relay_name(p_incarnation) then
         return 'DF001';
     end if;
     if v_inst.ended_at is not null then

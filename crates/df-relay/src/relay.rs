@@ -156,7 +156,7 @@ impl Relay {
         };
         let lease = lease?;
         *self.incarnation.write() = lease.incarnation;
-        tracing::info!(incarnation = %lease.incarnation, "relay ready");
+        tracing::info!(relay = %lease.name, "relay ready");
         let retention = self
             .options
             .clone()
