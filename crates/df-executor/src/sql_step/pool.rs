@@ -8,7 +8,7 @@ use super::idle::{Idle, Kept};
 use super::{Login, LoginError, LoginSource};
 use crate::places::{Place, PlaceLimits, Places};
 use crate::wire::{ConnectConfig, ConnectError, Connection, TransactionStatus};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -75,6 +75,8 @@ pub(super) struct Pools {
 #[derive(Default)]
 struct AtRest {
     idle: Idle,
+    /// For whom a connection is being opened.
+    opening: HashSet<Key>,
     logins: HashMap<Key, Arc<Login>>,
 }
 
@@ -101,6 +103,16 @@ pub(super) struct Lease {
     flushes_before: u64,
     key: Key,
     _place: Place,
+}
+
+/// A role's turn to open a connection; over when dropped.
+struct Turn<'a>(&'a Pools, Key);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.kept().opening.remove(&self.1);
+        self.0.returned.notify_waiters();
+    }
 }
 
 impl Pools {
@@ -139,14 +151,12 @@ impl Pools {
     pub async fn acquire(&self, role_oid: u32, database: Option<&str>) -> Result<Lease, Verdict> {
         let place = self.places.take(role_oid).await;
         let key = (role_oid, database.map(str::to_owned));
-        let kept = match self.take_idle(&key).await {
-            None => self.wait_for_own(&key).await,
-            kept => kept,
-        };
-        let reused = kept.is_some();
-        let (connection, login) = match kept {
-            Some(kept) => (kept.connection, kept.login),
-            None => self.open(&key).await?,
+        let (connection, login, reused) = match self.kept_or_turn(&key).await {
+            Ok(kept) => (kept.connection, kept.login, true),
+            Err(_turn) => {
+                let (connection, login) = self.open(&key).await?;
+                (connection, login, false)
+            }
         };
         Ok(Lease {
             flushes_before: connection.flushes(),
@@ -188,26 +198,38 @@ impl Pools {
         }
     }
 
-    /// Where a new connection would cost another role one of its own, a role that has some in use
-    /// waits a little for one of them to come back.
-    async fn wait_for_own(&self, key: &Key) -> Option<Kept> {
+    /// An idle connection, or else the role's turn to open one. One is opened at a time: what a burst
+    /// of short steps wants is mostly back before a login is done. Where a new one would cost another
+    /// role its own, a role that has some in use waits a little for one of them to come back.
+    async fn kept_or_turn(&self, key: &Key) -> Result<Kept, Turn<'_>> {
         let patience = tokio::time::sleep(OWN_PATIENCE);
         tokio::pin!(patience);
+        let mut patient = true;
         loop {
+            // Told of what happens from here on, so that nothing is missed in between.
             let returned = self.returned.notified();
             tokio::pin!(returned);
             returned.as_mut().enable();
-            if self.places.taken_by(key.0) < 2 || self.kept().idle.len() < self.room() {
-                return None;
-            }
             if let Some(kept) = self.take_idle(key).await {
-                return Some(kept);
+                return Ok(kept);
+            }
+            let costs_others =
+                self.places.taken_by(key.0) > 1 && self.kept().idle.len() >= self.room();
+            if !(patient && costs_others)
+                && let Some(turn) = self.turn(key)
+            {
+                return Err(turn);
             }
             tokio::select! {
                 () = returned => {}
-                () = &mut patience => return None,
+                () = &mut patience, if patient => patient = false,
             }
         }
+    }
+
+    fn turn(&self, key: &Key) -> Option<Turn<'_>> {
+        let is_first = self.kept().opening.insert(key.clone());
+        is_first.then(|| Turn(self, key.clone()))
     }
 
     /// How many connections may be idle while those in use are open.
