@@ -18,7 +18,7 @@ build: ## Build everything
 
 .PHONY: demo
 demo: ## See a workflow survive the death of its relay
-	@./.ci/setup
+	@./.ci/setup demo
 	$(CARGO) build --quiet -p df-cli --bin df-relay --example demo
 	$(CARGO) run --quiet -p df-cli --example demo
 
@@ -41,6 +41,16 @@ torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
 	$(CARGO) build --workspace --bins --features df-cli/failpoints
 	SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test -p df-tests --test it \
 		torture -- --ignored --nocapture --test-threads 1
+
+# Not among them: tests of the notification, and those that name what only a session of one's own says.
+POOLER_TOPICS = node_types:: control:: node_timeout:: http_nodes:: takeover:: retry_policy:: results:: nesting:: \
+	transactions:: shared_signals:: long_walks:: errors:: operator_control:: retention:: inputs:: pooler:: \
+	escapes::no_statement_changes_who_a_step_is escapes::nothing_is_left_behind_for_the_next_step
+
+.PHONY: pooler
+pooler: ## Run the core topics through PgBouncer; SESSIONS=n for each role
+	$(CARGO) build --workspace --bins --features df-cli/failpoints
+	DF_TEST_POOLER=$(or $(SESSIONS),3) $(CARGO) test -p df-tests --test it -- $(POOLER_TOPICS)
 
 .PHONY: matrix
 matrix: ## Run every nesting shape against the reference, in every way

@@ -11,11 +11,33 @@ begin
 end
 $$;
 
+-- The same for relays, which ask where a time has to be worked out from the clock: in milliseconds
+-- since 1970.
+create or replace function df.relay_clock() returns bigint
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return (extract(epoch from df.clock()) * 1000)::bigint;
+end
+$$;
+
 -- Whether this session is a step of a workflow: its session_user is a step login.
 create or replace function df.inside_workflow() returns boolean
     language sql stable
     set search_path = pg_catalog, pg_temp
     as $$ select session_user ~ '^df_step_[0-9]+_[0-9]+$' $$;
+
+-- The oid of this database. Immutable, since no session ever sees another: a session's plans hold it
+-- as a constant. Not for an index.
+create or replace function df.database_oid() returns oid
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return (select d.oid from pg_database d where d.datname = current_database());
+end
+$$;
 
 -- The name of the step login of a role in this database.
 create or replace function df.step_login_name(p_role oid) returns name
@@ -23,8 +45,7 @@ create or replace function df.step_login_name(p_role oid) returns name
     set search_path = pg_catalog, pg_temp
     as $$
 begin
-    return 'df_step_' || (select d.oid from pg_database d where d.datname = current_database())
-           || '_' || p_role;
+    return 'df_step_' || df.database_oid() || '_' || p_role;
 end
 $$;
 

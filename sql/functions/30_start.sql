@@ -1,8 +1,10 @@
+-- Starting a workflow. df.start and df.start_once pin the search_path for what they call; whoever calls
+-- that by itself does so with no other rights than their own.
+
 -- Finds or stores the caller's graph. Reuses a row this transaction can see that is not doomed;
 -- never waits for another transaction. Returns the graph's id.
 create or replace function df.store_graph(p_fut text) returns bigint
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_owner regrole := quote_ident(current_user)::regrole;
@@ -57,13 +59,14 @@ create trigger graphs_checked before insert on df.graphs
     for each row execute function df.refuse_bad_graph();
 
 -- The limits of a new instance: how many its role has unfinished, and its variables, which are an
--- object of texts. Counts what the caller can see, which holds all of its own.
+-- object of texts.
 create or replace function df.admit_instance() returns trigger
-    language plpgsql volatile
+    language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_limit bigint := df.setting('max_pending_per_role');
+    v_limit bigint := (select coalesce(s.value, s.default_value) from df.setting_values s
+                        where s.name = 'max_pending_per_role');
 begin
     if v_limit > 0 and v_limit <= (
         select count(*) from (
@@ -99,17 +102,13 @@ create trigger instances_admitted before insert on df.instances
 -- allowed, a database that is not there. Reads the catalogs only.
 create or replace function df.check_submitter(p_database text) returns void
     language plpgsql stable
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_role record;
 begin
     select r.rolsuper, r.rolcanlogin,
-           exists (select from pg_roles l
-                    where l.rolname = ('df_step_' || d.oid || '_' || r.oid)::name) as has_login
-      into v_role
-      from pg_roles r, pg_database d
-     where r.rolname = current_user and d.datname = current_database();
+           to_regrole('df_step_' || df.database_oid() || '_' || r.oid) is not null as has_login
+      into v_role from pg_roles r where r.rolname = current_user;
     if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
         raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'
             using errcode = '42501',
@@ -135,7 +134,6 @@ $$;
 create or replace function df.insert_instance(
     p_graph_id bigint, p_label text, p_database text, p_once_key text) returns text
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_id   text;

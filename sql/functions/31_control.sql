@@ -33,28 +33,23 @@ begin
 end
 $$;
 
--- Ends the instance that the event's submitter owns; locks that one row. Fires for a forged outbox row too, which is
--- then no more than a cancel of one's own instance.
-create or replace function df.apply_cancel() returns trigger
-    language plpgsql volatile security definer
+-- Ends the instance, if p_submitter may: a forged event is no more than a cancel of one's own. Locks
+-- that one row. Called by df.apply_event.
+create or replace function df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) returns void
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 begin
     -- The lock comes first: a step that commits while this waits has ended before the cancel.
-    perform 1 from df.instances i where i.id = new.instance_id for no key update;
+    perform 1 from df.instances i where i.id = p_instance for no key update;
     update df.instances i
-       set status = 'cancelled', error = coalesce(new.payload, 'Cancelled by user'),
+       set status = 'cancelled', error = coalesce(p_reason, 'Cancelled by user'),
            ended_at = clock_timestamp(), updated_at = clock_timestamp(),
            ending_xid = pg_current_xact_id()
-     where i.id = new.instance_id and i.ended_at is null
-       and (i.submitted_by = new.submitted_by or df.is_admin(new.submitted_by));
-    return null;
+     where i.id = p_instance and i.ended_at is null
+       and (i.submitted_by = p_submitter or df.is_admin(p_submitter));
 end
 $$;
-
-drop trigger if exists outbox_cancel on df.outbox;
-create trigger outbox_cancel after insert on df.outbox
-    for each row when (new.kind = 'cancel') execute function df.apply_cancel();
 
 -- Whether a role sees and cancels every instance: members of df_admin, and superusers.
 create or replace function df.is_admin(p_role oid) returns boolean

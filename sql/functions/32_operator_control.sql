@@ -81,15 +81,20 @@ create or replace function df.tell(p_instance text, p_kind text, p_payload text)
     values (p_instance, p_kind, nextval('df.signal_numbers')::text, p_payload)
 $$;
 
--- Applies an operator's event. Fires for a forged outbox row too, which is then no more than the
--- call that its submitter could have made. Locks the instance row.
-create or replace function df.apply_operator_event() returns trigger
+-- Applies what takes effect with the caller's commit: a cancel, and an operator's event. Fires for a
+-- forged outbox row too, which is then no more than the call that its submitter could have made.
+-- Locks the instance row.
+create or replace function df.apply_event() returns trigger
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_inst record;
 begin
+    if new.kind = 'cancel' then
+        perform df.apply_cancel(new.instance_id, new.submitted_by, new.payload);
+        return null;
+    end if;
     select i.id, i.status, i.owner, i.error_path, i.graph_id into v_inst
       from df.instances i
      where i.id = new.instance_id
@@ -112,7 +117,9 @@ begin
         update df.instances i set paused_at = clock_timestamp(), updated_at = clock_timestamp()
          where i.id = v_inst.id and i.ended_at is null and i.paused_at is null;
     when 'resume' then
-        update df.instances i set paused_at = null, updated_at = clock_timestamp()
+        -- Not before now, where a scan of the queue may not start any more.
+        update df.instances i set paused_at = null, wake_at = greatest(i.wake_at, df.clock()),
+               updated_at = clock_timestamp()
          where i.id = v_inst.id and i.ended_at is null and i.paused_at is not null;
     when 'release' then
         update df.outbox o set parked_at = null, retry_at = null, attempts = 0
@@ -122,10 +129,10 @@ begin
 end
 $$;
 
-drop trigger if exists outbox_operator on df.outbox;
-create trigger outbox_operator after insert on df.outbox
-    for each row when (new.kind in ('retry', 'pause', 'resume', 'release'))
-    execute function df.apply_operator_event();
+-- One trigger with a short condition: a start pays for reading each one's.
+drop trigger if exists outbox_apply on df.outbox;
+create trigger outbox_apply after insert on df.outbox
+    for each row when (new.kind <> 'start' and new.kind <> 'signal') execute function df.apply_event();
 
 -- Takes back what a failure left, so that a walk comes to the node that failed once more:
 --   the failed run at p_path, and where JOINs surround it those of their other branches, since a

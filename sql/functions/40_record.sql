@@ -1,5 +1,7 @@
 -- The fence and the record: how anything enters df.node_runs. Internal: callable by df_owner's own
--- functions only (df.step_record for a step, df.relay_record for everything else).
+-- functions only (df.step_record for a step, df.relay_record for everything else). Those pin the
+-- search_path, and what they call runs under it: pinning it again in each function of a step costs as
+-- much as the step's insert.
 
 -- Locks the instance row and says whether this epoch and incarnation may still write to it:
 -- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended). A cancel made by this very
@@ -9,14 +11,13 @@ create or replace function df.fence(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean,
     p_login name default null) returns text
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_inst record;
 begin
     -- What a relay holds from before a restart or a failover may be ahead of this server. No
     -- incarnation is none of this run, though nobody's instance has no owner either.
-    if df.is_of_this_server_run(p_incarnation) is not true then
+    if right(p_incarnation::text, 12) is distinct from df.server_run() then
         return 'DF001';
     end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
@@ -37,9 +38,7 @@ begin
     if not found then
         return 'DF001';
     end if;
-    if p_login is not null and p_login is distinct from 'df_step_'
-           || (select d.oid from pg_database d where d.datname = current_database())
-           || '_' || v_inst.submitted_by::oid then
+    if p_login <> 'df_step_' || df.database_oid() || '_' || v_inst.submitted_by::oid then
         return 'DF001';
     end if;
     if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from df.relay_name(p_incarnation) then
@@ -60,7 +59,6 @@ $$;
 create or replace function df.decided_against(p_instance text, p_within text[], p_turns integer[])
     returns boolean
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 begin
     return exists (
@@ -77,7 +75,6 @@ create or replace function df.decide(
     p_instance text, p_epoch bigint, p_within text[], p_turns integer[], p_decides text[])
     returns void
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 begin
     insert into df.node_runs (instance_id, run_path, status, turn, epoch, ended_at)
@@ -93,7 +90,6 @@ create or replace function df.end_instance(
     p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text)
     returns void
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 begin
     update df.instances i
@@ -114,7 +110,6 @@ $$;
 create or replace function df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json)
     returns void
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     c record;
@@ -156,7 +151,6 @@ create or replace function df.record_run(
     p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text,
     p_skip_locked boolean, p_login name default null) returns text
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_fence text := df.fence(p_instance, p_epoch, p_incarnation,
@@ -168,16 +162,20 @@ begin
     if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
         return 'DF003';
     end if;
-    insert into df.node_runs as r (instance_id, run_path, status, result, error, sqlstate, attempt,
-                                   turn, epoch, ended_at)
+    insert into df.node_runs (instance_id, run_path, status, result, error, sqlstate, attempt, turn,
+                              epoch, ended_at)
     values (p_instance, p_run_path, p_status, p_result, p_error, p_sqlstate, p_attempt, p_turn,
             p_epoch, case when p_status <> 'intent' then clock_timestamp() end)
-    on conflict (instance_id, run_path) do update
-        set status = excluded.status, result = excluded.result, error = excluded.error,
-            sqlstate = excluded.sqlstate, attempt = excluded.attempt, epoch = excluded.epoch,
-            turn = excluded.turn, ended_at = excluded.ended_at, due_at = null
+    on conflict (instance_id, run_path) do nothing;
+    if not found then
         -- What pauses before its next attempt is a row that this attempt may replace, and no other.
-        where r.status = 'intent' or (r.status = 'waiting' and r.attempt < excluded.attempt);
+        update df.node_runs r
+           set status = p_status, result = p_result, error = p_error, sqlstate = p_sqlstate,
+               attempt = p_attempt, turn = p_turn, epoch = p_epoch, due_at = null,
+               ended_at = case when p_status <> 'intent' then clock_timestamp() end
+         where r.instance_id = p_instance and r.run_path = p_run_path
+           and (r.status = 'intent' or (r.status = 'waiting' and r.attempt < p_attempt));
+    end if;
     if not found then
         return 'exists';
     end if;

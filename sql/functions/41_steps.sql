@@ -9,9 +9,7 @@ create or replace function df.step_begin(p_instance text, p_epoch bigint, p_inca
     set search_path = pg_catalog, pg_temp
     as $$
 begin
-    if session_user <> 'df_step_'
-           || (select d.oid from pg_database d where d.datname = current_database())
-           || '_' || quote_ident(current_user)::regrole::oid then
+    if session_user <> 'df_step_' || df.database_oid() || '_' || quote_ident(current_user)::regrole::oid then
         raise exception 'session user % is not the step login of role %', session_user, current_user
             using errcode = 'DF006';
     end if;
@@ -40,16 +38,19 @@ $$;
 
 -- Records a step in the step's own transaction, behind the fence. Errors: DF001 to DF004 as the
 -- fence says (DF001 for a session that is no step of this instance's role, too), 23505 when the run
--- path is recorded already. Maps session_user, never current_user.
+-- path is recorded already. Maps session_user, never current_user. p_lock_timeout, milliseconds, is
+-- how long it waits for the instance's row.
 create or replace function df.step_record(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text,
     p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[],
-    p_turns integer[], p_decides text[], p_checkpoints text, p_ends text) returns void
+    p_turns integer[], p_decides text[], p_checkpoints text, p_ends text,
+    p_lock_timeout text default null) returns void
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_outcome text;
+    v_ignored text;
 begin
     if pg_current_xact_id()::text is distinct from p_xid then
         raise exception 'transaction control in a step: the statement ended its transaction'
@@ -58,6 +59,9 @@ begin
     -- The statement may have turned it down; the effect and its record are as durable as each other.
     if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
         perform set_config('synchronous_commit', 'on', true);
+    end if;
+    if p_lock_timeout is not null then
+        v_ignored := set_config('lock_timeout', p_lock_timeout, true);
     end if;
     if p_status not in ('completed', 'failed') or p_run_path is null then
         raise exception 'a step is recorded as completed or failed' using errcode = '22023';

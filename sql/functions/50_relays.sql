@@ -1,9 +1,10 @@
 -- A relay's life: register, heartbeat, hand over. Called by df_relay alone.
 
 -- Twelve hex digits that name this run of this server: another after a restart, and another on a
--- replica that was promoted.
+-- replica that was promoted. Immutable, since no session outlives its server's run: a session's
+-- plans hold it as a constant.
 create or replace function df.server_run() returns text
-    language plpgsql stable
+    language plpgsql immutable
     set search_path = pg_catalog, pg_temp
     as $$
 begin
@@ -26,14 +27,13 @@ $$;
 -- The name that stands for an incarnation wherever roles can read it, as in df.instances.owner. Who
 -- may write to an instance has to know the incarnation, which only the relay does: a role that reads
 -- its own instance's owner, and calls df.step_record by itself, has nothing that the fence takes.
--- It ends as the incarnation does, with the run of the server.
+-- It ends as the incarnation does, with the run of the server. Every name is qualified instead of
+-- pinned, so that the server can put it in line where the fence compares it at each step.
 create or replace function df.relay_name(p_incarnation uuid) returns uuid
-    language plpgsql immutable
-    set search_path = pg_catalog, pg_temp
+    language sql immutable
     as $$
-begin
-    return (left(encode(sha256(uuid_send(p_incarnation)), 'hex'), 20) || right(p_incarnation::text, 12))::uuid;
-end
+    select (pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.uuid_send(p_incarnation)), 'hex'), 20)
+            operator(pg_catalog.||) pg_catalog.right(p_incarnation::pg_catalog.text, 12))::pg_catalog.uuid
 $$;
 
 -- Registers this process and returns its fresh incarnation, which is stored nowhere. The lease runs on the server's clock.

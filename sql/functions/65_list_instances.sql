@@ -86,7 +86,7 @@ declare
 begin
     return query
         select p.* from unnest(v_submitters) as s(role), lateral (
-            select i.id, i.label, i.status, i.executions, coalesce(i.result::text, i.error),
+            select i.id, i.label::text, i.status::text, i.executions, coalesce(i.result::text, i.error),
                    i.created_at, i.completed_at
               from df.instances i
              where i.submitted_by = s.role

@@ -42,7 +42,7 @@ begin
         return;
     end if;
     return query
-        select v_inst.executions, v_inst.status,
+        select v_inst.executions, v_inst.status::text,
                (select count(*) from df.node_runs r where r.instance_id = v_inst.id)
                + (select count(*) from df.outbox o where o.instance_id = v_inst.id),
                (extract(epoch from coalesce(v_inst.ended_at, clock_timestamp()) - v_inst.created_at) * 1000)::bigint,

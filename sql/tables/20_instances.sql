@@ -3,6 +3,13 @@ create function df.new_instance_id() returns text
     language sql volatile parallel safe
     as $$ select left(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', 'kQ'), 8) $$;
 
+-- What a column may hold stands in its domain where it can: a session keeps a domain's check ready,
+-- and reads a table's CHECK from its stored form again for every statement, which cost a third of
+-- df.start.
+create domain df.instance_status as text constraint instance_status_known
+    check (value in ('pending', 'running', 'completed', 'failed', 'cancelled'));
+create domain df.label as text constraint label_size check (octet_length(value) <= 4096);
+
 -- One started workflow.
 --   Callers insert (label, database, graph_id, vars, once_key); everything else is a default.
 --   Relays own it (owner, by name, and epoch) from claim to its end or until it only waits.
@@ -10,10 +17,10 @@ create function df.new_instance_id() returns text
 --   rule is start, restart, takeover, timer and signal alike.
 create table df.instances (
     id           text collate "C" primary key default df.new_instance_id(),
-    label        text,
+    label        df.label,
     root_node    text collate "C" generated always as (id || ':root') stored,
     submitted_by regrole not null default quote_ident(current_user)::regrole,
-    status       text not null default 'pending',
+    status       df.instance_status not null default 'pending',
     database     text,
     created_at   timestamptz not null default now(),
     updated_at   timestamptz not null default now(),
@@ -33,16 +40,11 @@ create table df.instances (
     error_path   text,
     executions   bigint not null default 1,
     min_version  integer not null default 1,
-    constraint instances_id_shape check (id ~ '^[A-Za-z0-9]{8}$'),
-    constraint instances_status_known
-        check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
     constraint instances_ended_iff_terminal
-        check ((ended_at is not null) = (status in ('completed', 'failed', 'cancelled'))),
+        check ((ended_at is null) = (status = 'pending' or status = 'running')),
     constraint instances_completed_at_on_success
-        check ((completed_at is not null) = (status = 'completed')),
-    constraint instances_label_size check (octet_length(label) <= 4096),
-    constraint instances_vars_size check (octet_length(vars::text) <= 4194304)
-) with (fillfactor = 80);
+        check ((completed_at is not null) = (status = 'completed'))
+) with (fillfactor = 90);
 
 create index instances_claimable on df.instances (submitted_by, wake_at)
     where owner is null and ended_at is null and paused_at is null;

@@ -1,3 +1,8 @@
+create domain df.event_kind as text collate "C" constraint event_kind_known
+    check (value in ('start', 'cancel', 'signal', 'retry', 'pause', 'resume', 'release'));
+create domain df.event_key as text collate "C" constraint event_key_size check (octet_length(value) <= 1024);
+create domain df.event_payload as text constraint event_payload_size check (octet_length(value) <= 65536);
+
 -- One event for the relays: start, cancel, signal, retry, pause, resume, release. Written by callers in their
 -- own transaction; delivered_at, attempts and the rest by the relay that delivers it.
 -- The event id is made by the database from (instance, kind, key): a duplicate is the same row.
@@ -5,9 +10,9 @@ create table df.outbox (
     event_id     text collate "C" primary key generated always as
                  (instance_id || '/' || kind || coalesce('/' || key, '')) stored,
     instance_id  text collate "C" not null,
-    kind         text collate "C" not null,
-    key          text collate "C",
-    payload      text,
+    kind         df.event_kind not null,
+    key          df.event_key,
+    payload      df.event_payload,
     submitted_by regrole not null default quote_ident(current_user)::regrole,
     created_at   timestamptz not null default now(),
     delivered_at timestamptz,
@@ -15,16 +20,15 @@ create table df.outbox (
     retry_at     timestamptz,
     parked_at    timestamptz,
     last_error   text,
-    constraint outbox_kind_known
-        check (kind in ('start', 'cancel', 'signal', 'retry', 'pause', 'resume', 'release')),
     constraint outbox_key_fits_kind
-        check ((key is null) = (kind in ('start', 'cancel'))),
-    constraint outbox_key_size check (octet_length(key) <= 1024),
-    constraint outbox_payload_size check (octet_length(payload) <= 65536)
-) with (fillfactor = 80);
+        check ((key is null) = (kind = 'start' or kind = 'cancel'))
+);
 
 -- Starts are found by their instance, so they stay out of this index and their update stays cheap.
 create index outbox_undelivered on df.outbox (instance_id)
+    where delivered_at is null and kind <> 'start' and parked_at is null;
+-- The scan for what is to be delivered starts at a lower bound: see df.relay_bounds.
+create index outbox_undelivered_since on df.outbox (created_at)
     where delivered_at is null and kind <> 'start' and parked_at is null;
 -- Retention's way to signals that have had their time.
 create index outbox_delivered_signals on df.outbox (delivered_at)

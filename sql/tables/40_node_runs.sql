@@ -1,3 +1,6 @@
+create domain df.run_status as text constraint run_status_known
+    check (value in ('completed', 'failed', 'waiting', 'intent', 'decided', 'checkpoint'));
+
 -- One execution of one node: a step, a wait, a race's decision, a loop's checkpoint.
 --   completed, failed   a leaf that ended; result or error holds what it said
 --   waiting             a wait that has begun; due_at when it ends by the clock, detail its fence
@@ -8,7 +11,7 @@
 create table df.node_runs (
     instance_id text collate "C" not null,
     run_path    text collate "C" not null,
-    status      text not null,
+    status      df.run_status not null,
     attempt     integer not null default 1,
     turn        integer,
     epoch       bigint not null,
@@ -21,8 +24,6 @@ create table df.node_runs (
     result      json,
     detail      json,
     primary key (instance_id, run_path),
-    constraint node_runs_status_known check
-        (status in ('completed', 'failed', 'waiting', 'intent', 'decided', 'checkpoint')),
-    constraint node_runs_turn_where_needed check
-        ((turn is not null) = (status in ('decided', 'checkpoint')))
+    constraint node_runs_turn_where_needed
+        check ((turn is not null) = (status = 'decided' or status = 'checkpoint'))
 ) with (fillfactor = 90);

@@ -39,6 +39,11 @@ async fn claimed(db: &TestDb) -> Hold {
     }
 }
 
+async fn session(db: &TestDb) -> Client {
+    let options = Server::shared().superuser(&db.name);
+    options.connect().await.unwrap()
+}
+
 /// What recording one completed run says. `at` holds path, enclosing constructs, own turns, and the
 /// races it decides, as SQL literals.
 fn record(hold: &Hold, at: [&str; 4], checkpoints: &str) -> String {
@@ -209,4 +214,48 @@ async fn a_signal_that_was_sent_beats_the_timeout_even_before_its_delivery() {
         said.contains(r#""timed_out":false,"data":7"#),
         "the timeout won: {said}"
     );
+}
+
+/// A killed client's batch can still commit: the retry learns of it from the key, which waits for the
+/// other transaction. Looking first would find nothing.
+#[tokio::test]
+async fn a_retry_beside_a_killed_clients_open_batch_waits_for_it_and_adopts_its_run() {
+    let db = TestDb::new().await;
+    let hold = started_and_claimed(&db).await;
+    db.client
+        .batch_execute("create table effects (n int)")
+        .await
+        .unwrap();
+    let mut killed = session(&db).await;
+    let late = killed.transaction().await.unwrap();
+    late.batch_execute("insert into effects values (1)")
+        .await
+        .unwrap();
+    let run = record(&hold, plain("root"), "null");
+    let said: String = late.query_one(&run, &[]).await.unwrap().get(0);
+    assert_eq!(said, "ok");
+
+    let retry = tokio::spawn({
+        let mut again = session(&db).await;
+        async move {
+            let tried = again.transaction().await.unwrap();
+            tried
+                .batch_execute("insert into effects values (2)")
+                .await
+                .unwrap();
+            let said: String = tried.query_one(&run, &[]).await.unwrap().get(0);
+            if said == "ok" {
+                tried.commit().await.unwrap();
+            }
+            said
+        }
+    });
+    let waits = "select exists (select from pg_stat_activity
+                  where datname = current_database() and wait_event_type = 'Lock'
+                    and query like '%df.record_run%' and pid <> pg_backend_pid())";
+    until(&db, waits, PATIENCE).await;
+    late.commit().await.unwrap();
+    assert_eq!(retry.await.unwrap(), "exists");
+    let effects = "select string_agg(n::text, ',') from effects";
+    assert_eq!(db.text(effects).await.as_deref(), Some("1"));
 }

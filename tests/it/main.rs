@@ -1,6 +1,7 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
 mod bench;
+mod bloat;
 mod control;
 mod cookbook;
 mod crashes;
@@ -9,6 +10,7 @@ mod doctor;
 mod errors;
 mod escapes;
 mod explore;
+mod failover;
 mod fairness;
 mod fence;
 mod forgery;
@@ -31,6 +33,7 @@ mod operator_control;
 mod outages;
 mod parking;
 mod poll_only;
+mod pooler;
 mod programs;
 mod replay;
 mod replays;

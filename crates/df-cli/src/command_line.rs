@@ -60,7 +60,7 @@ pub enum Command {
     /// What is running and what is stuck
     Status(ReportOptions),
     /// What in the set-up is wrong, and the statement that mends it
-    Doctor(ReportOptions),
+    Doctor(DoctorOptions),
     /// Print completions for a shell
     Completions(CompletionsOptions),
     /// Measure what workflows cost on your server, beside plain transactions
@@ -153,6 +153,16 @@ pub struct ReportOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What the doctor is told besides.
+#[derive(Debug, Args)]
+pub struct DoctorOptions {
+    #[command(flatten)]
+    pub report: ReportOptions,
+    /// The relays run with --poll-only, so that a transaction pooler in between is in order
+    #[arg(long, env = "DF_POLL_ONLY", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub poll_only: Option<bool>,
 }
 
 /// Measures throughput, latency and costs, each beside its yardstick from the same run, and judges

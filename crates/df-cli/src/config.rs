@@ -107,7 +107,7 @@ impl Config {
     /// How the service over one database is set up.
     pub fn service(&self, database: ConnectOptions, ready: ReadySignal) -> ServiceConfig {
         ServiceConfig {
-            database,
+            database: database.with_pooler(self.tuning.is_poll_only()),
             relay: self.tuning.relay(),
             engine: self.tuning.engine(),
             executor: self.tuning.executor(),
@@ -214,8 +214,13 @@ impl Layer {
                 layer.database_url = url(&options.database);
                 layer.operator_schema.clone_from(&options.operator_schema);
             }
-            Command::Status(options) | Command::Doctor(options) => {
-                layer.database_url = url(&options.database);
+            Command::Status(options) => layer.database_url = url(&options.database),
+            Command::Doctor(options) => {
+                layer.database_url = url(&options.report.database);
+                layer.relay = Some(Tuning {
+                    poll_only: options.poll_only,
+                    ..Tuning::default()
+                });
             }
             Command::Completions(_) => {}
             Command::Uninstall(options) => layer.database_url = url(&options.database),

@@ -62,7 +62,7 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Uninstall(options) => install::uninstall(&options, &config).await,
         Command::Run(_) => run::run(&config).await,
         Command::Status(options) => status::status(&options, &config).await,
-        Command::Doctor(options) => doctor::doctor(&options, &config).await,
+        Command::Doctor(options) => doctor::doctor(&options.report, &config).await,
         Command::Completions(_) => Ok(()),
         Command::Bench(options) => bench::bench(&options, &config).await,
         Command::Replay(options) => recovery::replay(&options, &config).await,

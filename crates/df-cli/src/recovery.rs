@@ -9,7 +9,10 @@ use crate::command_line::ReplayOptions;
 use crate::config::Config;
 
 pub(crate) async fn replay(options: &ReplayOptions, config: &Config) -> anyhow::Result<()> {
-    let session = Session::new(config.relay_database()?, CancellationToken::new());
+    let session = Session::new(
+        config.relay_database()?.with_pooler(true),
+        CancellationToken::new(),
+    );
     let (mut events, mut changed, mut busy) = (0u64, 0u64, 0u64);
     let replayed = df_relay::replay(&session, &options.instances, |event| {
         events += 1;

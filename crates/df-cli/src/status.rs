@@ -1,6 +1,7 @@
 //! `df-relay status`: what is running and what is stuck, on one screen or as JSON.
 
 use anyhow::Context as _;
+use df_postgres::query_unnamed;
 use serde_json::Value;
 
 use crate::command_line::ReportOptions;
@@ -9,11 +10,10 @@ use crate::schema_check::client_of_known_schema;
 
 pub(crate) async fn status(options: &ReportOptions, config: &Config) -> anyhow::Result<()> {
     let client = client_of_known_schema(config).await?;
-    let row = client
-        .query_one("select df.relay_status()::text", &[])
+    let rows = query_unnamed(&client, "select df.relay_status()::text", &[])
         .await
         .context("asking for the status; df_relay, a member of df_admin or a superuser may")?;
-    let text: String = row.get(0);
+    let text: String = rows[0].get(0);
     let status: Value = serde_json::from_str(&text).context("reading the status")?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&status)?);

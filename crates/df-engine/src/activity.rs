@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::DateTime;
 use df_graph::{Condition, Kind};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -50,14 +50,7 @@ impl Activity<'_> {
                 let result = df_graph::sleep_result(*seconds).to_string();
                 self.wait(None, Some(*seconds), None, result).await
             }
-            Kind::WaitSchedule { cron } => match df_graph::next_match(cron, Utc::now()) {
-                Ok(at) => {
-                    let due = at.map(|at| at.to_rfc3339());
-                    self.wait(None, None, due, df_graph::schedule_result().to_string())
-                        .await
-                }
-                Err(error) => self.failed(error.to_string(), Some("22023")).await,
-            },
+            Kind::WaitSchedule { cron } => self.schedule(cron).await,
             Kind::Signal {
                 name,
                 timeout_seconds,
@@ -129,6 +122,22 @@ impl Activity<'_> {
         }
     }
 
+    /// Waits for the next match after what the database's clock says now.
+    async fn schedule(&self, cron: &str) -> LeafReply {
+        let Some(millis) = self.backend.clock(self.cancel).await else {
+            return LeafReply::Stopped;
+        };
+        let now = DateTime::from_timestamp_millis(millis).unwrap_or_default();
+        match df_graph::next_match(cron, now) {
+            Ok(at) => {
+                let due = at.map(|at| at.to_rfc3339());
+                self.wait(None, None, due, df_graph::schedule_result().to_string())
+                    .await
+            }
+            Err(error) => self.failed(error.to_string(), Some("22023")).await,
+        }
+    }
+
     async fn sql(&self, query: &str, timeout: Option<Duration>) -> LeafReply {
         let Some(bound) = self.bound(&[query]).await else {
             return LeafReply::Stopped;
@@ -144,6 +153,7 @@ impl Activity<'_> {
                     self.backend.run_outside(
                         &self.loaded.assignment,
                         &sql,
+                        outside,
                         timeout,
                         attempt,
                         self.cancel,

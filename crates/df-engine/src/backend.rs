@@ -216,11 +216,13 @@ pub trait Backend: Send + Sync + 'static {
     ) -> LeafEnd;
 
     /// Runs a statement that cannot share a transaction with its record, or that runs in another
-    /// database: at least once. Records nothing; an error is a failed attempt.
+    /// database: at least once. `alone` says that Postgres refuses it in a transaction block. Records
+    /// nothing; an error is a failed attempt.
     async fn run_outside(
         &self,
         on: &Assignment,
         sql: &str,
+        alone: bool,
         timeout: Option<Duration>,
         attempt: i32,
         cancel: &CancellationToken,
@@ -237,6 +239,10 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Records one entry, in a batch with others. `None` once cancelled.
     async fn record(&self, entry: Entry, cancel: &CancellationToken) -> Option<Recorded>;
+
+    /// The database's clock, in milliseconds since 1970: the one that decides when a wait is due. `None`
+    /// once cancelled.
+    async fn clock(&self, cancel: &CancellationToken) -> Option<i64>;
 
     /// Results of recorded runs as JSON text, in any order; absent ones are left out. `None` once
     /// cancelled.

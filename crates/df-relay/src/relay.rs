@@ -1,27 +1,27 @@
-//! The relay's loops: claim, deliver, park, take over, compare. One path serves start, restart,
-//! takeover and the loss of the engine: an instance is claimed, loaded with what is recorded of it,
-//! and walked from there.
+//! The relay's life: an incarnation after the other, and within one the loop of rounds and sleep.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod round;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use df_failpoints::reached;
-use df_postgres::{ConnectOptions, Error as PostgresError, Session};
+use df_postgres::{ConnectOptions, Error as PostgresError, Session, query_unnamed};
 use rand::Rng;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
-use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::bounds::Bounds;
 use crate::graphs::Graphs;
 use crate::lease::{self, Lease};
 use crate::retain;
-use crate::turns::by_turns;
-use crate::{Claim, Engine, Event, RecordedRun, RelayConfig, wake};
+use crate::wake::Rush;
+use crate::{Engine, Event, RelayConfig, wake};
 
 /// Why a relay ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,7 @@ pub struct Relay {
     incarnation: Arc<parking_lot::RwLock<Uuid>>,
     session: Arc<Session>,
     graphs: Graphs,
+    bounds: Bounds,
     wake: Arc<Notify>,
     /// Instances to give back, by epoch.
     parking: Vec<Parked>,
@@ -78,6 +79,17 @@ struct WakeAt {
     ended: Option<usize>,
 }
 
+/// Why a relay no longer sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    /// A caller has notified it of something.
+    Told,
+    /// There may be something to do.
+    Due,
+    /// The incarnation is over.
+    Over,
+}
+
 /// The longest pause before an instance is rebuilt once more, in seconds.
 const MAX_REBUILD_DELAY_SECONDS: f64 = 60.0;
 /// How long the relay waits before it gives back again what somebody had locked.
@@ -106,6 +118,7 @@ impl Relay {
             incarnation: Arc::default(),
             session,
             graphs: Graphs::default(),
+            bounds: Bounds::default(),
             wake: Arc::new(Notify::new()),
             parking: Vec::new(),
             missing: HashSet::new(),
@@ -188,15 +201,15 @@ impl Relay {
     ) -> Result<i32, PostgresError> {
         let client = options.connect().await?;
         reached("release.sending");
-        let row = client
-            .query_one("select df.relay_release($1)", &[&incarnation])
+        let sql = "select df.relay_release($1)";
+        let rows = query_unnamed(&client, sql, &[&incarnation])
             .await
             .map_err(|source| PostgresError::Database {
                 doing: "hand over".to_owned(),
                 source,
             })?;
         reached("release.committed");
-        Ok(row.get(0))
+        Ok(rows[0].get(0))
     }
 
     async fn drain(
@@ -211,6 +224,8 @@ impl Relay {
         let mut busy_until = Instant::now() + self.config.grace;
         let mut idle = false;
         let mut backlog = true;
+        let mut rush = Rush::default();
+        let (mut told, mut fruitless) = (false, false);
         loop {
             if Instant::now() >= next_take_over {
                 self.take_over().await?;
@@ -227,32 +242,46 @@ impl Relay {
                 next_compare = Instant::now() + self.config.compare_interval;
             }
             self.park(incarnation).await?;
-            if idle && let Some(pause) = self.nothing_to_do(incarnation).await? {
-                let until = Instant::now() + self.at_most_locked(pause);
-                let until = until.min(next_take_over).min(next_compare);
-                let wake = WakeAt::default();
-                if !self.sleep(until, wake, &lease.lost, shutdown).await {
-                    return Ok(());
+            self.bounds.refresh(&self.session, incarnation).await?;
+            let until = next_take_over.min(next_compare);
+            if idle && !told {
+                // What is due and was not to be had is locked: it is no reason to spin.
+                let pause = match self.nothing_to_do(incarnation).await? {
+                    None if fruitless => Some(self.config.grace_interval),
+                    pause => pause,
+                };
+                if let Some(pause) = pause {
+                    let until = until.min(Instant::now() + self.at_most_locked(pause));
+                    match self
+                        .sleep(until, WakeAt::default(), &lease.lost, shutdown)
+                        .await
+                    {
+                        Woken::Over => return Ok(()),
+                        woken => told = woken == Woken::Told,
+                    }
+                    fruitless = false;
+                    continue;
                 }
-                continue;
             }
+            told = false;
             let room = self.room();
             // Without room too: a role that has next to nothing here gets its share all the same.
-            let claimed = self.claim(incarnation, room).await?;
-            let delivered = self.deliver(incarnation).await?;
+            let (delivered, claimed) = self.deliver_and_claim(incarnation, room).await?;
             backlog = if room > 0 { claimed >= room } else { backlog };
             let now = Instant::now();
-            if claimed + delivered > 0 {
+            fruitless = claimed + delivered == 0;
+            if !fruitless {
                 busy_until = now + self.config.grace;
-                if idle {
-                    self.set_idle(false).await?;
-                    idle = false;
-                }
             }
-            if backlog && self.room() > 0 {
-                if lease.lost.is_cancelled() || shutdown.is_cancelled() {
-                    return Ok(());
-                }
+            // What comes now and then is best told of each time, a rush is best polled for.
+            if idle && (backlog || (!fruitless && rush.has_come(now))) {
+                self.set_idle(false).await?;
+                idle = false;
+            }
+            if lease.lost.is_cancelled() || shutdown.is_cancelled() {
+                return Ok(());
+            }
+            if idle || (backlog && self.room() > 0) {
                 continue;
             }
             let pause = if backlog {
@@ -260,46 +289,41 @@ impl Relay {
             } else if now < busy_until {
                 self.config.grace_interval
             } else {
-                if !idle {
-                    // One more look follows: a caller that read the flag before it was set did not
-                    // notify.
-                    self.set_idle(true).await?;
-                    idle = true;
-                    continue;
-                }
-                self.until_next_wake(incarnation).await?
+                // One more look follows: a caller that read the flag before it was set did not
+                // notify.
+                self.set_idle(true).await?;
+                (idle, fruitless) = (true, false);
+                continue;
             };
-            let until = (now + self.at_most_locked(pause))
-                .min(next_take_over)
-                .min(next_compare);
+            let until = until.min(now + self.at_most_locked(pause));
             let wake = WakeAt {
                 room: backlog,
                 // A full relay took a role's share: the next is due once half of it is done.
                 ended: (room == 0 && claimed > 0).then(|| claimed.div_ceil(2)),
             };
-            if !self.sleep(until, wake, &lease.lost, shutdown).await {
+            if self.sleep(until, wake, &lease.lost, shutdown).await == Woken::Over {
                 return Ok(());
             }
         }
     }
 
-    /// Sleeps until there may be something to do. False once the incarnation is over.
+    /// Sleeps until there may be something to do.
     async fn sleep(
         &mut self,
         until: Instant,
         wake: WakeAt,
         lost: &CancellationToken,
         shutdown: &CancellationToken,
-    ) -> bool {
+    ) -> Woken {
         let locked = self.parking.len();
         loop {
             tokio::select! {
-                _ = shutdown.cancelled() => return false,
-                _ = lost.cancelled() => return false,
-                _ = self.wake.notified() => return true,
-                _ = tokio::time::sleep_until(until) => return true,
+                _ = shutdown.cancelled() => return Woken::Over,
+                _ = lost.cancelled() => return Woken::Over,
+                _ = self.wake.notified() => return Woken::Told,
+                _ = tokio::time::sleep_until(until) => return Woken::Due,
                 event = self.events.recv() => {
-                    let Some(event) = event else { return false };
+                    let Some(event) = event else { return Woken::Over };
                     self.note(event);
                     while let Ok(event) = self.events.try_recv() {
                         self.note(event);
@@ -307,7 +331,7 @@ impl Relay {
                     let is_due = (wake.room && self.room() > 0)
                         || wake.ended.is_some_and(|ended| self.ended >= ended);
                     if self.parking.len() > locked || is_due {
-                        return true;
+                        return Woken::Due;
                     }
                 }
             }
@@ -390,6 +414,10 @@ impl Relay {
     }
 
     async fn set_idle(&self, idle: bool) -> Result<(), PostgresError> {
+        if !self.config.listen {
+            // Callers would notify nobody.
+            return Ok(());
+        }
         self.session
             .insist("select df.relay_set_idle($1)", &[&idle])
             .await
@@ -398,16 +426,16 @@ impl Relay {
 
     /// An idle relay's one question: `None` when there is something to claim or deliver, else how
     /// long it may sleep.
-    async fn nothing_to_do(&self, incarnation: Uuid) -> Result<Option<Duration>, PostgresError> {
-        let sql = "select work, next_wake from df.relay_look($1)";
-        let rows = self.session.insist(sql, &[&incarnation]).await?;
+    async fn nothing_to_do(
+        &mut self,
+        incarnation: Uuid,
+    ) -> Result<Option<Duration>, PostgresError> {
+        let sql = "select work, next_wake from df.relay_look($1, $2::text::json)";
+        let began = Instant::now();
+        let bounds = self.bounds.held();
+        let rows = self.session.insist(sql, &[&incarnation, &bounds]).await?;
+        self.bounds.took(began.elapsed());
         Ok((!rows[0].get::<_, bool>(0)).then(|| self.until_wake(rows[0].get(1))))
-    }
-
-    async fn until_next_wake(&self, incarnation: Uuid) -> Result<Duration, PostgresError> {
-        let sql = "select next_wake from df.relay_look($1)";
-        let rows = self.session.insist(sql, &[&incarnation]).await?;
-        Ok(self.until_wake(rows[0].get(0)))
     }
 
     fn until_wake(&self, seconds: Option<f64>) -> Duration {
@@ -425,239 +453,5 @@ impl Relay {
         } else {
             pause.min(LOCKED_PAUSE)
         }
-    }
-
-    async fn claim(&mut self, incarnation: Uuid, room: usize) -> Result<usize, PostgresError> {
-        self.ended = 0;
-        reached("claim.sending");
-        let rows = self
-            .session
-            .insist(
-                "select instance_id, epoch, graph_id, submitted_by, database, label, vars, fresh
-                   from df.relay_claim($1, $2)",
-                &[&incarnation, &(room as i32)],
-            )
-            .await?;
-        if !rows.is_empty() {
-            reached("claim.committed");
-        }
-        let seen: Vec<String> = rows
-            .iter()
-            .filter(|row| !row.get::<_, bool>("fresh"))
-            .map(|row| row.get("instance_id"))
-            .collect();
-        let mut recorded = self.recorded(incarnation, &seen).await?;
-        for row in by_turns(&rows, |row| row.get("submitted_by")) {
-            let instance: String = row.get("instance_id");
-            let runs = recorded.remove(&instance).unwrap_or_default();
-            self.load(incarnation, row, runs).await?;
-        }
-        Ok(rows.len())
-    }
-
-    async fn recorded(
-        &self,
-        incarnation: Uuid,
-        instances: &[String],
-    ) -> Result<HashMap<String, Vec<RecordedRun>>, PostgresError> {
-        let mut recorded: HashMap<String, Vec<RecordedRun>> = HashMap::new();
-        if instances.is_empty() {
-            return Ok(recorded);
-        }
-        let rows = self
-            .session
-            .insist(
-                "select instance_id, run_path, status, turn, attempt, truth, error, sqlstate, detail
-                   from df.relay_load($1, $2)",
-                &[&incarnation, &instances],
-            )
-            .await?;
-        for row in rows {
-            recorded
-                .entry(row.get("instance_id"))
-                .or_default()
-                .push(RecordedRun {
-                    run_path: row.get("run_path"),
-                    status: row.get("status"),
-                    turn: row.get("turn"),
-                    attempt: row.get("attempt"),
-                    truth: row.get("truth"),
-                    error: row.get("error"),
-                    sqlstate: row.get("sqlstate"),
-                    detail: row.get("detail"),
-                });
-        }
-        Ok(recorded)
-    }
-
-    async fn load(
-        &mut self,
-        incarnation: Uuid,
-        row: &Row,
-        recorded: Vec<RecordedRun>,
-    ) -> Result<(), PostgresError> {
-        let instance: String = row.get("instance_id");
-        let epoch: i64 = row.get("epoch");
-        let role: u32 = row.get("submitted_by");
-        let graph = self
-            .graphs
-            .get(&self.session, row.get("graph_id"), role)
-            .await?;
-        let vars: Option<String> = row.get("vars");
-        let vars = vars.map_or(Ok(BTreeMap::new()), |text| {
-            serde_json::from_str(&text)
-                .map_err(|error| format!("its variables are no object of texts: {error}"))
-        });
-        let refused = match (graph, vars) {
-            (Ok(graph), Ok(vars)) => {
-                let claim = Claim {
-                    instance: instance.clone(),
-                    epoch,
-                    incarnation,
-                    role,
-                    database: row.get("database"),
-                    label: row.get("label"),
-                    vars,
-                    graph,
-                };
-                let loaded = self.engine.load(claim, recorded).await;
-                reached("engine.loaded");
-                if let Err(why) = loaded {
-                    self.note(Event::Broken {
-                        instance,
-                        epoch,
-                        why,
-                    });
-                }
-                return Ok(());
-            }
-            (Err(why), _) | (_, Err(why)) => why,
-        };
-        tracing::warn!(
-            instance,
-            epoch,
-            why = refused,
-            "instance can never run; failing it"
-        );
-        self.session
-            .insist(
-                "select df.relay_fail($1, $2, $3, $4, $5)",
-                &[&incarnation, &instance, &epoch, &refused, &"22023"],
-            )
-            .await
-            .map(drop)
-    }
-
-    async fn deliver(&mut self, incarnation: Uuid) -> Result<usize, PostgresError> {
-        reached("deliver.sending");
-        let rows = self
-            .session
-            .insist(
-                "select kind, instance_id, woken from df.relay_deliver($1, $2)",
-                &[&incarnation, &(self.config.batch as i32)],
-            )
-            .await?;
-        if !rows.is_empty() {
-            reached("deliver.committed");
-        }
-        for row in &rows {
-            let (kind, instance): (String, String) = (row.get(0), row.get(1));
-            match kind.as_str() {
-                "cancel" => {
-                    self.engine.stop(&instance, None).await;
-                    reached("engine.stopped");
-                }
-                "pause" => self.engine.pause(&instance).await,
-                "resume" => self.engine.resume(&instance).await,
-                _ => {
-                    let woken: Option<Vec<String>> = row.get(2);
-                    if let Some(woken) = woken.filter(|woken| !woken.is_empty()) {
-                        self.engine.nudge(&instance, &woken).await;
-                        reached("engine.nudged");
-                    }
-                }
-            }
-        }
-        Ok(rows.len())
-    }
-
-    async fn park(&mut self, incarnation: Uuid) -> Result<(), PostgresError> {
-        while let Ok(event) = self.events.try_recv() {
-            self.note(event);
-        }
-        if self.parking.is_empty() {
-            return Ok(());
-        }
-        reached("park.sending");
-        let entries = serde_json::value::to_raw_value(&self.parking).expect("entries are JSON");
-        let rows = self
-            .session
-            .insist(
-                "select instance_id, busy from df.relay_park($1, $2::text::json)",
-                &[&incarnation, &entries.get()],
-            )
-            .await?;
-        reached("park.committed");
-        let busy: HashSet<String> = rows
-            .iter()
-            .filter(|row| row.get(1))
-            .map(|row| row.get(0))
-            .collect();
-        tracing::debug!(
-            parked = rows.len() - busy.len(),
-            busy = busy.len(),
-            "gave back instances"
-        );
-        self.parking
-            .retain(|parked| busy.contains(&parked.instance));
-        Ok(())
-    }
-
-    async fn take_over(&self) -> Result<(), PostgresError> {
-        loop {
-            let limit = self.config.batch as i32;
-            let rows = self
-                .session
-                .insist("select df.relay_take_over($1)", &[&limit])
-                .await?;
-            let freed: i32 = rows[0].get(0);
-            if freed > 0 {
-                reached("take_over.committed");
-                tracing::info!(freed, "took over instances of relays that are gone");
-            }
-            if freed < limit {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Compares what this relay owns with what the engine holds. What is missing twice in a row is
-    /// rebuilt, and at once after a connection broke, since the answer to a claim may have been
-    /// lost with it. What the engine holds and this relay does not own is dropped: no claim is
-    /// made meanwhile.
-    async fn compare(&mut self, incarnation: Uuid, at_once: bool) -> Result<(), PostgresError> {
-        let held: HashSet<(String, i64)> = self.engine.loaded().into_iter().collect();
-        let rows = self
-            .session
-            .insist(
-                "select instance_id, epoch from df.relay_owned($1)",
-                &[&incarnation],
-            )
-            .await?;
-        let owned: HashSet<(String, i64)> =
-            rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        for (instance, epoch) in held.difference(&owned) {
-            self.engine.stop(instance, Some(*epoch)).await;
-        }
-        let missing: HashSet<_> = owned.difference(&held).cloned().collect();
-        for (instance, epoch) in &missing {
-            let given_back = self.parking.iter().any(|p| p.instance == *instance);
-            if !given_back && (at_once || self.missing.contains(&(instance.clone(), *epoch))) {
-                tracing::info!(instance, epoch, "owned but not in the engine; rebuilding");
-                self.rebuild(instance.clone(), *epoch);
-            }
-        }
-        self.missing = missing;
-        Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! What wakes a sleeping relay: a notification. A wake-up can be lost at any time; the poll makes
-//! up for it.
+//! up for it. And when a relay should rather poll.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use df_postgres::ConnectOptions;
 use df_postgres::retry::RetryPolicy;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Listens until `shutdown`, over a connection of its own that comes back after an outage.
@@ -33,9 +35,7 @@ pub async fn listen(options: ConnectOptions, wake: Arc<Notify>, shutdown: Cancel
             Some(Ok(())) => delays.reset(),
             Some(Err(error)) => tracing::debug!(%error, "not listening; the poll goes on"),
         }
-        let pause = delays
-            .next_delay()
-            .unwrap_or(std::time::Duration::from_secs(5));
+        let pause = delays.next_delay().unwrap_or(Duration::from_secs(5));
         if shutdown
             .run_until_cancelled(tokio::time::sleep(pause))
             .await
@@ -43,5 +43,49 @@ pub async fn listen(options: ConnectOptions, wake: Arc<Notify>, shutdown: Cancel
         {
             return;
         }
+    }
+}
+
+/// Whether work comes faster than callers should notify of it: a commit that notifies takes a lock
+/// that all such commits share.
+#[derive(Debug, Default)]
+pub struct Rush {
+    since: Option<Instant>,
+    rounds: u32,
+}
+
+impl Rush {
+    const ROUNDS: u32 = 16;
+    const WITHIN: Duration = Duration::from_millis(40);
+
+    /// Counts one more round that found something. True when as many as make a rush came in a row
+    /// within a short time.
+    pub fn has_come(&mut self, now: Instant) -> bool {
+        match self.since {
+            Some(since) if now - since < Self::WITHIN => self.rounds += 1,
+            _ => (self.since, self.rounds) = (Some(now), 1),
+        }
+        let come = self.rounds >= Self::ROUNDS;
+        if come {
+            *self = Rush::default();
+        }
+        come
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_many_rounds_in_a_short_time_are_a_rush() {
+        let begin = Instant::now();
+        let at = |rush: &mut Rush, ms: u64| rush.has_come(begin + Duration::from_millis(ms));
+        let mut slow = Rush::default();
+        assert!((0..1000).all(|n| !at(&mut slow, n * 10)));
+        let mut fast = Rush::default();
+        let come: Vec<bool> = (0..40).map(|n| at(&mut fast, n)).collect();
+        assert_eq!(come.iter().position(|come| *come), Some(15));
+        assert!(!come[16]);
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use df_postgres::{ConnectOptions, Notifications, quote_identifier, quote_literal};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::pooler::Pooler;
 use super::relay::{Process, spawn};
 use super::server::{Server, TEMPLATE, block_on};
 
@@ -69,6 +70,9 @@ impl TestDb {
             .await
             .unwrap();
         let client = server.superuser(&name).connect().await.unwrap();
+        if template != TEMPLATE && server.has_pooler() {
+            Pooler::set_up(&client).await;
+        }
         TestDb {
             name,
             client,
@@ -78,6 +82,15 @@ impl TestDb {
 
     pub fn superuser_url(&self) -> String {
         self.server.cluster().superuser_url(&self.name)
+    }
+
+    /// Whether its relays have to be told of a pooler, as their variable says it.
+    fn poll_only(&self) -> &'static str {
+        if self.server.has_pooler() {
+            "true"
+        } else {
+            "false"
+        }
     }
 
     pub fn relay_url(&self) -> String {
@@ -138,6 +151,7 @@ impl TestDb {
             &[
                 ("DF_DATABASE_URL", &self.relay_url()),
                 ("DF_LOG_FORMAT", "json"),
+                ("DF_POLL_ONLY", self.poll_only()),
             ],
         )
     }
@@ -145,7 +159,11 @@ impl TestDb {
     /// A relay with more arguments and variables, once it owns a lease.
     pub fn relay_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
         let url = self.relay_url();
-        let mut all = vec![("DF_DATABASE_URL", url.as_str()), ("DF_LOG_FORMAT", "json")];
+        let mut all = vec![
+            ("DF_DATABASE_URL", url.as_str()),
+            ("DF_LOG_FORMAT", "json"),
+            ("DF_POLL_ONLY", self.poll_only()),
+        ];
         all.extend(variables);
         let relay = spawn(&[&["run"], args].concat(), &all);
         relay.wait_for_log("relay ready");

@@ -13,6 +13,7 @@ mod pool;
 mod retry;
 mod run;
 mod seam;
+mod sessions;
 
 pub use login::{Login, LoginError, LoginSource};
 pub use outcome::{ExecutorError, Fenced, OutsideOutcome, StepFailure, StepOutcome};
@@ -20,3 +21,4 @@ pub use pool::{PoolLimits, StepStatistics};
 pub use retry::RetrySchedule;
 pub use run::{SqlSteps, SqlStepsConfig, StepLimits};
 pub use seam::{Fence, RetryOn, Step};
+pub use sessions::{STEP_APPLICATION, Sessions};

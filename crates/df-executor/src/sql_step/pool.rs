@@ -5,7 +5,7 @@
 
 use super::classify::{self, Verdict};
 use super::idle::{Idle, Kept};
-use super::{Login, LoginError, LoginSource};
+use super::{Login, LoginError, LoginSource, Sessions};
 use crate::places::{Place, PlaceLimits, Places};
 use crate::wire::{ConnectConfig, ConnectError, Connection, TransactionStatus};
 use std::collections::{HashMap, HashSet};
@@ -62,6 +62,7 @@ pub(super) type Key = (u32, Option<String>);
 
 pub(super) struct Pools {
     pub server: ConnectConfig,
+    sessions: Sessions,
     source: Arc<dyn LoginSource>,
     limits: PoolLimits,
     places: Places,
@@ -118,11 +119,13 @@ impl Drop for Turn<'_> {
 impl Pools {
     pub fn new(
         server: ConnectConfig,
+        sessions: Sessions,
         source: Arc<dyn LoginSource>,
         limits: PoolLimits,
     ) -> Arc<Self> {
         let pools = Arc::new(Pools {
             server,
+            sessions,
             source,
             places: Places::new(PlaceLimits {
                 total: limits.in_use + limits.reserve,
@@ -269,14 +272,16 @@ impl Pools {
         config.user.clone_from(&login.user);
         config.password.clone_from(&login.password);
         config.database.clone_from(&login.database);
-        config.settings.clone_from(&login.settings);
-        // What the rendering relies on comes after the role's own settings.
-        for (name, value) in [
-            ("DateStyle", "ISO"),
-            ("extra_float_digits", "1"),
-            ("standard_conforming_strings", "on"),
-        ] {
-            config.settings.push((name.into(), value.into()));
+        if self.sessions == Sessions::Own {
+            config.settings.clone_from(&login.settings);
+            // What the rendering relies on comes after the role's own settings.
+            for (name, value) in [
+                ("DateStyle", "ISO"),
+                ("extra_float_digits", "1"),
+                ("standard_conforming_strings", "on"),
+            ] {
+                config.settings.push((name.into(), value.into()));
+            }
         }
         self.statistics
             .connections_opened
@@ -355,10 +360,11 @@ async fn close(connections: Vec<Kept>) {
     }
 }
 
-/// Whether the server knew the login and did not want it, as after a changed password.
+/// Whether the server may have known the login and not wanted it, as after a changed password:
+/// PgBouncer says so as a protocol violation (08P01).
 fn is_refused(error: &ConnectError) -> bool {
     match error {
-        ConnectError::Refused(error) => !matches!(error.class(), "08" | "53" | "57" | "40"),
+        ConnectError::Refused(error) => !matches!(error.class(), "53" | "57" | "40"),
         ConnectError::Authentication(_) => true,
         ConnectError::Io(_) | ConnectError::TimedOut => false,
     }

@@ -1,0 +1,270 @@
+//! What a relay does in a round: deliver, claim, load, give back, take over, compare. One path
+//! serves start, restart, takeover and the loss of the engine: an instance is claimed, loaded with
+//! what is recorded of it, and walked from there.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use df_failpoints::reached;
+use df_postgres::{Error as PostgresError, Parameter};
+use tokio::time::Instant;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::Relay;
+use crate::turns::by_turns;
+use crate::{Claim, Event, RecordedRun};
+
+impl Relay {
+    /// One round: a transaction that delivers and one that claims, in one round trip, and in this
+    /// order, so that what a signal has woken is claimed at once. Returns how many of each.
+    pub(super) async fn deliver_and_claim(
+        &mut self,
+        incarnation: Uuid,
+        room: usize,
+    ) -> Result<(usize, usize), PostgresError> {
+        reached("deliver.sending");
+        reached("claim.sending");
+        self.ended = 0;
+        let (batch, room) = (self.config.batch as i32, room as i32);
+        let bounds = self.bounds.held();
+        let of_delivery: [&dyn Parameter; 3] = [&incarnation, &batch, &bounds];
+        let of_claim: [&dyn Parameter; 3] = [&incarnation, &room, &bounds];
+        let began = Instant::now();
+        let (delivered, claimed) = tokio::join!(
+            self.session.insist(
+                "select kind, instance_id, woken from df.relay_deliver($1, $2, $3::text::json)",
+                &of_delivery,
+            ),
+            self.session.insist(
+                "select instance_id, epoch, graph_id, submitted_by, database, label, vars, fresh
+                   from df.relay_claim($1, $2, $3::text::json)",
+                &of_claim,
+            )
+        );
+        self.bounds.took(began.elapsed());
+        let (delivered, claimed) = (delivered?, claimed?);
+        if !delivered.is_empty() {
+            reached("deliver.committed");
+        }
+        if !claimed.is_empty() {
+            reached("claim.committed");
+        }
+        self.tell_engine(&delivered).await;
+        self.load_claimed(incarnation, &claimed).await?;
+        Ok((delivered.len(), claimed.len()))
+    }
+
+    async fn load_claimed(&mut self, incarnation: Uuid, rows: &[Row]) -> Result<(), PostgresError> {
+        let seen: Vec<String> = rows
+            .iter()
+            .filter(|row| !row.get::<_, bool>("fresh"))
+            .map(|row| row.get("instance_id"))
+            .collect();
+        let mut recorded = self.recorded(incarnation, &seen).await?;
+        for row in by_turns(rows, |row| row.get("submitted_by")) {
+            let instance: String = row.get("instance_id");
+            let runs = recorded.remove(&instance).unwrap_or_default();
+            self.load(incarnation, row, runs).await?;
+        }
+        Ok(())
+    }
+
+    async fn recorded(
+        &self,
+        incarnation: Uuid,
+        instances: &[String],
+    ) -> Result<HashMap<String, Vec<RecordedRun>>, PostgresError> {
+        let mut recorded: HashMap<String, Vec<RecordedRun>> = HashMap::new();
+        if instances.is_empty() {
+            return Ok(recorded);
+        }
+        let rows = self
+            .session
+            .insist(
+                "select instance_id, run_path, status, turn, attempt, truth, error, sqlstate, detail
+                   from df.relay_load($1, $2)",
+                &[&incarnation, &instances],
+            )
+            .await?;
+        for row in rows {
+            recorded
+                .entry(row.get("instance_id"))
+                .or_default()
+                .push(RecordedRun {
+                    run_path: row.get("run_path"),
+                    status: row.get("status"),
+                    turn: row.get("turn"),
+                    attempt: row.get("attempt"),
+                    truth: row.get("truth"),
+                    error: row.get("error"),
+                    sqlstate: row.get("sqlstate"),
+                    detail: row.get("detail"),
+                });
+        }
+        Ok(recorded)
+    }
+
+    async fn load(
+        &mut self,
+        incarnation: Uuid,
+        row: &Row,
+        recorded: Vec<RecordedRun>,
+    ) -> Result<(), PostgresError> {
+        let instance: String = row.get("instance_id");
+        let epoch: i64 = row.get("epoch");
+        let role: u32 = row.get("submitted_by");
+        let graph = self
+            .graphs
+            .get(&self.session, row.get("graph_id"), role)
+            .await?;
+        let vars: Option<String> = row.get("vars");
+        let vars = vars.map_or(Ok(BTreeMap::new()), |text| {
+            serde_json::from_str(&text)
+                .map_err(|error| format!("its variables are no object of texts: {error}"))
+        });
+        let refused = match (graph, vars) {
+            (Ok(graph), Ok(vars)) => {
+                let claim = Claim {
+                    instance: instance.clone(),
+                    epoch,
+                    incarnation,
+                    role,
+                    database: row.get("database"),
+                    label: row.get("label"),
+                    vars,
+                    graph,
+                };
+                let loaded = self.engine.load(claim, recorded).await;
+                reached("engine.loaded");
+                if let Err(why) = loaded {
+                    self.note(Event::Broken {
+                        instance,
+                        epoch,
+                        why,
+                    });
+                }
+                return Ok(());
+            }
+            (Err(why), _) | (_, Err(why)) => why,
+        };
+        tracing::warn!(
+            instance,
+            epoch,
+            why = refused,
+            "instance can never run; failing it"
+        );
+        self.session
+            .insist(
+                "select df.relay_fail($1, $2, $3, $4, $5)",
+                &[&incarnation, &instance, &epoch, &refused, &"22023"],
+            )
+            .await
+            .map(drop)
+    }
+
+    /// What was delivered, told to the engine; of an instance that it does not hold nothing is.
+    async fn tell_engine(&self, rows: &[Row]) {
+        for row in rows {
+            let (kind, instance): (String, String) = (row.get(0), row.get(1));
+            match kind.as_str() {
+                "cancel" => {
+                    self.engine.stop(&instance, None).await;
+                    reached("engine.stopped");
+                }
+                "pause" => self.engine.pause(&instance).await,
+                "resume" => self.engine.resume(&instance).await,
+                _ => {
+                    let woken: Option<Vec<String>> = row.get(2);
+                    if let Some(woken) = woken.filter(|woken| !woken.is_empty()) {
+                        self.engine.nudge(&instance, &woken).await;
+                        reached("engine.nudged");
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) async fn park(&mut self, incarnation: Uuid) -> Result<(), PostgresError> {
+        while let Ok(event) = self.events.try_recv() {
+            self.note(event);
+        }
+        if self.parking.is_empty() {
+            return Ok(());
+        }
+        reached("park.sending");
+        let entries = serde_json::value::to_raw_value(&self.parking).expect("entries are JSON");
+        let rows = self
+            .session
+            .insist(
+                "select instance_id, busy from df.relay_park($1, $2::text::json)",
+                &[&incarnation, &entries.get()],
+            )
+            .await?;
+        reached("park.committed");
+        let busy: HashSet<String> = rows
+            .iter()
+            .filter(|row| row.get(1))
+            .map(|row| row.get(0))
+            .collect();
+        tracing::debug!(
+            parked = rows.len() - busy.len(),
+            busy = busy.len(),
+            "gave back instances"
+        );
+        self.parking
+            .retain(|parked| busy.contains(&parked.instance));
+        Ok(())
+    }
+
+    pub(super) async fn take_over(&self) -> Result<(), PostgresError> {
+        loop {
+            let limit = self.config.batch as i32;
+            let rows = self
+                .session
+                .insist("select df.relay_take_over($1)", &[&limit])
+                .await?;
+            let freed: i32 = rows[0].get(0);
+            if freed > 0 {
+                reached("take_over.committed");
+                tracing::info!(freed, "took over instances of relays that are gone");
+            }
+            if freed < limit {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Compares what this relay owns with what the engine holds. What is missing twice in a row is
+    /// rebuilt, and at once after a connection broke, since the answer to a claim may have been
+    /// lost with it. What the engine holds and this relay does not own is dropped: no claim is
+    /// made meanwhile.
+    pub(super) async fn compare(
+        &mut self,
+        incarnation: Uuid,
+        at_once: bool,
+    ) -> Result<(), PostgresError> {
+        let held: HashSet<(String, i64)> = self.engine.loaded().into_iter().collect();
+        let rows = self
+            .session
+            .insist(
+                "select instance_id, epoch from df.relay_owned($1)",
+                &[&incarnation],
+            )
+            .await?;
+        let owned: HashSet<(String, i64)> =
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for (instance, epoch) in held.difference(&owned) {
+            self.engine.stop(instance, Some(*epoch)).await;
+        }
+        let missing: HashSet<_> = owned.difference(&held).cloned().collect();
+        for (instance, epoch) in &missing {
+            let given_back = self.parking.iter().any(|p| p.instance == *instance);
+            if !given_back && (at_once || self.missing.contains(&(instance.clone(), *epoch))) {
+                tracing::info!(instance, epoch, "owned but not in the engine; rebuilding");
+                self.rebuild(instance.clone(), *epoch);
+            }
+        }
+        self.missing = missing;
+        Ok(())
+    }
+}
