@@ -88,8 +88,12 @@ upgrade-data: ## Write tests/data/version_N.sql, what upgrades start from, anew
 lint: ## Check formatting, lints and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features $(TEST_FEATURES) -- -D warnings
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --all-features --log-level error check; \
-	else echo "lint: cargo-deny is not installed, so dependencies were not checked (cargo install cargo-deny)"; fi
+	@if ! command -v cargo-deny >/dev/null; then \
+		echo "lint: cargo-deny is not installed, so dependencies were not checked (cargo install cargo-deny)"; \
+	else $(CARGO) deny --all-features --log-level error check bans licenses sources || exit 1; \
+		if $(CARGO) deny --all-features --log-level off fetch db >/dev/null 2>&1; \
+		then $(CARGO) deny --all-features --log-level error check --disable-fetch advisories; \
+		else echo "lint: the advisory database is out of reach, so advisories were not checked"; fi; fi
 
 .PHONY: fmt
 fmt: ## Format the code

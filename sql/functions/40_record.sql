@@ -3,8 +3,8 @@
 -- search_path, and what they call runs under it: pinning it again in each function of a step costs as
 -- much as the step's insert.
 
--- Locks the instance row and says whether (epoch, owner) may still write to it:
--- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended), 'DF007' (paused, for a step). A cancel made by this very
+-- Locks the instance row and says whether this epoch and incarnation may still write to it: 'ok',
+-- 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended), 'DF007' (paused, for a step). A cancel made by this very
 -- transaction commits with it, so that reads as 'own-cancel'. p_login, where given, must be the step
 -- login of the instance's role; another one cannot tell whether the instance exists.
 create or replace function df.fence(
@@ -15,8 +15,9 @@ create or replace function df.fence(
 declare
     v_inst record;
 begin
-    -- What a relay holds from before a restart or a failover may be ahead of this server.
-    if right(p_incarnation::text, 12) <> df.server_run() then
+    -- What a relay holds from before a restart or a failover may be ahead of this server. No
+    -- incarnation is none of this run, though nobody's instance has no owner either.
+    if right(p_incarnation::text, 12) is distinct from df.server_run() then
         return 'DF001';
     end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
@@ -43,7 +44,7 @@ begin
     if p_login <> 'df_step_' || df.database_oid() || '_' || v_inst.submitted_by::oid then
         return 'DF001';
     end if;
-    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from p_incarnation then
+    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from df.relay_name(p_incarnation) then
         return 'DF001';
     end if;
     if v_inst.ended_at is not null then

@@ -24,7 +24,19 @@ begin
 end
 $$;
 
--- Registers this process and returns its fresh incarnation. The lease runs on the server's clock.
+-- The name that stands for an incarnation wherever roles can read it, as in df.instances.owner. Who
+-- may write to an instance has to know the incarnation, which only the relay does: a role that reads
+-- its own instance's owner, and calls df.step_record by itself, has nothing that the fence takes.
+-- It ends as the incarnation does, with the run of the server. Every name is qualified instead of
+-- pinned, so that the server can put it in line where the fence compares it at each step.
+create or replace function df.relay_name(p_incarnation uuid) returns uuid
+    language sql immutable
+    as $$
+    select (pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.uuid_send(p_incarnation)), 'hex'), 20)
+            operator(pg_catalog.||) pg_catalog.right(p_incarnation::pg_catalog.text, 12))::pg_catalog.uuid
+$$;
+
+-- Registers this process and returns its fresh incarnation, which is stored nowhere. The lease runs on the server's clock.
 -- p_runs_version is the newest kind of instance that this relay can run (instances.min_version).
 -- Error: 55000 on a restored copy that nobody has adopted.
 create or replace function df.relay_register(
@@ -41,7 +53,7 @@ begin
             using errcode = '55000', hint = 'df-relay adopt makes it the one to run.';
     end if;
     insert into df.relays (incarnation, version, runs_version, lease_until, poll_interval_ms)
-    values (v_incarnation, p_version, p_runs_version,
+    values (df.relay_name(v_incarnation), p_version, p_runs_version,
             clock_timestamp() + make_interval(secs => p_lease_seconds), p_poll_interval_ms);
     return v_incarnation;
 end
@@ -59,7 +71,7 @@ begin
     update df.relays r
        set heartbeat_at = clock_timestamp(),
            lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
-     where r.incarnation = p_incarnation and r.lease_until > clock_timestamp()
+     where r.incarnation = df.relay_name(p_incarnation) and r.lease_until > clock_timestamp()
        and df.is_of_this_server_run(p_incarnation);
     return query
         select found, pg_postmaster_start_time()::text,
@@ -101,17 +113,18 @@ create or replace function df.relay_release(p_incarnation uuid) returns integer
     set search_path = pg_catalog, pg_temp
     as $$
 declare
+    v_name  uuid := df.relay_name(p_incarnation);
     v_freed integer;
 begin
     with mine as (
-        select i.id from df.instances i where i.owner = p_incarnation
+        select i.id from df.instances i where i.owner = v_name
          order by i.id for update skip locked)
     update df.instances i set owner = null, wake_at = df.clock() from mine where i.id = mine.id;
     get diagnostics v_freed = row_count;
     -- Rows that somebody held are taken over as soon as they are free.
-    update df.relays r set lease_until = clock_timestamp() where r.incarnation = p_incarnation;
-    delete from df.relays r where r.incarnation = p_incarnation
-       and not exists (select from df.instances i where i.owner = p_incarnation);
+    update df.relays r set lease_until = clock_timestamp() where r.incarnation = v_name;
+    delete from df.relays r where r.incarnation = v_name
+       and not exists (select from df.instances i where i.owner = v_name);
     if v_freed > 0 then
         perform pg_notify('df_relay', '');
     end if;

@@ -67,7 +67,7 @@ create or replace function df.relay_bounds(p_incarnation uuid)
 declare
     v_began timestamptz := clock_timestamp();
     v_late  timestamptz := df.clock() - interval '5 seconds';
-    v_runs  integer := (select r.runs_version from df.relays r where r.incarnation = p_incarnation);
+    v_runs  integer := (select r.runs_version from df.relays r where r.incarnation = df.relay_name(p_incarnation));
     v_all   json;
     v_event timestamptz;
 begin
@@ -89,7 +89,7 @@ $$;
 -- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. With
 -- p_limit 0 the relay is full: each role of which it owns fewer than max_steps_per_role gets the
 -- difference, so that whoever filled it keeps nobody else out.
-create or replace function df.claimable(p_incarnation uuid, p_limit integer, p_runs integer, p_bounds json)
+create or replace function df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json)
     returns text[]
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
@@ -100,16 +100,22 @@ declare
                             where w.next_wake <= v_now order by random());
     v_each  integer := ceil(p_limit / greatest(cardinality(v_roles), 1)::numeric);
     v_room  integer;
+    v_share integer;
+    v_owned jsonb;
     v_role  oid;
     v_ids   text[] := '{}';
 begin
+    if p_limit = 0 and v_roles <> '{}' then
+        v_share := df.setting('max_steps_per_role');
+        -- Counted once for all roles: a full relay owns thousands.
+        select coalesce(jsonb_object_agg(o.role, o.instances), '{}') into v_owned
+          from (select i.submitted_by::oid as role, count(*) as instances
+                  from df.instances i where i.owner = p_owner group by i.submitted_by) as o;
+    end if;
     for v_pass in 1..2 loop
         foreach v_role in array v_roles loop
-            v_room := least(v_each, p_limit - cardinality(v_ids));
-            if p_limit = 0 then
-                select df.setting('max_steps_per_role')::integer - count(*) into v_room
-                  from df.instances i where i.owner = p_incarnation and i.submitted_by = v_role;
-            end if;
+            v_room := case when p_limit = 0 then v_share - coalesce((v_owned ->> v_role::text)::integer, 0)
+                           else least(v_each, p_limit - cardinality(v_ids)) end;
             continue when v_room <= 0;
             v_ids := v_ids || array(
                 select i.id from df.instances i
@@ -118,7 +124,7 @@ begin
                    and i.min_version <= p_runs and i.id <> all (v_ids)
                  order by i.wake_at limit v_room for update skip locked);
         end loop;
-        exit when cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
+        exit when p_limit = 0 or cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
         v_each := p_limit;
     end loop;
     return v_ids;
@@ -136,17 +142,18 @@ create or replace function df.relay_claim(p_incarnation uuid, p_limit integer, p
     as $$
 #variable_conflict use_column
 declare
+    v_name uuid := df.relay_name(p_incarnation);
     v_ids  text[];
     v_runs integer;
 begin
     -- A relay whose lease ran out, or that registered before the server restarted, must not own
     -- anything new.
     select r.runs_version into v_runs from df.relays r
-     where r.incarnation = p_incarnation and r.lease_until > clock_timestamp();
+     where r.incarnation = v_name and r.lease_until > clock_timestamp();
     if not found or not df.is_of_this_server_run(p_incarnation) then
         return;
     end if;
-    v_ids := df.claimable(p_incarnation, p_limit, v_runs, p_bounds);
+    v_ids := df.claimable(v_name, p_limit, v_runs, p_bounds);
     if v_ids = '{}' then
         return;
     end if;
@@ -154,7 +161,7 @@ begin
      where o.event_id in (select id || '/start' from unnest(v_ids) as id) and o.delivered_at is null;
     return query
         update df.instances i
-           set owner = p_incarnation, epoch = i.epoch + 1, status = 'running',
+           set owner = v_name, epoch = i.epoch + 1, status = 'running',
                updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
          where i.id = any (v_ids)
         returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
@@ -179,11 +186,11 @@ create or replace function df.relay_look(p_incarnation uuid, p_bounds json defau
                      and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                      and (o.retry_at is null or o.retry_at <= clock_timestamp())
                    order by o.created_at offset 0) e join df.instances i on i.id = e.instance_id
-                       where i.owner = p_incarnation or i.owner is null),
+                       where i.owner = (select df.relay_name(p_incarnation)) or i.owner is null),
            w.seconds
       from (select extract(epoch from min(r.next_wake) - df.clock())::double precision as seconds
               from df.waiting_roles((select l.runs_version from df.relays l
-                                      where l.incarnation = p_incarnation), p_bounds) as r
+                                      where l.incarnation = (select df.relay_name(p_incarnation))), p_bounds) as r
              where r.next_wake < 'infinity') as w
 $$;
 
@@ -199,6 +206,7 @@ create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer,
     as $$
 #variable_conflict use_column
 declare
+    v_name  uuid := df.relay_name(p_incarnation);
     v_inst  record;
     v_event record;
 begin
@@ -211,7 +219,7 @@ begin
              order by o.created_at)
         select i.id, i.owner, i.ended_at, i.paused_at from df.instances i
          where i.id in (select e.instance_id from events e)
-           and (i.owner = p_incarnation or i.owner is null)
+           and (i.owner = v_name or i.owner is null)
          order by i.id limit p_limit for no key update skip locked
     loop
         instance_id := v_inst.id;
@@ -360,7 +368,8 @@ create or replace function df.relay_park(p_incarnation uuid, p_entries json)
     as $$
 #variable_conflict use_column
 declare
-    v_ids text[] := array(
+    v_name uuid := df.relay_name(p_incarnation);
+    v_ids  text[] := array(
         select i.id from df.instances i
          where i.id in (select x.instance from json_to_recordset(p_entries) as x(instance text))
          order by i.id for no key update skip locked);
@@ -381,13 +390,13 @@ begin
                    and r.status = 'waiting'
                  group by x.instance, x.epoch, x.delay, x.waits) as w
          where i.id = w.instance and i.id = any (v_ids) and i.epoch = w.epoch
-           and i.owner = p_incarnation and i.ended_at is null
+           and i.owner = v_name and i.ended_at is null
         returning i.id, false;
     return query
         select i.id, true
           from json_to_recordset(p_entries) as x(instance text, epoch bigint)
           join df.instances i on i.id = x.instance
-         where i.id <> all (v_ids) and i.epoch = x.epoch and i.owner = p_incarnation
+         where i.id <> all (v_ids) and i.epoch = x.epoch and i.owner = v_name
            and i.ended_at is null;
 end
 $$;
@@ -397,7 +406,7 @@ create or replace function df.relay_owned(p_incarnation uuid)
     returns table (instance_id text, epoch bigint)
     language sql stable security definer
     set search_path = pg_catalog, pg_temp
-    as $$ select i.id, i.epoch from df.instances i where i.owner = p_incarnation $$;
+    as $$ select i.id, i.epoch from df.instances i where i.owner = (select df.relay_name(p_incarnation)) $$;
 
 -- Fails an instance that can never run: its graph is gone, damaged or not its submitter's.
 create or replace function df.relay_fail(

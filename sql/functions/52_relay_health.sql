@@ -9,7 +9,7 @@ create or replace function df.relay_health(p_incarnation uuid)
     language sql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    with waiting as (
+    with me as (select df.relay_name(p_incarnation) as name), waiting as (
         -- Role by role, so that what only waits is not read, however much it is.
         (select i.created_at from df.waiting_roles(2147483647) r, lateral (
                 select i.created_at from df.instances i
@@ -23,12 +23,12 @@ create or replace function df.relay_health(p_incarnation uuid)
     select (select count(*) from waiting),
            coalesce((select extract(epoch from clock_timestamp() - min(w.created_at)) from waiting w), 0),
            (select count(*) from (select from df.outbox o where o.parked_at is not null limit 100000) p),
-           (select count(*) from df.instances i where i.owner = p_incarnation),
+           (select count(*) from df.instances i where i.owner = (select n.name from me n)),
            count(*) filter (where r.lease_until > clock_timestamp()),
-           coalesce(extract(epoch from max(r.lease_until) filter (where r.incarnation = p_incarnation)
+           coalesce(extract(epoch from max(r.lease_until) filter (where r.incarnation = (select n.name from me n))
                                         - clock_timestamp()), 0),
            coalesce(extract(epoch from clock_timestamp()
-                                        - max(r.heartbeat_at) filter (where r.incarnation = p_incarnation)), 0)
+                                        - max(r.heartbeat_at) filter (where r.incarnation = (select n.name from me n))), 0)
       from df.relays r
 $$;
 

@@ -12,7 +12,7 @@ create domain df.label as text constraint label_size check (octet_length(value) 
 
 -- One started workflow.
 --   Callers insert (label, database, graph_id, vars, once_key); everything else is a default.
---   Relays own it (owner, epoch) from claim to its end or until it only waits.
+--   Relays own it (owner, by name, and epoch) from claim to its end or until it only waits.
 --   An instance that nobody owns and that has not ended is claimed once wake_at has come: that one
 --   rule is start, restart, takeover, timer and signal alike.
 create table df.instances (

@@ -1,4 +1,4 @@
--- One relay process. Written by that process (df.relay_register, df.relay_heartbeat) and removed by
+-- One relay process, by the name of its incarnation (df.relay_name). Written by that process (df.relay_register, df.relay_heartbeat) and removed by
 -- whoever takes over after its lease ran out.
 create table df.relays (
     incarnation   uuid primary key,

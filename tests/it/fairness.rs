@@ -53,6 +53,30 @@ async fn thousands_of_slow_branches_do_not_starve_another_role() {
     one_step_ends_soon(&bob, || relay.log()).await;
 }
 
+/// A relay full of one role's long steps takes another role's share again and again, not once a poll.
+#[tokio::test]
+async fn a_role_beside_a_thousand_long_steps_drains_faster_than_the_poll() {
+    let db = TestDb::new().await;
+    let (hog, bob) = (db.role("hog").await, db.role("bob").await);
+    hog.text("select count(df.start('select pg_sleep(900)')) from generate_series(1, 1500)")
+        .await;
+    let relay = db.spawn_relay(&["--poll-interval-ms", "20000"]);
+    db.until(
+        "select count(*) from df.instances where owner is not null",
+        "1000",
+    )
+    .await;
+    let begun = Instant::now();
+    // Six shares: by polls alone that takes a hundred seconds.
+    bob.text("select count(df.start('select 1')) from generate_series(1, 96)")
+        .await;
+    let left = "select count(*) from df.instances where ended_at is null";
+    while bob.text(left).await.as_deref() != Some("0") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", relay.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_role_runs_no_more_steps_than_the_setting_says_and_it_counts_at_once() {
     let db = TestDb::new().await;

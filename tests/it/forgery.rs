@@ -283,18 +283,122 @@ async fn forged_events_reach_only_their_own_instance() {
     );
 }
 
-/// A step may call what records it: for its own instance, in any shape. Nobody else notices.
+/// Lets this test's steps know what relays keep to themselves: every incarnation, in
+/// `public.incarnations`. To be called before a relay registers.
+async fn tell_incarnations(db: &TestDb) {
+    db.client
+        .batch_execute(
+            "create table public.incarnations (incarnation uuid);
+             grant select on public.incarnations to public;
+             alter function df.relay_register rename to relay_register_itself;
+             create function df.relay_register(text, double precision, integer, integer) returns uuid
+                 language sql security definer as $$
+                     insert into public.incarnations
+                     select df.relay_register_itself($1, $2, $3, $4) returning incarnation $$;
+             grant execute on function df.relay_register to df_relay",
+        )
+        .await
+        .unwrap();
+}
+
+/// Reads every table and view of df, and of the catalogs that show sessions and statements, as far as
+/// its role may.
+const LOOK_AROUND: &str = r#"create function public.look_around() returns text language plpgsql as $$
+declare
+    v_relation regclass;
+    v_text     text;
+    v_all      text := '';
+begin
+    for v_relation in
+        select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'v', 'S') and (n.nspname = 'df' or n.nspname = 'pg_catalog' and c.relname in
+               ('pg_stat_activity', 'pg_prepared_statements', 'pg_cursors', 'pg_settings', 'pg_stats', 'pg_locks',
+                'pg_prepared_xacts', 'pg_roles', 'pg_largeobject', 'pg_db_role_setting')) loop
+        begin
+            execute format('select string_agg(t::text, chr(10)) from %s t', v_relation) into v_text;
+            v_all := v_all || coalesce(v_relation || ': ' || v_text, '');
+        exception when others then
+            v_all := v_all || v_relation || ' is refused: ' || sqlerrm || chr(10);
+        end;
+    end loop;
+    select string_agg(w::text, chr(10)) into v_text from df.instances i, df.why(i.id) w;
+    return v_all || v_text;
+end $$"#;
+
+/// The fence takes an incarnation that the relay alone knows; a role sees its name.
+#[tokio::test]
+async fn a_step_finds_nowhere_what_it_would_take_to_record_by_itself() {
+    let db = TestDb::new().await;
+    let mallory = db.role("mallory").await;
+    tell_incarnations(&db).await;
+    db.text("revoke all on public.incarnations from public")
+        .await;
+    let relay = db.start_relay();
+    mallory.client.batch_execute(LOOK_AROUND).await.unwrap();
+    let output = async |sql: &str| {
+        let start = format!("select df.start({})", quote_literal(sql));
+        let id = mallory.text(&start).await.unwrap();
+        ended(&mallory, &id).await;
+        let output = format!("select output from df.instance_info('{id}')");
+        mallory.text(&output).await.unwrap()
+    };
+    let seen = output("select public.look_around() as seen").await;
+    let known = db
+        .text("select incarnation || ' ' || df.relay_name(incarnation) from public.incarnations")
+        .await
+        .unwrap();
+    let (secret, name) = known.split_once(' ').unwrap();
+    assert!(
+        seen.contains(name),
+        "the owner's name is not even there: {seen}"
+    );
+    assert!(
+        !seen.contains(&secret[..24]),
+        "the incarnation shows in {seen}"
+    );
+    assert!(!relay.log().contains(&secret[..24]), "it is logged");
+    let waiting = "select df.start(df.wait_for_signal('never'))";
+    let waiting = mallory.text(waiting).await.unwrap();
+    db.parked(&waiting).await;
+    let guesses = [
+        ("{sys_instance_id}", "owner"),
+        (
+            "{sys_instance_id}",
+            "(left(gen_random_uuid()::text, 24) || right(owner::text, 12))::uuid",
+        ),
+        ("{sys_instance_id}", "null"),
+        (waiting.as_str(), "null"),
+    ];
+    for (instance, guess) in guesses {
+        let record = format!(
+            "select df.step_record(id, epoch, {guess}, pg_current_xact_id()::text, 'root.forged', 'completed', '1',
+                null, null, 1, '{{}}', '{{}}', '{{}}', null, 'completed')
+               from df.instances where id = '{instance}'"
+        );
+        let error = output(&record).await;
+        assert!(
+            error.contains("is not owned by this relay"),
+            "{guess}: {error}"
+        );
+    }
+    let forged = "select count(*) from df.node_runs where run_path = 'root.forged'";
+    assert_eq!(db.text(forged).await.as_deref(), Some("0"));
+}
+
+/// Even a step that knew its incarnation could record for its own instance alone, in any shape, and
+/// nobody else would notice.
 #[tokio::test]
 async fn runs_forged_from_inside_a_step_hurt_only_their_instance() {
     let db = TestDb::new().await;
     db.may_be_unsound();
     let (alice, mallory) = (db.role("alice").await, db.role("mallory").await);
+    tell_incarnations(&db).await;
     let relay = db.start_relay();
     let record = |path: &str, turns: &str, decides: &str, checkpoints: &str, ends: &str| {
         format!(
-            "select df.step_record(id, epoch, owner, pg_current_xact_id()::text, {path}, 'completed', '{{\"rows\":[]}}',
+            "select df.step_record(id, epoch, r.incarnation, pg_current_xact_id()::text, {path}, 'completed', '{{\"rows\":[]}}',
                 null, null, 1, array[{path}], {turns}, {decides}, {checkpoints}, {ends})
-               from df.instances where id = '{{sys_instance_id}}'"
+               from df.instances, public.incarnations r where id = '{{sys_instance_id}}'"
         )
     };
     let checkpoint = |turn: &str| {

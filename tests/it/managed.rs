@@ -66,8 +66,16 @@ async fn a_role_with_createrole_installs_grants_and_runs() {
     assert_eq!(seen.unwrap().get::<_, String>(0), "completed");
     let repeat = spawn(&["install", "--operator-schema", "operators"], &variables).wait();
     assert!(repeat.success());
+    // The customer drops what it granted, and so does the provider.
+    customer
+        .batch_execute("create role bob login; select df.grant_usage('bob')")
+        .await
+        .unwrap();
     let drop = "grant alice to customer; drop owned by alice; drop role alice";
     customer.batch_execute(drop).await.unwrap();
+    let provider_here = connect(&cluster.superuser_url("app")).await;
+    let drop = "drop owned by bob; drop role bob";
+    provider_here.batch_execute(drop).await.unwrap();
     let supers = "select string_agg(rolname, ' ') from pg_roles where rolname ~ '^df_' and (rolsuper or rolcreaterole or rolbypassrls)";
     assert_eq!(
         provider

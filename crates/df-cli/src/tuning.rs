@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::wiring::ExecutorLimits;
 
+/// Step connections kept open for each step that may run: changing between roles then seldom needs
+/// a login.
+const OPEN_PER_STEP: usize = 2;
+
 /// What may be tuned; whatever is absent keeps its default.
 #[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +34,11 @@ pub struct Tuning {
     /// The most steps that run at a time, each on a connection of its own [default: 16]
     #[arg(long, env = "DF_STEP_CONNECTIONS", value_name = "N")]
     pub step_connections: Option<usize>,
-    /// The most of those that one role may use, where it is less than the setting max_steps_per_role
+    /// The most step connections that are open at a time, those kept for their role's next step
+    /// among them; at least a quarter more than step_connections [default: twice step_connections]
+    #[arg(long, env = "DF_STEP_CONNECTIONS_OPEN", value_name = "N")]
+    pub step_connections_open: Option<usize>,
+    /// The most steps that one role may run at a time, where it is less than the setting max_steps_per_role
     #[arg(long, env = "DF_STEP_CONNECTIONS_PER_ROLE", value_name = "N")]
     pub step_connections_per_role: Option<usize>,
     /// How long an instance that only waits stays in memory [default: 1000]
@@ -47,6 +55,7 @@ impl Tuning {
             poll_only: self.poll_only.or(file.poll_only),
             max_instances: self.max_instances.or(file.max_instances),
             step_connections: self.step_connections.or(file.step_connections),
+            step_connections_open: self.step_connections_open.or(file.step_connections_open),
             step_connections_per_role: self
                 .step_connections_per_role
                 .or(file.step_connections_per_role),
@@ -87,6 +96,7 @@ impl Tuning {
         let steps = self.step_connections.unwrap_or(16).max(1);
         ExecutorLimits {
             step_connections: steps,
+            step_connections_open: self.step_connections_open.unwrap_or(OPEN_PER_STEP * steps),
             step_connections_per_role: self
                 .step_connections_per_role
                 .unwrap_or(steps)

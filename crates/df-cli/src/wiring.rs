@@ -19,14 +19,17 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections over which records are written at a time.
 const RECORDING_LANES: usize = 2;
-/// One connection more for each of so many, kept for roles that have no step running.
+/// One connection more for each of so many, kept for roles that have few steps running.
 const RESERVE_SHARE: usize = 4;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the executor is sized, from the service's options.
 #[derive(Debug, Clone)]
 pub struct ExecutorLimits {
+    /// Steps that run at a time.
     pub step_connections: usize,
+    /// Connections open at a time, those kept for their role's next step among them.
+    pub step_connections_open: usize,
     pub step_connections_per_role: usize,
 }
 
@@ -70,7 +73,7 @@ pub async fn executor(
             per_role: limits.step_connections_per_role,
             in_use: limits.step_connections,
             reserve: limits.step_connections.div_ceil(RESERVE_SHARE),
-            idle: limits.step_connections,
+            open: limits.step_connections_open,
             ..PoolLimits::default()
         },
         retry: RetrySchedule {

@@ -14,8 +14,8 @@ use df_postgres::{Error, Session};
 use tokio_util::sync::CancellationToken;
 
 use crate::logins::Directory;
+use crate::places::{PlaceLimits, Places};
 use crate::recorder::Recorder;
-use crate::shares::Shares;
 use crate::sql_step::{
     ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, RetryOn, SqlSteps, Step, StepFailure,
     StepLimits, StepOutcome,
@@ -29,7 +29,7 @@ pub struct Executor {
     steps: SqlSteps,
     http: HttpClient,
     /// Requests that one role may have under way.
-    requests: Shares,
+    requests: Places,
     recorder: Recorder,
     directory: Arc<Directory>,
     session: Arc<Session>,
@@ -49,7 +49,12 @@ impl Executor {
         Executor {
             steps,
             http,
-            requests: Shares::new(usize::MAX),
+            requests: Places::new(PlaceLimits {
+                total: usize::MAX,
+                reserve: 0,
+                per_role: usize::MAX,
+                turn: Duration::ZERO,
+            }),
             recorder,
             directory,
             session,
@@ -70,7 +75,7 @@ impl Executor {
                 number(&settings, "fence_lock_timeout_seconds", 5.0_f64).max(0.001),
             ),
         };
-        self.requests.set_limit(limits.per_role);
+        self.requests.set_per_role(limits.per_role);
         self.steps.set_limits(limits);
     }
 

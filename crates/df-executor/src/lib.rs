@@ -5,9 +5,9 @@
 
 mod backend;
 mod logins;
+mod places;
 mod recorder;
 pub mod render;
-mod shares;
 pub mod sql_step;
 pub mod wire;
 

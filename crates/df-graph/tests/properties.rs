@@ -158,6 +158,15 @@ proptest! {
     }
 
     #[test]
+    fn a_value_begins_no_other_statement(value in any_text()) {
+        let value = value.replace('\0', "");
+        for reference in ["$a?", "$a.v", "$o.k?", "'{v}'", "'$a'"] {
+            let sql = substitute_sql(&format!("select {reference}"), &bound(&value)).unwrap();
+            prop_assert_eq!(statement_count(&sql), 1, "{}", sql);
+        }
+    }
+
+    #[test]
     fn a_dollar_quoted_body_holds_its_value_to_the_end(value in any_text(), tag in "(q|x_y)?") {
         let value = value.replace('\0', "");
         let text = format!("${tag}$ $a ${tag}$ tail");

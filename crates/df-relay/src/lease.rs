@@ -15,7 +15,10 @@ const RUNS_VERSION: i32 = 1;
 
 /// One incarnation's hold on its instances.
 pub struct Lease {
+    /// A secret: whoever knows it may record for every instance that it owns. Never logged.
     pub incarnation: Uuid,
+    /// What stands for it in `df` and in logs.
+    pub name: Uuid,
     /// Cancelled when the hold is gone: the lease ran out, was taken, or the server is another.
     pub lost: CancellationToken,
     /// Asks for a heartbeat at once: a connection broke, and the server may be another.
@@ -42,15 +45,17 @@ pub async fn take(
     let asked = Instant::now();
     let rows = session
         .insist(
-            "select df.relay_register($1, $2, $3, $4)",
+            "select i.incarnation, df.relay_name(i.incarnation)
+               from df.relay_register($1, $2, $3, $4) as i(incarnation)",
             &[&version, &seconds, &poll_ms, &RUNS_VERSION],
         )
         .await?;
-    let incarnation = rows[0].get(0);
+    let (incarnation, name) = (rows[0].get(0), rows[0].get(1));
     let (lost, beat) = (end.child_token(), Arc::new(Notify::new()));
     let keeper = Keeper {
         session,
         incarnation,
+        name,
         lease,
         lost: lost.clone(),
         beat: beat.clone(),
@@ -58,6 +63,7 @@ pub async fn take(
     tokio::spawn(keeper.keep(asked + lease));
     Ok(Lease {
         incarnation,
+        name,
         lost,
         beat,
     })
@@ -66,6 +72,7 @@ pub async fn take(
 struct Keeper {
     session: Arc<Session>,
     incarnation: Uuid,
+    name: Uuid,
     lease: Duration,
     lost: CancellationToken,
     beat: Arc<Notify>,
@@ -77,6 +84,7 @@ impl Keeper {
         let Keeper {
             session,
             incarnation,
+            name,
             lease,
             lost,
             beat,
@@ -93,14 +101,14 @@ impl Keeper {
             tokio::select! {
                 _ = lost.cancelled() => return,
                 _ = tokio::time::sleep_until(until) => {
-                    tracing::error!(%incarnation, "lease ran out without a heartbeat; starting over");
+                    tracing::error!(relay = %name, "lease ran out without a heartbeat; starting over");
                     break;
                 }
                 rows = renewed => {
                     let Ok(rows) = rows else { return };
                     let row = &rows[0];
                     if !row.get::<_, bool>(0) {
-                        tracing::warn!(%incarnation, "lease was taken over; starting over");
+                        tracing::warn!(relay = %name, "lease was taken over; starting over");
                         break;
                     }
                     let run = ServerRun { started: row.get(1), timeline: row.get(2) };
@@ -108,7 +116,7 @@ impl Keeper {
                     if let Some((before, reached)) = &server
                         && (*before != run || position < *reached)
                     {
-                        tracing::warn!(%incarnation, "postgres restarted or failed over; starting over");
+                        tracing::warn!(relay = %name, "postgres restarted or failed over; starting over");
                         break;
                     }
                     server = Some((run, position));

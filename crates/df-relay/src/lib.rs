@@ -12,6 +12,7 @@ mod lease;
 mod relay;
 mod replay;
 mod retain;
+mod turns;
 mod wake;
 
 pub use config::RelayConfig;

@@ -53,6 +53,8 @@ pub struct Relay {
     parking: Vec<Parked>,
     /// Owned instances that the engine did not hold when last compared.
     missing: HashSet<(String, i64)>,
+    /// Instances that have ended since the last claim.
+    ended: usize,
     /// How often instances were rebuilt since they last went well.
     rebuilt: HashMap<String, u32>,
     /// Ends what must outlive the request to stop: the lease is kept while steps in flight end.
@@ -66,6 +68,15 @@ struct Parked {
     waits: Vec<String>,
     /// Seconds until the instance is to be rebuilt from what is recorded; null for one that waits.
     delay: Option<f64>,
+}
+
+/// What wakes a relay before its time, besides a notification.
+#[derive(Debug, Clone, Copy, Default)]
+struct WakeAt {
+    /// There is room for a batch.
+    room: bool,
+    /// So many instances have ended since the last claim.
+    ended: Option<usize>,
 }
 
 /// Why a relay no longer sleeps.
@@ -111,6 +122,7 @@ impl Relay {
             wake: Arc::new(Notify::new()),
             parking: Vec::new(),
             missing: HashSet::new(),
+            ended: 0,
             rebuilt: HashMap::new(),
             parts: parts.clone(),
         }
@@ -157,7 +169,7 @@ impl Relay {
         };
         let lease = lease?;
         *self.incarnation.write() = lease.incarnation;
-        tracing::info!(incarnation = %lease.incarnation, "relay ready");
+        tracing::info!(relay = %lease.name, "relay ready");
         let retention = self
             .options
             .clone()
@@ -240,7 +252,10 @@ impl Relay {
                 };
                 if let Some(pause) = pause {
                     let until = until.min(Instant::now() + self.at_most_locked(pause));
-                    match self.sleep(until, &lease.lost, shutdown, false).await {
+                    match self
+                        .sleep(until, WakeAt::default(), &lease.lost, shutdown)
+                        .await
+                    {
                         Woken::Over => return Ok(()),
                         woken => told = woken == Woken::Told,
                     }
@@ -281,7 +296,12 @@ impl Relay {
                 continue;
             };
             let until = until.min(now + self.at_most_locked(pause));
-            if self.sleep(until, &lease.lost, shutdown, backlog).await == Woken::Over {
+            let wake = WakeAt {
+                room: backlog,
+                // A full relay took a role's share: the next is due once half of it is done.
+                ended: (room == 0 && claimed > 0).then(|| claimed.div_ceil(2)),
+            };
+            if self.sleep(until, wake, &lease.lost, shutdown).await == Woken::Over {
                 return Ok(());
             }
         }
@@ -291,9 +311,9 @@ impl Relay {
     async fn sleep(
         &mut self,
         until: Instant,
+        wake: WakeAt,
         lost: &CancellationToken,
         shutdown: &CancellationToken,
-        backlog: bool,
     ) -> Woken {
         let locked = self.parking.len();
         loop {
@@ -308,7 +328,9 @@ impl Relay {
                     while let Ok(event) = self.events.try_recv() {
                         self.note(event);
                     }
-                    if self.parking.len() > locked || (backlog && self.room() > 0) {
+                    let is_due = (wake.room && self.room() > 0)
+                        || wake.ended.is_some_and(|ended| self.ended >= ended);
+                    if self.parking.len() > locked || is_due {
                         return Woken::Due;
                     }
                 }
@@ -323,6 +345,7 @@ impl Relay {
                 stopped: false,
                 ..
             } => {
+                self.ended += 1;
                 self.rebuilt.remove(&instance);
             }
             Event::Ended {

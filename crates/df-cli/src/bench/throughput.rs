@@ -195,6 +195,7 @@ impl Bench {
     pub async fn relay_rows(&mut self) -> anyhow::Result<Vec<Figure>> {
         let mut rates = Vec::new();
         let mut shares = Vec::new();
+        let mut logins = Vec::new();
         for count in [1, 4] {
             self.say(&format!("16 roles under {count} relays"));
             self.place.reset().await?;
@@ -204,8 +205,13 @@ impl Bench {
                 callers.push(self.place.caller(number).connect().await?);
             }
             let text = graph(&callers[0], &sequence(1)).await?;
-            self.crowd(&callers, &text, 5).await?;
+            self.crowd(&callers, &text, self.scale.per_role / 2).await?;
+            // A session is counted with its first report, a second after it began.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            let before = self.sessions().await?;
             let since = self.crowd(&callers, &text, self.scale.per_role).await?;
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            logins.push(self.sessions().await? - before);
             let total = CROWD * self.scale.per_role;
             let seconds = workload::drain_seconds(&self.place.client, since).await?;
             rates.push(total as f64 / seconds);
@@ -227,14 +233,23 @@ impl Bench {
             "of even",
         );
         Ok(vec![
-            four.at_least(1.0, "one relay", rates[0]),
+            four.at_least(1.0, "one relay", rates[0]).note(format!(
+                "sessions opened meanwhile: {} under one relay, {} under four",
+                logins[0], logins[1]
+            )),
             fair.judged(Target::AtLeast(0.5))
                 .note(format!("{:.2} under one relay", shares[0])),
         ])
     }
 
-    /// Every role starts `each` workflows, all at the same time; waits for their end. Returns a
-    /// moment before the first.
+    /// Sessions that were opened in this database so far.
+    async fn sessions(&self) -> anyhow::Result<i64> {
+        let sql = "select s.sessions from pg_stat_database s where s.datname = current_database()";
+        Ok(self.place.client.query_one(sql, &[]).await?.get(0))
+    }
+
+    /// Every role starts `each` workflows, and all commit at the same time, so that none has a lead
+    /// over another; waits for their end. Returns a moment before the first.
     async fn crowd(
         &self,
         callers: &[Client],
@@ -242,10 +257,12 @@ impl Bench {
         each: usize,
     ) -> anyhow::Result<std::time::SystemTime> {
         let since = workload::now(&self.place.client).await?;
-        let starts = callers
-            .iter()
-            .map(|caller| workload::submit(caller, text, each));
-        futures_util::future::try_join_all(starts).await?;
+        for caller in callers {
+            caller.batch_execute("begin").await?;
+            workload::submit(caller, text, each).await?;
+        }
+        let commits = callers.iter().map(|caller| caller.batch_execute("commit"));
+        futures_util::future::try_join_all(commits).await?;
         workload::drained(&self.place.client, since, callers.len() * each).await?;
         Ok(since)
     }

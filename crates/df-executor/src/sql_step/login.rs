@@ -1,7 +1,7 @@
 //! Who a step logs in as, as the integrator knows it.
 
 /// What a step connection of one role needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// The role's step login, the session user.
     pub user: String,

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod classify;
+mod idle;
 mod login;
 mod outcome;
 mod outside;

@@ -33,6 +33,12 @@ impl SqlSteps {
         }
         let lent = self.config.sessions == Sessions::Lent;
         let mut tries = 0;
+        let place = step
+            .cancel
+            .run_until_cancelled(self.pools.place(step.role_oid));
+        let Some(_place) = place.await else {
+            return Ok(OutsideOutcome::Cancelled);
+        };
         let (mut connection, login) = loop {
             let opened = match lent {
                 true => self.open_lent(step, alone).await,

@@ -4,14 +4,19 @@
 //! everything else is dropped. It never hands a session of one role to another.
 
 use super::classify::{self, Verdict};
+use super::idle::{Idle, Kept};
 use super::{Login, LoginError, LoginSource, Sessions};
-use crate::shares::{Place, Shares};
+use crate::places::{Place, PlaceLimits, Places};
 use crate::wire::{ConnectConfig, ConnectError, Connection, TransactionStatus};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long a step waits for another of its role's connections before a new one replaces another
+/// role's: a few times what a login costs.
+const OWN_PATIENCE: Duration = Duration::from_millis(25);
 
 /// How many connections there may be.
 #[derive(Clone, Debug)]
@@ -20,12 +25,13 @@ pub struct PoolLimits {
     pub per_role: usize,
     /// In use at once by all roles.
     pub in_use: usize,
-    /// In use at once beyond those, each by a role that uses no other: whoever holds all the rest
-    /// cannot keep them from it.
+    /// In use at once beyond those, by roles that use few (see [`PlaceLimits::reserve`]).
     pub reserve: usize,
-    /// Kept open by all roles together while nobody uses them.
-    pub idle: usize,
+    /// Open at once, in use or kept for their role's next step; never fewer than may be in use.
+    pub open: usize,
     pub idle_seconds: u64,
+    /// How long a role may go on using a connection while more roles wait than may run.
+    pub turn: Duration,
 }
 
 impl Default for PoolLimits {
@@ -34,8 +40,10 @@ impl Default for PoolLimits {
             per_role: 16,
             in_use: 64,
             reserve: 16,
-            idle: 64,
+            open: 128,
             idle_seconds: 60,
+            // Some fifty times what a login costs.
+            turn: Duration::from_millis(250),
         }
     }
 }
@@ -49,36 +57,41 @@ pub struct StepStatistics {
     pub steps_tried_again: AtomicU64,
 }
 
+/// A role, and its database where that is not the one of the schema.
 pub(super) type Key = (u32, Option<String>);
 
 pub(super) struct Pools {
     pub server: ConnectConfig,
     sessions: Sessions,
-    logins: Arc<dyn LoginSource>,
+    source: Arc<dyn LoginSource>,
     limits: PoolLimits,
-    in_use: Arc<Semaphore>,
-    reserve: Arc<Semaphore>,
-    shares: Shares,
-    idle: AtomicUsize,
-    roles: Mutex<HashMap<Key, Arc<RolePool>>>,
+    places: Places,
+    kept: Mutex<AtRest>,
+    /// Told whenever a connection comes to rest.
+    returned: Notify,
     pub statistics: StepStatistics,
 }
 
-struct RolePool {
-    key: Key,
-    state: Mutex<RoleState>,
-}
-
+/// What is kept while no step needs it. A connection is kept only while its login is the known one.
 #[derive(Default)]
-struct RoleState {
-    login: Option<Arc<Login>>,
-    /// The latest used is last, and is taken first.
-    idle: Vec<(Instant, Connection)>,
+struct AtRest {
+    idle: Idle,
+    /// For whom a connection is being opened.
+    opening: HashSet<Key>,
+    logins: HashMap<Key, Arc<Login>>,
 }
 
-impl RolePool {
-    fn state(&self) -> MutexGuard<'_, RoleState> {
-        self.state.lock().expect("no panic under this lock")
+impl AtRest {
+    /// Makes a login the known one of its key; the one that is known already where both say the
+    /// same, as when several steps asked at once.
+    fn know(&mut self, key: &Key, login: Arc<Login>) -> Arc<Login> {
+        match self.logins.get(key) {
+            Some(known) if **known == *login => known.clone(),
+            _ => {
+                self.logins.insert(key.clone(), login.clone());
+                login
+            }
+        }
     }
 }
 
@@ -89,27 +102,40 @@ pub(super) struct Lease {
     /// Whether it served another step before: then its death may be older than this step.
     pub reused: bool,
     flushes_before: u64,
-    role: Arc<RolePool>,
-    _permits: (Place, OwnedSemaphorePermit),
+    key: Key,
+    _place: Place,
+}
+
+/// A role's turn to open a connection; over when dropped.
+struct Turn<'a>(&'a Pools, Key);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.kept().opening.remove(&self.1);
+        self.0.returned.notify_waiters();
+    }
 }
 
 impl Pools {
     pub fn new(
         server: ConnectConfig,
         sessions: Sessions,
-        logins: Arc<dyn LoginSource>,
+        source: Arc<dyn LoginSource>,
         limits: PoolLimits,
     ) -> Arc<Self> {
         let pools = Arc::new(Pools {
             server,
             sessions,
-            logins,
-            in_use: Arc::new(Semaphore::new(limits.in_use)),
-            reserve: Arc::new(Semaphore::new(limits.reserve)),
-            shares: Shares::new(limits.per_role),
+            source,
+            places: Places::new(PlaceLimits {
+                total: limits.in_use + limits.reserve,
+                reserve: limits.reserve,
+                per_role: limits.per_role,
+                turn: limits.turn,
+            }),
             limits,
-            idle: AtomicUsize::new(0),
-            roles: Mutex::default(),
+            kept: Mutex::default(),
+            returned: Notify::new(),
             statistics: StepStatistics::default(),
         });
         let weak = Arc::downgrade(&pools);
@@ -118,7 +144,7 @@ impl Pools {
             loop {
                 tokio::time::sleep(pause).await;
                 let Some(pools) = weak.upgrade() else { return };
-                pools.drop_expired();
+                pools.drop_expired().await;
             }
         });
         pools
@@ -126,100 +152,122 @@ impl Pools {
 
     /// Waits for a free place, then takes an idle connection or opens one.
     pub async fn acquire(&self, role_oid: u32, database: Option<&str>) -> Result<Lease, Verdict> {
-        let role = self.role((role_oid, database.map(str::to_owned)));
-        let closed = "the semaphores are never closed";
-        let own = self.shares.take(role_oid).await;
-        let shared = match self.in_use.clone().try_acquire_owned() {
-            Ok(shared) => shared,
-            Err(_) if own.is_first() => tokio::select! {
-                biased;
-                shared = self.in_use.clone().acquire_owned() => shared.expect(closed),
-                reserved = self.reserve.clone().acquire_owned() => reserved.expect(closed),
-            },
-            Err(_) => self.in_use.clone().acquire_owned().await.expect(closed),
+        let place = self.places.take(role_oid).await;
+        let key = (role_oid, database.map(str::to_owned));
+        let (connection, login, reused) = match self.kept_or_turn(&key).await {
+            Ok(kept) => (kept.connection, kept.login, true),
+            Err(_turn) => {
+                let (connection, login) = self.open(&key).await?;
+                (connection, login, false)
+            }
         };
-        let kept = self.take_idle(&role).await;
-        let reused = kept.is_some();
-        let (connection, login) = match kept {
-            Some(kept) => kept,
-            None => self.open(&role).await?,
-        };
-        let flushes_before = connection.flushes();
-        let _permits = (own, shared);
         Ok(Lease {
+            flushes_before: connection.flushes(),
             connection,
             login,
             reused,
-            flushes_before,
-            role,
-            _permits,
+            key,
+            _place: place,
         })
+    }
+
+    /// Waits for a place to run in, for a connection that no pool will hold.
+    pub async fn place(&self, role_oid: u32) -> Place {
+        self.places.take(role_oid).await
     }
 
     /// How many connections one role may use from now on.
     pub fn set_per_role(&self, limit: usize) {
-        self.shares.set_limit(limit.min(self.limits.per_role));
+        self.places.set_per_role(limit.min(self.limits.per_role));
     }
 
-    fn role(&self, key: Key) -> Arc<RolePool> {
-        let mut roles = self.roles.lock().expect("no panic under this lock");
-        let made = || {
-            Arc::new(RolePool {
-                key: key.clone(),
-                state: Mutex::default(),
-            })
-        };
-        roles.entry(key.clone()).or_insert_with(made).clone()
+    fn kept(&self) -> MutexGuard<'_, AtRest> {
+        self.kept.lock().expect("no panic under this lock")
     }
 
     /// An idle connection whose cleaning went well.
-    async fn take_idle(&self, role: &RolePool) -> Option<(Connection, Arc<Login>)> {
+    async fn take_idle(&self, key: &Key) -> Option<Kept> {
         loop {
-            let (mut connection, login) = {
-                let mut state = role.state();
-                let (_, connection) = state.idle.pop()?;
-                self.idle.fetch_sub(1, Ordering::Relaxed);
-                (connection, state.login.clone())
-            };
-            let clean = connection.settle().await.is_ok()
+            let mut kept = self.kept().idle.take(key)?;
+            let connection = &mut kept.connection;
+            if connection.settle().await.is_ok()
                 && connection.is_reusable()
                 && connection.encoding_is_utf8()
-                && connection.status() == TransactionStatus::Idle;
-            match login {
-                Some(login) if clean => return Some((connection, login)),
-                _ => tracing::debug!(role_oid = role.key.0, "dropping a step connection"),
+                && connection.status() == TransactionStatus::Idle
+            {
+                return Some(kept);
+            }
+            tracing::debug!(role_oid = key.0, "dropping a step connection");
+        }
+    }
+
+    /// An idle connection, or else the role's turn to open one. One is opened at a time: what a burst
+    /// of short steps wants is mostly back before a login is done. Where a new one would cost another
+    /// role its own, a role that has some in use waits a little for one of them to come back.
+    async fn kept_or_turn(&self, key: &Key) -> Result<Kept, Turn<'_>> {
+        let patience = tokio::time::sleep(OWN_PATIENCE);
+        tokio::pin!(patience);
+        let mut patient = true;
+        loop {
+            // Told of what happens from here on, so that nothing is missed in between.
+            let returned = self.returned.notified();
+            tokio::pin!(returned);
+            returned.as_mut().enable();
+            if let Some(kept) = self.take_idle(key).await {
+                return Ok(kept);
+            }
+            let costs_others =
+                self.places.taken_by(key.0) > 1 && self.kept().idle.len() >= self.room();
+            if !(patient && costs_others)
+                && let Some(turn) = self.turn(key)
+            {
+                return Err(turn);
+            }
+            tokio::select! {
+                () = returned => {}
+                () = &mut patience, if patient => patient = false,
             }
         }
     }
 
+    fn turn(&self, key: &Key) -> Option<Turn<'_>> {
+        let is_first = self.kept().opening.insert(key.clone());
+        is_first.then(|| Turn(self, key.clone()))
+    }
+
+    /// How many connections may be idle while those in use are open.
+    fn room(&self) -> usize {
+        self.limits.open.saturating_sub(self.places.taken())
+    }
+
     /// Opens a connection; a login that the server refuses is asked for once more.
-    async fn open(&self, role: &RolePool) -> Result<(Connection, Arc<Login>), Verdict> {
-        let cached = role.state().login.clone();
-        if let Some(login) = cached {
+    async fn open(&self, key: &Key) -> Result<(Connection, Arc<Login>), Verdict> {
+        let known = self.kept().logins.get(key).cloned();
+        if let Some(login) = known {
             match self.connect(&login).await {
                 Ok(connection) => return Ok((connection, login)),
                 Err(error) if !is_refused(&error) => {
                     return Err(classify::connect(error, &login));
                 }
-                Err(_) => self.forget(role),
+                Err(_) => self.forget(key),
             }
         }
-        let login = match self.logins.login(role.key.0, role.key.1.as_deref()).await {
+        let login = match self.source.login(key.0, key.1.as_deref()).await {
             Ok(login) => Arc::new(login),
             Err(LoginError::Unavailable(why)) => return Err(Verdict::Outage(why)),
             Err(error) => return Err(Verdict::Stop(error.into())),
         };
         match self.connect(&login).await {
-            Ok(connection) => {
-                role.state().login = Some(login.clone());
-                Ok((connection, login))
-            }
+            Ok(connection) => Ok((connection, self.kept().know(key, login))),
             Err(error) => Err(classify::connect(error, &login)),
         }
     }
 
-    /// Opens a connection that no pool will hold.
+    /// Opens a connection for somebody who has a place. What is idle makes room for it; all of it,
+    /// where the server has none left.
     pub async fn connect(&self, login: &Login) -> Result<Connection, ConnectError> {
+        let excess = self.kept().idle.take_beyond(self.room());
+        close(excess).await;
         let mut config = self.server.clone();
         config.user.clone_from(&login.user);
         config.password.clone_from(&login.password);
@@ -238,7 +286,12 @@ impl Pools {
         self.statistics
             .connections_opened
             .fetch_add(1, Ordering::Relaxed);
-        Connection::connect(Arc::new(config)).await
+        let opened = Connection::connect(Arc::new(config)).await;
+        if matches!(&opened, Err(ConnectError::Refused(error)) if error.class() == "53") {
+            let all = self.kept().idle.take_beyond(0);
+            close(all).await;
+        }
+        opened
     }
 
     /// A login asked for afresh, for a connection that no pool will hold.
@@ -247,19 +300,18 @@ impl Pools {
         role_oid: u32,
         database: Option<&str>,
     ) -> Result<Login, LoginError> {
-        self.logins.login(role_oid, database).await
+        self.source.login(role_oid, database).await
     }
 
-    fn forget(&self, role: &RolePool) {
-        let mut state = role.state();
-        state.login = None;
-        self.idle.fetch_sub(state.idle.len(), Ordering::Relaxed);
-        state.idle.clear();
+    fn forget(&self, key: &Key) {
+        let mut kept = self.kept();
+        kept.logins.remove(key);
+        drop(kept.idle.take_all(key));
     }
 
     /// The login no longer does what it should: the next step asks for it again.
     pub fn invalidate(&self, lease: &Lease) {
-        self.forget(&lease.role);
+        self.forget(&lease.key);
     }
 
     /// Takes a connection back whose cleaning has been sent; drops one that is not fit for it.
@@ -268,11 +320,14 @@ impl Pools {
         self.statistics
             .round_trips
             .fetch_add(trips, Ordering::Relaxed);
-        let room = self.idle.load(Ordering::Relaxed) < self.limits.idle;
-        let mut state = lease.role.state();
-        if lease.connection.is_reusable() && room && state.login.is_some() {
-            self.idle.fetch_add(1, Ordering::Relaxed);
-            state.idle.push((Instant::now(), lease.connection));
+        let mut kept = self.kept();
+        let known = kept.logins.get(&lease.key);
+        if lease.connection.is_reusable()
+            && known.is_some_and(|login| Arc::ptr_eq(login, &lease.login))
+        {
+            kept.idle.push(lease.key, lease.connection, lease.login);
+            drop(kept);
+            self.returned.notify_waiters();
         }
     }
 
@@ -282,30 +337,26 @@ impl Pools {
             tokio::spawn(lease.connection.close());
             return;
         }
-        let mut state = lease.role.state();
-        self.idle.fetch_sub(state.idle.len(), Ordering::Relaxed);
-        state.idle.clear();
+        drop(self.kept().idle.take_all(&lease.key));
     }
 
-    fn drop_expired(&self) {
+    async fn drop_expired(&self) {
         let limit = Duration::from_secs(self.limits.idle_seconds);
-        let mut expired = Vec::new();
-        let mut roles = self.roles.lock().expect("no panic under this lock");
-        roles.retain(|_, role| {
-            let mut state = role.state();
-            let kept = state
-                .idle
-                .iter()
-                .position(|(since, _)| since.elapsed() < limit);
-            let count = kept.unwrap_or(state.idle.len());
-            expired.extend(state.idle.drain(..count));
-            !state.idle.is_empty() || Arc::strong_count(role) > 1
-        });
-        drop(roles);
-        self.idle.fetch_sub(expired.len(), Ordering::Relaxed);
-        for (_, connection) in expired {
-            tokio::spawn(connection.close());
-        }
+        let expired = {
+            let mut kept = self.kept();
+            let expired = kept.idle.take_older_than(limit);
+            // Neither a step nor a connection at rest uses the others.
+            kept.logins.retain(|_, login| Arc::strong_count(login) > 1);
+            expired
+        };
+        close(expired).await;
+    }
+}
+
+/// Ends sessions in good order.
+async fn close(connections: Vec<Kept>) {
+    for kept in connections {
+        kept.connection.close().await;
     }
 }
 

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod many_roles;
 mod rendering;
 mod sql_steps;
 mod sql_steps_adverse;

@@ -1,7 +1,9 @@
 //! Any text with any JSON value bound: substitution answers, and a value inside a literal stays there.
 #![no_main]
 
-use df_graph::{Bindings, names_in, substitute_plain, substitute_sql, whole_value};
+use df_graph::{
+    Bindings, Place, names_in, substitute_json_text, substitute_plain, substitute_sql, whole_value,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -28,7 +30,10 @@ fuzz_target!(|input: (&str, &str, &str)| {
     let bound = Bound(value.clone(), var.to_owned());
     let _ = names_in(text, |_| true);
     let _ = substitute_sql(text, &bound);
-    let _ = substitute_plain(text, &bound);
+    for place in [Place::Url, Place::Header, Place::Body] {
+        let _ = substitute_plain(text, place, &bound);
+    }
+    let _ = substitute_json_text(text, &bound);
     let _ = whole_value(text, &bound);
     // One reference where a value stands becomes one value: nothing after it is another statement.
     let rows = serde_json::json!({"rows": [{"c": value}], "row_count": 1});

@@ -82,7 +82,9 @@ pub(super) fn roles(privileges: &Privileges) -> Result<Vec<Statement>, Error> {
     }
     let may_create = privileges.superuser || privileges.create_role;
     let lacks_role = !statements.is_empty();
-    if !privileges.superuser && !privileges.may_set_owner {
+    let lacks_owner =
+        !privileges.may_set_owner || (!privileges.inherits_owner && privileges.may_grant_owner);
+    if !privileges.superuser && lacks_owner {
         let (options, user) = (privileges.membership_options(), &privileges.user);
         let grant = format!(
             "grant {} to {}{options};",

@@ -22,6 +22,7 @@ const READ: &str = "
            exists (select from pg_roles where rolname = $2) as relay_role,
            exists (select from pg_roles where rolname = $3) as admin_role,
            coalesce((select pg_has_role(oid, $5) from owner_role), false) as may_set_owner,
+           coalesce((select pg_has_role(oid, 'USAGE') from owner_role), false) as inherits_owner,
            coalesce((select pg_has_role(oid, 'MEMBER WITH ADMIN OPTION') from owner_role), false)
                as is_owner_admin,
            exists (select from operators) as operator_schema,
@@ -50,6 +51,7 @@ pub(super) struct Privileges {
     pub(super) relay_role_exists: bool,
     pub(super) admin_role_exists: bool,
     pub(super) may_set_owner: bool,
+    pub(super) inherits_owner: bool,
     pub(super) may_grant_owner: bool,
     pub(super) operator_schema_exists: bool,
     pub(super) owner_may_create_operators: bool,
@@ -99,6 +101,7 @@ impl Privileges {
             relay_role_exists: row.get("relay_role"),
             admin_role_exists: row.get("admin_role"),
             may_set_owner: row.get("may_set_owner"),
+            inherits_owner: row.get("inherits_owner"),
             may_grant_owner,
             operator_schema_exists: row.get("operator_schema"),
             owner_may_create_operators: row.get("owner_may_create_operators"),
@@ -107,10 +110,11 @@ impl Privileges {
         })
     }
 
-    /// To act as a role is enough; its rights are not inherited where that can be said.
+    /// The owner's rights are inherited on every version alike: grants are then all made in its name,
+    /// and `DROP OWNED` takes them away whoever runs it.
     pub(super) fn membership_options(&self) -> &'static str {
         if self.has_set_option {
-            " with set true, inherit false"
+            " with set true, inherit true"
         } else {
             ""
         }

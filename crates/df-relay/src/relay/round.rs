@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Relay;
+use crate::turns::by_turns;
 use crate::{Claim, Event, RecordedRun};
 
 impl Relay {
@@ -23,6 +24,7 @@ impl Relay {
     ) -> Result<(usize, usize), PostgresError> {
         reached("deliver.sending");
         reached("claim.sending");
+        self.ended = 0;
         let (batch, room) = (self.config.batch as i32, room as i32);
         let bounds = self.bounds.held();
         let of_delivery: [&dyn Parameter; 3] = [&incarnation, &batch, &bounds];
@@ -59,7 +61,7 @@ impl Relay {
             .map(|row| row.get("instance_id"))
             .collect();
         let mut recorded = self.recorded(incarnation, &seen).await?;
-        for row in rows {
+        for row in by_turns(rows, |row| row.get("submitted_by")) {
             let instance: String = row.get("instance_id");
             let runs = recorded.remove(&instance).unwrap_or_default();
             self.load(incarnation, row, runs).await?;
