@@ -21,7 +21,7 @@ build: ## Build everything
 
 .PHONY: demo
 demo: ## See a workflow survive the death of its relay
-	@./.ci/setup
+	@./.ci/setup demo
 	$(CARGO) build --quiet -p df-cli --bin df-relay --example demo
 	$(CARGO) run --quiet -p df-cli --example demo
 
@@ -45,20 +45,35 @@ torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
 	SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test -p df-tests --test it \
 		torture -- --ignored --nocapture --test-threads 1
 
+# Not among them: tests of the notification, and those that name what only a session of one's own says.
+POOLER_TOPICS = node_types:: control:: node_timeout:: http_nodes:: takeover:: retry_policy:: results:: nesting:: \
+	transactions:: shared_signals:: long_walks:: errors:: operator_control:: retention:: inputs:: pooler:: \
+	escapes::no_statement_changes_who_a_step_is escapes::nothing_is_left_behind_for_the_next_step
+
+.PHONY: pooler
+pooler: ## Run the core topics through PgBouncer; SESSIONS=n for each role
+	$(CARGO) build --workspace --bins --features df-cli/failpoints
+	DF_TEST_POOLER=$(or $(SESSIONS),3) $(CARGO) test -p df-tests --test it -- $(POOLER_TOPICS)
+
 .PHONY: pg-matrix
 pg-matrix: ## Run the core suite on PostgreSQL 14 to 18; PG_VERSIONS="14 18" picks some
 	CARGO="$(CARGO)" TEST_FEATURES="$(TEST_FEATURES)" ./.ci/pg-matrix
 
+# The relay is the optimised one: what is asked of it here is the meaning, thousands of times.
+RELEASE_RELAY = $${CARGO_TARGET_DIR:-$$PWD/target}/release/df-relay
+
 .PHONY: matrix
 matrix: ## Run every nesting shape against the reference, in every way
-	$(CARGO) build --workspace --bins
-	DF_MATRIX_STRIDE=1 DF_MATRIX_SLOWER=8 $(CARGO) test -p df-tests matrix:: -- --nocapture --test-threads 2
+	$(CARGO) build --release -p df-cli --bin df-relay
+	DF_RELAY_BINARY=$(RELEASE_RELAY) DF_MATRIX_STRIDE=1 DF_MATRIX_SLOWER=$${DF_MATRIX_SLOWER:-16} \
+		$(CARGO) test -p df-tests matrix -- --nocapture --test-threads 2
 
 .PHONY: explore
 explore: ## Run random programs; DF_EXPLORE_SEED and _PROGRAMS choose them
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --release -p df-cli --bin df-relay
 	@seed=$${DF_EXPLORE_SEED:-$$(date +%s)}; echo "seed $$seed"; DF_EXPLORE_SEED=$$seed \
-	DF_EXPLORE_PROGRAMS=$${DF_EXPLORE_PROGRAMS:-1000} $(CARGO) test -p df-tests explore:: -- --nocapture
+	DF_RELAY_BINARY=$(RELEASE_RELAY) DF_EXPLORE_PROGRAMS=$${DF_EXPLORE_PROGRAMS:-1000} \
+		$(CARGO) test -p df-tests explore:: -- --nocapture
 
 .PHONY: golden
 golden: ## Write tests/golden anew
@@ -92,3 +107,7 @@ FUZZ_SECONDS ?= 300
 fuzz: ## Fuzz the pure parsers, FUZZ_SECONDS each (nightly, cargo install cargo-fuzz)
 	@cd crates/df-graph && for target in graph substitution cron config; do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 || exit 1; done
+
+.PHONY: coverage
+coverage: ## Which lines of the engine the generated programs reach
+	@./.ci/coverage

@@ -11,6 +11,17 @@ begin
 end
 $$;
 
+-- The same for relays, which ask where a time has to be worked out from the clock: in milliseconds
+-- since 1970.
+create or replace function df.relay_clock() returns bigint
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return (extract(epoch from df.clock()) * 1000)::bigint;
+end
+$$;
+
 -- Whether this session is a step of a workflow: its session_user is a step login.
 create or replace function df.inside_workflow() returns boolean
     language sql stable

@@ -71,10 +71,7 @@ begin
     if v_limit > 0 and v_limit <= (
         select count(*) from (
             select from df.instances i
-             where i.submitted_by = new.submitted_by and i.owner is null and i.ended_at is null
-            union all
-            select from df.instances i
-             where i.submitted_by = new.submitted_by and i.owner is not null and i.ended_at is null
+             where i.submitted_by = new.submitted_by and i.status in ('pending', 'running')
             limit v_limit) as unfinished) then
         raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
             new.submitted_by, v_limit using errcode = '54000';

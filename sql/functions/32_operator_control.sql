@@ -117,7 +117,9 @@ begin
         update df.instances i set paused_at = clock_timestamp(), updated_at = clock_timestamp()
          where i.id = v_inst.id and i.ended_at is null and i.paused_at is null;
     when 'resume' then
-        update df.instances i set paused_at = null, updated_at = clock_timestamp()
+        -- Not before now, where a scan of the queue may not start any more.
+        update df.instances i set paused_at = null, wake_at = greatest(i.wake_at, df.clock()),
+               updated_at = clock_timestamp()
          where i.id = v_inst.id and i.ended_at is null and i.paused_at is not null;
     when 'release' then
         update df.outbox o set parked_at = null, retry_at = null, attempts = 0

@@ -4,7 +4,7 @@
 -- much as the step's insert.
 
 -- Locks the instance row and says whether (epoch, owner) may still write to it:
--- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended). A cancel made by this very
+-- 'ok', 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended), 'DF007' (paused, for a step). A cancel made by this very
 -- transaction commits with it, so that reads as 'own-cancel'. p_login, where given, must be the step
 -- login of the instance's role; another one cannot tell whether the instance exists.
 create or replace function df.fence(
@@ -21,17 +21,20 @@ begin
     end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
+               i.paused_at into v_inst
           from df.instances i where i.id = p_instance for no key update skip locked;
         if not found then
             return case when exists (select from df.instances i where i.id = p_instance)
                         then 'busy' else 'DF001' end;
         end if;
     elsif p_exclusive then
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
+               i.paused_at into v_inst
           from df.instances i where i.id = p_instance for no key update;
     else
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
+               i.paused_at into v_inst
           from df.instances i where i.id = p_instance for share;
     end if;
     if not found then
@@ -48,6 +51,11 @@ begin
             return 'own-cancel';
         end if;
         return 'DF002';
+    end if;
+    -- A pause lets nothing begin. A step's transaction (only those name a login) that began before
+    -- it goes on; one that began after is undone, and made again at the resume.
+    if p_login is not null and v_inst.paused_at < now() then
+        return 'DF007';
     end if;
     return 'ok';
 end
@@ -128,7 +136,8 @@ begin
            and r.run_path <> all (coalesce(c.keep, '{}'));
     end loop;
     delete from df.outbox o
-     where o.instance_id = p_instance and o.kind = 'signal' and o.key like 'n/%'
+     -- A range of the primary key: nothing else leads to one instance's delivered events.
+     where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
        and o.delivered_at is not null
        and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
                       and s.consumed_at is not null);
@@ -139,7 +148,8 @@ end
 $$;
 
 -- The one way a run is recorded. Returns 'ok', 'exists' (the run path is recorded already),
--- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against).
+-- 'busy', or the SQLSTATE of the refusal (DF001 stale, DF002 ended, DF003 decided against, DF007
+-- paused before the step began).
 --   p_within/p_turns  every race (own branch) and loop (own iteration) around the run
 --   p_decides         races that this run's end decides
 --   p_checkpoints     loops whose checkpoint travels with this run, or null
@@ -160,6 +170,11 @@ begin
     end if;
     if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
         return 'DF003';
+    end if;
+    -- An intent comes before its act, so here nothing has begun yet.
+    if p_status = 'intent' and exists (select from df.instances i
+                                        where i.id = p_instance and i.paused_at is not null) then
+        return 'DF007';
     end if;
     insert into df.node_runs (instance_id, run_path, status, result, error, sqlstate, attempt, turn,
                               epoch, ended_at)

@@ -36,7 +36,7 @@ begin
 end
 $$;
 
--- Records a step in the step's own transaction, behind the fence. Errors: DF001 to DF004 as the
+-- Records a step in the step's own transaction, behind the fence. Errors: DF001 to DF004 and DF007 as the
 -- fence says (DF001 for a session that is no step of this instance's role, too), 23505 when the run
 -- path is recorded already. Maps session_user, never current_user. p_lock_timeout, milliseconds, is
 -- how long it waits for the instance's row.
@@ -101,6 +101,9 @@ begin
         when 'DF003' then
             raise exception 'run % of instance % was decided against', p_run_path, p_instance
                 using errcode = 'DF003';
+        when 'DF007' then
+            raise exception 'instance % was paused before this step began', p_instance
+                using errcode = 'DF007';
         else
             raise exception 'run % of instance %: %', p_run_path, p_instance, p_outcome
                 using errcode = 'XX000';

@@ -1,38 +1,102 @@
 -- Claiming and delivering: how instances and events reach a relay, and leave it again. By state,
 -- never by a sequence cursor: commit order is not sequence order.
 
+-- Arguments that these functions once lacked.
+drop function if exists df.waiting_roles(integer), df.claimable(uuid, integer, integer), df.relay_look(uuid),
+    df.relay_claim(uuid, integer), df.relay_deliver(uuid, integer);
+
 -- The roles that have instances which nobody owns, and when the first of each that a relay of this
 -- kind can run is due. Steps from role to role in the index, so a backlog of any length costs nothing.
-create or replace function df.waiting_roles(p_runs integer) returns table (role regrole, next_wake timestamptz)
-    language sql volatile
+-- With bounds (df.relay_bounds) it starts there in each role's part of the index.
+create or replace function df.waiting_roles(p_runs integer, p_bounds json)
+    returns table (role regrole, next_wake timestamptz)
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
-    with recursive roles as (
-        (select i.submitted_by as role from df.instances i
-          where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
-        union all
-        select (select i.submitted_by from df.instances i
-                 where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
-                 order by i.submitted_by limit 1)
-          from roles r where r.role is not null)
-    select r.role, (select i.wake_at from df.instances i
-                     where i.owner is null and i.ended_at is null and i.paused_at is null
-                       and i.submitted_by = r.role and i.min_version <= p_runs
-                     order by i.wake_at limit 1)
-      from roles r where r.role is not null
+#variable_conflict use_column
+begin
+    if p_bounds is null then
+        return query
+            with recursive roles as (
+                (select i.submitted_by as role from df.instances i
+                  where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
+                union all
+                select (select i.submitted_by from df.instances i
+                         where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
+                         order by i.submitted_by limit 1)
+                  from roles r where r.role is not null)
+            select r.role, (select i.wake_at from df.instances i
+                             where i.owner is null and i.ended_at is null and i.paused_at is null
+                               and i.submitted_by = r.role and i.min_version <= p_runs
+                             order by i.wake_at limit 1)
+              from roles r where r.role is not null;
+        return;
+    end if;
+    return query
+        select k.role, w.wake_at
+          from (select g.role_oid::regrole as role from df.granted_roles g
+                union select b.key::oid::regrole from json_each_text(p_bounds -> 'instances') b) k,
+               lateral (select i.wake_at from df.instances i
+                         where i.owner is null and i.ended_at is null and i.paused_at is null
+                           and i.submitted_by = k.role and i.min_version <= p_runs
+                           and i.wake_at >= df.bound_of(p_bounds, k.role)
+                         order by i.wake_at limit 1) w;
+end
+$$;
+
+-- Where a role's part of the queue begins.
+create or replace function df.bound_of(p_bounds json, p_role oid) returns timestamptz
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return coalesce((p_bounds -> 'instances' ->> p_role::text)::timestamptz, '-infinity');
+end
+$$;
+
+-- Where the scans may start: before each role's first instance to claim and the first event to
+-- deliver there is nothing but dead rows, which a scan from the head reads one by one while an old
+-- transaction anywhere keeps them from being removed. A few seconds are left to transactions that have
+-- begun and not committed; what commits later still is found when the bounds are taken anew.
+-- cost is what reading from the head took, in seconds: while that is next to nothing, do without.
+create or replace function df.relay_bounds(p_incarnation uuid)
+    returns table (bounds text, cost double precision)
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_began timestamptz := clock_timestamp();
+    v_late  timestamptz := df.clock() - interval '5 seconds';
+    v_runs  integer := (select r.runs_version from df.relays r where r.incarnation = p_incarnation);
+    v_all   json;
+    v_event timestamptz;
+begin
+    with waiting as materialized (select * from df.waiting_roles(v_runs, null))
+    select json_object_agg(k.role::oid::text, least(w.next_wake, v_late)) into v_all
+      from (select g.role_oid::regrole as role from df.granted_roles g
+            union select x.role from waiting x) k
+      left join waiting w on w.role = k.role;
+    select min(o.created_at) into v_event from df.outbox o
+     where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null;
+    bounds := json_build_object('instances', coalesce(v_all, '{}'),
+        'events', least(v_event, clock_timestamp() - interval '5 seconds'))::text;
+    cost := extract(epoch from clock_timestamp() - v_began);
+    return next;
+end
 $$;
 
 -- Instances that nobody owns and whose time has come, locked, each role's oldest first. Room for
 -- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. With
 -- p_limit 0 the relay is full: each role of which it owns fewer than max_steps_per_role gets the
 -- difference, so that whoever filled it keeps nobody else out.
-create or replace function df.claimable(p_incarnation uuid, p_limit integer, p_runs integer) returns text[]
+create or replace function df.claimable(p_incarnation uuid, p_limit integer, p_runs integer, p_bounds json)
+    returns text[]
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_now   timestamptz := df.clock();
-    v_roles oid[] := array(select w.role from df.waiting_roles(p_runs) w
+    v_roles oid[] := array(select w.role from df.waiting_roles(p_runs, p_bounds) w
                             where w.next_wake <= v_now order by random());
     v_each  integer := ceil(p_limit / greatest(cardinality(v_roles), 1)::numeric);
     v_room  integer;
@@ -50,7 +114,8 @@ begin
             v_ids := v_ids || array(
                 select i.id from df.instances i
                  where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by = v_role
-                   and i.wake_at <= v_now and i.min_version <= p_runs and i.id <> all (v_ids)
+                   and i.wake_at between df.bound_of(p_bounds, v_role) and v_now
+                   and i.min_version <= p_runs and i.id <> all (v_ids)
                  order by i.wake_at limit v_room for update skip locked);
         end loop;
         exit when cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
@@ -61,9 +126,9 @@ end
 $$;
 
 -- Claims instances that nobody owns and whose time has come, shared out among the roles that have
--- some; p_limit 0 says that the relay is full (df.claimable). Claiming is owning: owner, epoch,
+-- some; p_limit 0 says that the relay is full (df.claimable). p_bounds is what df.relay_bounds told, or null. Claiming is owning: owner, epoch,
 -- status and the start's delivery commit together, before any engine call.
-create or replace function df.relay_claim(p_incarnation uuid, p_limit integer)
+create or replace function df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds json default null)
     returns table (instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text,
                    label text, vars text, fresh boolean)
     language plpgsql volatile security definer
@@ -81,7 +146,7 @@ begin
     if not found or not df.is_of_this_server_run(p_incarnation) then
         return;
     end if;
-    v_ids := df.claimable(p_incarnation, p_limit, v_runs);
+    v_ids := df.claimable(p_incarnation, p_limit, v_runs, p_bounds);
     if v_ids = '{}' then
         return;
     end if;
@@ -100,20 +165,25 @@ $$;
 -- What an idle relay asks: whether there is anything to claim or deliver, and until when it may
 -- sleep without missing what is due: seconds until the next wake_at, null when nothing waits for the
 -- clock. Rows that somebody has locked count as work. Locks nothing.
-create or replace function df.relay_look(p_incarnation uuid)
+create or replace function df.relay_look(p_incarnation uuid, p_bounds json default null)
     returns table (work boolean, next_wake double precision)
     language sql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
+    -- The events apart (offset 0), or they would be sought from the instances; in the order of the index
+    -- that knows the bound.
     select coalesce(w.seconds <= 0, false)
-           or exists (select from df.outbox o join df.instances i on i.id = o.instance_id
-                       where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
-                         and (o.retry_at is null or o.retry_at <= clock_timestamp())
-                         and (i.owner = p_incarnation or i.owner is null)),
+           or exists (select from (
+                  select o.instance_id from df.outbox o
+                   where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                     and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
+                     and (o.retry_at is null or o.retry_at <= clock_timestamp())
+                   order by o.created_at offset 0) e join df.instances i on i.id = e.instance_id
+                       where i.owner = p_incarnation or i.owner is null),
            w.seconds
       from (select extract(epoch from min(r.next_wake) - df.clock())::double precision as seconds
               from df.waiting_roles((select l.runs_version from df.relays l
-                                      where l.incarnation = p_incarnation)) as r
+                                      where l.incarnation = p_incarnation), p_bounds) as r
              where r.next_wake < 'infinity') as w
 $$;
 
@@ -122,7 +192,7 @@ $$;
 -- A role's signals to one instance are handed over in the order in which they were numbered.
 -- Returns a row per event, and what the engine should be told: kind 'cancel' (stop it), 'signal'
 -- (look at these waits, if there are any), 'pause' (start nothing more of it), 'resume'.
-create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer)
+create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json default null)
     returns table (kind text, instance_id text, woken text[])
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
@@ -133,10 +203,14 @@ declare
     v_event record;
 begin
     for v_inst in
+        with events as materialized (
+            select o.instance_id from df.outbox o
+             where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+               and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
+               and (o.retry_at is null or o.retry_at <= clock_timestamp())
+             order by o.created_at)
         select i.id, i.owner, i.ended_at, i.paused_at from df.instances i
-         where i.id in (select o.instance_id from df.outbox o
-                         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
-                           and (o.retry_at is null or o.retry_at <= clock_timestamp()))
+         where i.id in (select e.instance_id from events e)
            and (i.owner = p_incarnation or i.owner is null)
          order by i.id limit p_limit for no key update skip locked
     loop
@@ -173,6 +247,11 @@ begin
             -- One that was cancelled before any relay claimed it never had its start delivered.
             update df.outbox o set delivered_at = clock_timestamp()
              where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
+            -- What it had begun outside of its transactions is not waited for any more.
+            update df.node_runs r
+               set status = 'failed', ended_at = greatest(v_inst.ended_at, r.created_at), sqlstate = '57014',
+                   error = 'cancelled while it ran: what came of it is not known'
+             where r.instance_id = v_inst.id and r.status = 'intent';
         end if;
         if v_inst.ended_at is not null and v_inst.owner is not null then
             update df.instances i set owner = null where i.id = v_inst.id;
@@ -290,7 +369,8 @@ begin
         update df.instances i
            set owner = null,
                wake_at = case when w.delay is not null then df.clock() + make_interval(secs => w.delay)
-                              when w.pending = w.expected then coalesce(w.due, 'infinity')
+                              -- Never in the past, where a scan may not start any more.
+                              when w.pending = w.expected then greatest(coalesce(w.due, 'infinity'), df.clock())
                               else df.clock() end
           from (select x.instance, x.epoch, x.delay, cardinality(x.waits) as expected,
                        count(r.run_path) as pending, min(r.due_at) as due

@@ -10,10 +10,13 @@ create or replace function df.relay_health(p_incarnation uuid)
     set search_path = pg_catalog, pg_temp
     as $$
     with waiting as (
-        (select i.created_at from df.instances i
-          where i.owner is null and i.ended_at is null and i.paused_at is null
-            and i.wake_at <= df.clock() and i.status = 'pending'
-          order by i.wake_at limit 100000)
+        -- Role by role, so that what only waits is not read, however much it is.
+        (select i.created_at from df.waiting_roles(2147483647) r, lateral (
+                select i.created_at from df.instances i
+                 where i.submitted_by = r.role and i.owner is null and i.ended_at is null
+                   and i.paused_at is null and i.wake_at <= (select df.clock()) and i.status = 'pending'
+                 order by i.wake_at limit 100000) i
+          limit 100000)
         union all
         (select o.created_at from df.outbox o
           where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null limit 100000))
@@ -28,6 +31,9 @@ create or replace function df.relay_health(p_incarnation uuid)
                                         - max(r.heartbeat_at) filter (where r.incarnation = p_incarnation)), 0)
       from df.relays r
 $$;
+
+-- A clock stands in a subquery wherever an index is to be searched by it: a volatile function by
+-- itself would be called for every row.
 
 -- What is running and what is stuck, as one JSON object: relays, instances by status, undelivered
 -- and parked events, the oldest unfinished instances with what they wait for.
@@ -46,7 +52,7 @@ create or replace function df.relay_status() returns json
         -- What ought to move and has not for a minute.
         select i.id, i.label, i.wake_at, i.owner
           from df.instances i
-         where i.ended_at is null and i.paused_at is null
+         where i.status in ('pending', 'running') and i.paused_at is null
            and (i.owner is null and i.wake_at < df.clock() - interval '1 minute'
                 or i.owner is not null and not exists (
                    select from relay r where r.incarnation = i.owner and r.live))
@@ -60,12 +66,12 @@ create or replace function df.relay_status() returns json
             'running', count(*) filter (where i.owner is not null),
             'waiting', count(*) filter (where i.owner is null and i.paused_at is null and i.wake_at > df.clock()),
             'paused', count(*) filter (where i.paused_at is not null))
-            from df.instances i where i.ended_at is null),
+            from df.instances i where i.status in ('pending', 'running')),
         'ended_last_day', (select json_build_object(
             'completed', count(*) filter (where i.status = 'completed'),
             'failed', count(*) filter (where i.status = 'failed'),
             'cancelled', count(*) filter (where i.status = 'cancelled'))
-            from df.instances i where i.ended_at > clock_timestamp() - interval '1 day'),
+            from df.instances i where i.ended_at > (select clock_timestamp() - interval '1 day')),
         'undelivered', (select h.undelivered from health h),
         'oldest_undelivered_seconds', (select round(h.oldest_undelivered_seconds::numeric, 1) from health h),
         'parked', (select h.parked from health h),

@@ -10,7 +10,9 @@ create or replace function df.relay_doctor()
     with granted as (
         select g.role_oid, g.login, r.rolname as role_name, r.rolcanlogin,
                l.oid as login_oid, l.rolcanlogin as login_can, l.rolinherit, l.rolvaliduntil,
-               array(select m.roleid from pg_auth_members m where m.member = l.oid) as member_of
+               array(select m.roleid from pg_auth_members m where m.member = l.oid) as member_of,
+               exists (select from pg_db_role_setting s where s.setrole = l.oid and s.setdatabase = 0
+                          and 'role=' || r.rolname = any (s.setconfig)) as acts_as_role
           from df.granted_roles g
           left join pg_roles r on r.oid = g.role_oid
           left join pg_roles l on l.rolname = g.login
@@ -22,12 +24,13 @@ create or replace function df.relay_doctor()
                    when g.rolinherit then 'it inherits the rights of its role'
                    when g.rolvaliduntil < now() then 'its password has expired'
                    when g.member_of is distinct from array[g.role_oid] then 'it is not a member of its role alone'
+                   when not g.acts_as_role then 'its sessions do not begin as its role'
                end as fault
           from granted g
     ), elsewhere as (
         select distinct i.database, g.login
           from df.instances i join granted g on g.role_oid = i.submitted_by::oid
-         where i.ended_at is null and i.database is not null
+         where i.status in ('pending', 'running') and i.database is not null
     ), relay as (
         select count(*) filter (where r.lease_until > clock_timestamp()) as live,
                count(*) filter (where r.lease_until <= clock_timestamp()) as gone,
@@ -36,7 +39,7 @@ create or replace function df.relay_doctor()
         select count(*) as due, min(w.wake_at) as since from (
             select i.wake_at from df.instances i
              where i.owner is null and i.ended_at is null and i.paused_at is null
-               and i.wake_at < df.clock() - interval '1 minute' limit 100000) w
+               and i.wake_at < (select df.clock() - interval '1 minute') limit 100000) w
     )
     select 'server version', v.n between 140000 and 189999,
            format('PostgreSQL %s', current_setting('server_version')),
@@ -61,6 +64,7 @@ create or replace function df.relay_doctor()
                 when not f.login_can then format('ALTER ROLE %I LOGIN;', f.login)
                 when f.rolinherit then format('ALTER ROLE %I NOINHERIT;', f.login)
                 when f.rolvaliduntil < now() then format('ALTER ROLE %I VALID UNTIL ''infinity'';', f.login)
+                when f.member_of = array[f.role_oid] then format('ALTER ROLE %I SET role = %I;', f.login, f.role_name)
                 else format('SELECT df.revoke_usage(%L); SELECT df.grant_usage(%L);', f.role_name, f.role_name) end
       from login_fault f where f.fault is not null
     union all

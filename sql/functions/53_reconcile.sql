@@ -84,27 +84,34 @@ create or replace function df.fail_roleless(p_limit integer) returns bigint
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_inst   record;
+    v_role   oid;
+    v_id     text;
     v_failed bigint := 0;
 begin
-    for v_inst in
+    -- From role to role in the index of what lives, which is small beside what has ended.
+    for v_role in
         with recursive roles as (
-            (select i.submitted_by from df.instances i order by i.submitted_by limit 1)
+            (select i.submitted_by::oid as role from df.instances i
+              where i.status in ('pending', 'running') order by i.submitted_by limit 1)
             union all
-            select (select i.submitted_by from df.instances i
-                     where i.submitted_by > r.submitted_by order by i.submitted_by limit 1)
-              from roles r where r.submitted_by is not null)
-        select i.id, i.submitted_by::oid as role from roles r
-          join df.instances i on i.submitted_by = r.submitted_by
-         where not exists (select from pg_roles p where p.oid = r.submitted_by)
-           and i.ended_at is null and i.owner is null
-         limit p_limit for no key update of i skip locked
+            select (select i.submitted_by::oid from df.instances i
+                     where i.status in ('pending', 'running') and i.submitted_by > r.role
+                      order by i.submitted_by limit 1)
+              from roles r where r.role is not null)
+        select r.role from roles r
+         where r.role is not null and not exists (select from pg_roles p where p.oid = r.role)
     loop
-        perform df.end_instance(v_inst.id, 'failed', null,
-            format('its role, with OID %s, was dropped', v_inst.role), '42704', 'root');
-        update df.outbox o set delivered_at = clock_timestamp()
-         where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
-        v_failed := v_failed + 1;
+        for v_id in
+            select i.id from df.instances i
+             where i.submitted_by = v_role and i.status in ('pending', 'running') and i.owner is null
+             limit p_limit - v_failed for no key update skip locked
+        loop
+            perform df.end_instance(v_id, 'failed', null,
+                format('its role, with OID %s, was dropped', v_role), '42704', 'root');
+            update df.outbox o set delivered_at = clock_timestamp()
+             where o.event_id = v_id || '/start' and o.delivered_at is null;
+            v_failed := v_failed + 1;
+        end loop;
     end loop;
     return v_failed;
 end
@@ -141,6 +148,9 @@ $$;
 create or replace function df.remove_graphs() returns bigint
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
+    -- Few graphs beside very many instances, and no index from the one to the other, which every start
+    -- would pay for: a nested loop would read all instances once per graph.
+    set enable_nestloop = off
     as $$
 declare
     v_running text[];

@@ -22,12 +22,38 @@ create or replace view df.parked_events with (security_barrier) as
      where u.submitted_by = (select quote_ident(current_user)::regrole)
         or (select df.is_admin(quote_ident(current_user)::regrole));
 
+-- The roles whose instances the caller may see: itself; for an administrator every role that has
+-- instances, found by one probe of the index per role.
+create or replace function df.visible_submitters() returns oid[]
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if not df.is_admin(quote_ident(current_user)::regrole) then
+        return array[quote_ident(current_user)::regrole::oid];
+    end if;
+    return array(
+        with recursive submitter(role) as (
+            (select i.submitted_by::oid from df.instances i order by i.submitted_by limit 1)
+            union all
+            select (select i.submitted_by::oid from df.instances i where i.submitted_by > s.role
+                     order by i.submitted_by limit 1)
+              from submitter s where s.role is not null)
+        select s.role from submitter s where s.role is not null);
+end
+$$;
+
 -- What no relay has taken yet, by role: starts whose instance is pending, signals, cancels and the
 -- rest. Parked events are counted apart, since no relay will take them.
 create or replace view df.outbox_lag with (security_barrier) as
     with waiting as (
-        select i.submitted_by, i.created_at, false as parked from df.instances i
-         where i.owner is null and i.ended_at is null and i.wake_at <= now() and i.status = 'pending'
+        -- Role by role, so that what only waits is not read, however much it is.
+        select i.submitted_by, i.created_at, false as parked
+          from unnest(df.visible_submitters()) as s(role), lateral (
+               select i.submitted_by, i.created_at from df.instances i
+                where i.submitted_by = s.role and i.owner is null and i.ended_at is null
+                  and i.paused_at is null and i.wake_at <= now() and i.status = 'pending'
+                order by i.wake_at limit 1000000) i
         union all
         select o.submitted_by, o.created_at, false from df.outbox o
          where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null

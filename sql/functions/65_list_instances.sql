@@ -1,26 +1,6 @@
 -- Lists of instances, newest first, page by page. Run as their caller under row-level security; each
--- page reads the index instances_by_role from its cursor on, and no more of it than the filters need.
-
--- The roles whose instances the caller may see: itself; for an administrator every role that has
--- instances, found by one probe of the index per role.
-create or replace function df.visible_submitters() returns oid[]
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-    as $$
-begin
-    if not df.is_admin(quote_ident(current_user)::regrole) then
-        return array[quote_ident(current_user)::regrole::oid];
-    end if;
-    return array(
-        with recursive submitter(role) as (
-            (select i.submitted_by::oid from df.instances i order by i.submitted_by limit 1)
-            union all
-            select (select i.submitted_by::oid from df.instances i where i.submitted_by > s.role
-                     order by i.submitted_by limit 1)
-              from submitter s where s.role is not null)
-        select s.role from submitter s where s.role is not null);
-end
-$$;
+-- page reads one index from its cursor on: instances_by_label where a label is asked for, instances_live
+-- or instances_ended_badly for a status that few have, else instances_by_role.
 
 -- How many rows a list may have. Errors: 22023 below 1, or above the setting max_list_limit.
 create or replace function df.checked_limit(p_limit integer) returns integer

@@ -44,7 +44,8 @@ begin
     return query
         select v_inst.executions, v_inst.status::text,
                (select count(*) from df.node_runs r where r.instance_id = v_inst.id)
-               + (select count(*) from df.outbox o where o.instance_id = v_inst.id),
+               + (select count(*) from df.outbox o
+                  where o.event_id > v_inst.id || '/' and o.event_id < v_inst.id || '0'),
                (extract(epoch from coalesce(v_inst.ended_at, clock_timestamp()) - v_inst.created_at) * 1000)::bigint,
                coalesce(v_inst.result::text, v_inst.error);
     return query
@@ -71,7 +72,7 @@ end
 $$;
 
 -- Totals over every instance of every role; admins only. total_events counts recorded runs and
--- outbox events, estimated once they are many.
+-- outbox events, estimated once they are many. Reads every instance: half a second per million.
 create or replace function df.metrics()
     returns table (total_instances bigint, running_instances bigint, completed_instances bigint,
                    failed_instances bigint, total_executions bigint, total_events bigint)

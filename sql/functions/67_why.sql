@@ -114,6 +114,13 @@ begin
            bool_or(l.kind = 'step'), count(*)
       into state, waiting_for, since, release_by, detail, v_steps, v_count
       from (select w.*, row_number() over () as n from df.waiting_leaves(p_instance) w) l;
+    -- The nodes with a timeout around those leaves, and when they will fail.
+    select nullif(concat_ws(' ', why_leaves.detail, string_agg(distinct format('The time of %s is up at %s; then it fails.',
+               left(t.run_path, -length('.timeout.due')), df.readable_time(t.due_at)), ' ')), '')
+      into detail
+      from df.waiting_leaves(p_instance) w, df.paths_above(w.path) a(path)
+      join df.node_runs t on t.instance_id = p_instance and t.run_path = a.path || '.timeout.due'
+     where t.status = 'waiting';
     if v_count > c_most then
         waiting_for := waiting_for || format('; and %s more', v_count - c_most);
     end if;
@@ -164,7 +171,8 @@ begin
 
     v_relay := df.relays_seen(v_inst.owner);
     select o.event_id, o.last_error, o.parked_at into v_event from df.outbox o
-     where o.instance_id = v_inst.id and o.parked_at is not null order by o.parked_at limit 1;
+     where o.event_id > v_inst.id || '/' and o.event_id < v_inst.id || '0'
+       and o.parked_at is not null order by o.parked_at limit 1;
     if v_inst.paused_at is not null then
         state := 'paused';
         waiting_for := 'somebody to resume it';
@@ -208,7 +216,7 @@ begin
             (select format('A signal %L sent at %s is not delivered yet.', s.name, df.readable_time(s.created_at))
                from df.outbox o join df.signals s on s.instance_id = o.instance_id and s.key = o.key
               where o.instance_id = v_inst.id and o.kind = 'signal' and o.delivered_at is null
-                and s.consumed_at is null
+                and o.parked_at is null and s.consumed_at is null
               order by s.n limit 1)), '');
     end if;
     return next;

@@ -18,27 +18,37 @@
 --   every_reachable_node_completed     once the instance has ended, what was reached has ended as well
 --   join_all_branches_completed        nothing goes on after a join that has an open branch
 --   nothing_runs_before_its_turn       a run's node was reached
+--
+-- All of it is PL/pgSQL for its plans: a session keeps them, where an SQL function in FROM is planned
+-- at every call, which for one instance takes longer than all the rest.
 
 -- The checkpoints of an instance's loops. That of a loop whose time was up is kept in its failed run.
 create or replace function df.checkpoints(p_instance text) returns table (run_path text, turn integer)
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
+#variable_conflict use_column
+begin
+    return query
     select r.run_path, coalesce(r.turn, (r.detail #>> '{was,turn}')::integer)
       from df.node_runs r
      where r.instance_id = p_instance
-       and (r.status = 'checkpoint' or r.detail #>> '{was,status}' = 'checkpoint')
+       and (r.status = 'checkpoint' or r.detail #>> '{was,status}' = 'checkpoint');
+end
 $$;
 
 -- Each run with the loops around it, outermost first: a row per run and loop. passed: a checkpoint
 -- has left this run behind, and only a name keeps it.
 create or replace function df.runs_in_loops(p_instance text)
     returns table (run_path text, loop_path text, part text, iteration integer, passed boolean)
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     set enable_nestloop = off
     set jit = off
     as $$
+#variable_conflict use_column
+begin
+    return query
     with marked as (
         select r.run_path, string_to_array(
                    regexp_replace(r.run_path, '\.(body|condition_node)\[([0-9]{1,9})\]', E'\x01\\1\x02\\2\x03', 'g'),
@@ -54,18 +64,22 @@ create or replace function df.runs_in_loops(p_instance text)
     select i.run_path, i.loop_path, i.part, i.iteration,
            bool_or(coalesce(i.iteration < c.turn, false)) over (partition by i.run_path)
       from inside i
-      left join df.checkpoints(p_instance) c on c.run_path = i.loop_path
+      left join df.checkpoints(p_instance) c on c.run_path = i.loop_path;
+end
 $$;
 
 -- Where a run stands and what it says of itself: one row per violation, of one run.
 create or replace function df.violations_of_runs(p_instance text)
     returns table (invariant text, path text, detail text)
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     -- As in df.node_layout.
     set enable_nestloop = off
     set jit = off
     as $$
+#variable_conflict use_column
+begin
+    return query
     with node as materialized (
         select s.path, s.node_type in ('THEN', 'JOIN', 'RACE', 'IF', 'LOOP') as control, s.node_type,
                regexp_replace(s.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
@@ -127,17 +141,21 @@ create or replace function df.violations_of_runs(p_instance text)
     select case i.status when 'cancelled' then 'nothing_committed_after_cancel' else 'nothing_committed_after_end' end,
            r.path, format('run %s ended at %s, its instance at %s', r.run_path, r.ended_at, i.ended_at)
       from run r, inst i
-     where r.ended_at > i.ended_at and r.written_by is distinct from i.ended_by
+     where r.ended_at > i.ended_at and r.written_by is distinct from i.ended_by;
+end
 $$;
 
 -- What loops and races say of several runs together.
 create or replace function df.violations_of_constructs(p_instance text)
     returns table (invariant text, path text, detail text)
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     set enable_nestloop = off
     set jit = off
     as $$
+#variable_conflict use_column
+begin
+    return query
     with here as materialized (
         select t.* from df.runs_in_loops(p_instance) t where not t.passed
     ), round as materialized (
@@ -192,17 +210,21 @@ create or replace function df.violations_of_constructs(p_instance text)
       from df.node_runs c
       cross join lateral regexp_matches(c.detail::text, '"run"\s*:\s*"(root[^"\\]*)"', 'g') as n(run)
      where c.instance_id = p_instance and c.status = 'checkpoint'
-       and not exists (select from df.node_runs r where r.instance_id = p_instance and r.run_path = n.run[1])
+       and not exists (select from df.node_runs r where r.instance_id = p_instance and r.run_path = n.run[1]);
+end
 $$;
 
 -- What follows from the states of the nodes, in the latest iteration of each loop.
 create or replace function df.violations_of_states(p_instance text)
     returns table (invariant text, path text, detail text)
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     set enable_nestloop = off
     set jit = off
     as $$
+#variable_conflict use_column
+begin
+    return query
     with state as materialized (
         select s.*, s.status in ('completed', 'failed') as ended from df.node_states_of(p_instance, false) s
     ), inst as materialized (
@@ -247,16 +269,20 @@ create or replace function df.violations_of_states(p_instance text)
     union all
     select 'race_loser_terminal', w.path, format('race %s: both branches have ended, and neither won', w.run_path)
       from state w join branches b on b.parent_id = w.id, inst i
-     where w.node_type = 'RACE' and w.run_status is null and b.ended = 2 and i.ended and w.inferred_status <> 'skipped'
+     where w.node_type = 'RACE' and w.run_status is null and b.ended = 2 and i.ended and w.inferred_status <> 'skipped';
+end
 $$;
 
 -- A row per violated invariant, with the node's id; none when all that is checked holds, or when the
 -- caller cannot see the instance. `skip` names invariants to leave out.
 create or replace function df.assert_structural_invariants(instance_id text, skip text[] default '{}')
     returns table (invariant text, node_id text, detail text)
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
     as $$
+#variable_conflict use_column
+begin
+    return query
     select v.invariant, assert_structural_invariants.instance_id || ':' || v.path, v.detail
       from (select * from df.violations_of_runs(assert_structural_invariants.instance_id)
             union all
@@ -264,5 +290,6 @@ create or replace function df.assert_structural_invariants(instance_id text, ski
             union all
             select * from df.violations_of_states(assert_structural_invariants.instance_id)) v
      where v.invariant <> all (coalesce(skip, '{}'))
-     order by v.invariant, v.path, v.detail
+     order by v.invariant, v.path, v.detail;
+end
 $$;

@@ -58,7 +58,9 @@ begin
     v_drawing := df.explain_instance(p_input, p_format);
     if v_drawing is not null then
       return v_drawing;
-    elsif p_input ~ '^[0-9a-z]*\d[0-9a-z]*$' then
+    elsif p_input ~ '^[0-9A-Za-z]*$'
+          and not exists (select from pg_get_keywords() k where k.word = lower(p_input)) then
+      -- No statement is one such word: somebody mistyped an id.
       return format('Instance not found or access denied: %s', p_input);
     end if;
   end if;

@@ -12,7 +12,7 @@ create or replace function df.internal_functions() returns setof text
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'xor_bytes', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'calling_role', 'refuse_view_write', 'waiting_roles',
-        'claimable', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
+        'claimable', 'bound_of', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
         'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs'])
 $$;
 

@@ -29,6 +29,13 @@ begin
                         where m.roleid = p_oid and r.rolname = v_login) then
             execute format('grant %I to %I', p_role, v_login);
         end if;
+        begin
+            -- Its sessions begin as its role: behind a transaction pooler nothing else can say so to a
+            -- statement that runs outside of a transaction. Whoever may not is told by the doctor.
+            execute format('alter role %I set role = %I', v_login, p_role);
+        exception when insufficient_privilege or invalid_parameter_value then
+            null;
+        end;
     exception when insufficient_privilege then
         raise warning 'making the step login of role % needs CREATEROLE, and ADMIN OPTION on the role',
             quote_ident(p_role)

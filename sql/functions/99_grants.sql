@@ -5,9 +5,12 @@ revoke all on all tables in schema df from public;
 revoke all on all sequences in schema df from public;
 
 grant usage on schema df to @relay_role@, df_admin;
-grant select on df.meta to @relay_role@;
+-- The version and the place, which `run`, `status` and `doctor` compare.
+grant select on df.meta to @relay_role@, df_admin;
 drop policy if exists relay_meta on df.meta;
 create policy relay_meta on df.meta for select to @relay_role@ using (true);
+drop policy if exists admin_meta on df.meta;
+create policy admin_meta on df.meta for select to df_admin using (true);
 grant execute on function df.setting(text) to @relay_role@, df_admin;
 grant execute on function df.configure(text, text), df.write_setting(text, text) to df_admin;
 grant execute on function df.reconcile() to df_admin;

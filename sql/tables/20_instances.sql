@@ -50,6 +50,15 @@ create index instances_claimable on df.instances (submitted_by, wake_at)
     where owner is null and ended_at is null and paused_at is null;
 create index instances_owned on df.instances (owner) where owner is not null;
 create index instances_by_role on df.instances (submitted_by, created_at desc, id);
+-- What has not ended, whoever owns it: lists, counts and checks never read the finished. By status,
+-- since that is the column people know.
+create index instances_live on df.instances (submitted_by, created_at desc, id)
+    where status in ('pending', 'running');
+-- Lists by label and of what went wrong. Workflows without a label, and those that go well, pay nothing.
+create index instances_by_label on df.instances (submitted_by, label, created_at desc, id)
+    where label is not null;
+create index instances_ended_badly on df.instances (submitted_by, status, created_at desc, id)
+    where status in ('failed', 'cancelled');
 create index instances_ended on df.instances (ended_at) where ended_at is not null;
 create unique index instances_once on df.instances (submitted_by, once_key)
     where once_key is not null;

@@ -27,6 +27,9 @@ create table df.outbox (
 -- Starts are found by their instance, so they stay out of this index and their update stays cheap.
 create index outbox_undelivered on df.outbox (instance_id)
     where delivered_at is null and kind <> 'start' and parked_at is null;
+-- The scan for what is to be delivered starts at a lower bound: see df.relay_bounds.
+create index outbox_undelivered_since on df.outbox (created_at)
+    where delivered_at is null and kind <> 'start' and parked_at is null;
 -- Retention's way to signals that have had their time.
 create index outbox_delivered_signals on df.outbox (delivered_at)
     where kind = 'signal' and delivered_at is not null;

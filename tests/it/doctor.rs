@@ -118,6 +118,31 @@ async fn the_relays_own_role_may_ask_both() {
     }
 }
 
+/// Somebody on call who is no superuser; and somebody who only starts workflows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_may_ask_both_and_anybody_else_is_told_who_may() {
+    let db = TestDb::new().await;
+    let _relay = db.start_relay();
+    let night = db.login("night", "pw").await;
+    let member = format!("grant df_admin to {}", night.name);
+    db.client.batch_execute(&member).await.unwrap();
+    let alice = db.role("alice").await;
+    for command in ["status", "doctor"] {
+        let mut process = spawn(&[command], &[("DF_DATABASE_URL", night.url())]);
+        process.wait();
+        let text = process.stdout().join("\n") + &process.log();
+        assert!(!text.contains("permission denied"), "{text}");
+        assert!(process.stdout().len() > 4, "{text}");
+        let mut process = spawn(&[command], &[("DF_DATABASE_URL", alice.url())]);
+        assert_eq!(process.wait().code(), Some(1));
+        let text = process.log();
+        assert!(
+            text.contains("connect as df_relay, a member of df_admin or a superuser"),
+            "{text}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_without_the_schema_is_exit_code_four() {
     let db = TestDb::empty().await;

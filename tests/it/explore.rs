@@ -64,7 +64,7 @@ async fn shrink(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_programs_do_what_the_rules_say() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let past: Vec<Program> = corpus().into_iter().map(|shape| shape.program).collect();
     let ids = stage.start(&past).await;
     stage.verify(&past, &ids).await;
@@ -95,20 +95,14 @@ async fn random_programs_do_what_the_rules_say() {
 /// S30, S32: random programs whose relays are killed again and again, two at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_programs_survive_the_deaths_of_their_relays() {
-    let stage = Stage::new().await;
+    let stage = Stage::new().await.disturbed();
     let seed = setting("DF_EXPLORE_SEED", 1);
     let (mut runner, strategy) = (seeded(seed ^ 0xdead), programs(&Weights::default()));
     let count = setting("DF_EXPLORE_PROGRAMS", 100) / 2;
     let draw = |_| strategy.new_tree(&mut runner).expect("a program").current();
     let past = corpus().into_iter().map(|shape| shape.program);
     let drawn: Vec<Program> = (0..count).map(draw).chain(past).collect();
-    let relay = || {
-        let relay = stage
-            .db
-            .spawn_relay(&["--lease-seconds", "2", "--linger-ms", "50"]);
-        relay.wait_for_log("relay ready");
-        relay
-    };
+    let relay = || stage.relay(&["--lease-seconds", "2", "--linger-ms", "50"]);
     let (mut one, mut other) = (relay(), relay());
     let ids = stage.start(&drawn).await;
     for share in (1..=6).rev() {

@@ -26,6 +26,8 @@ async fn started_and_claimed(db: &TestDb) -> Hold {
 }
 
 async fn claimed(db: &TestDb) -> Hold {
+    // What these tests record stands at run paths of no graph.
+    db.may_be_unsound();
     let register = "select df.relay_register('0', 60, 1000)";
     let incarnation = db.text(register).await.unwrap();
     let claim =
@@ -37,6 +39,11 @@ async fn claimed(db: &TestDb) -> Hold {
         instance: instance.to_owned(),
         epoch: epoch.parse().unwrap(),
     }
+}
+
+async fn session(db: &TestDb) -> Client {
+    let options = Server::shared().superuser(&db.name);
+    options.connect().await.unwrap()
 }
 
 /// What recording one completed run says. `at` holds path, enclosing constructs, own turns, and the
@@ -208,4 +215,111 @@ async fn a_signal_that_was_sent_beats_the_timeout_even_before_its_delivery() {
         said.contains(r#""timed_out":false,"data":7"#),
         "the timeout won: {said}"
     );
+}
+
+/// A killed client's batch can still commit: the retry learns of it from the key, which waits for the
+/// other transaction. Looking first would find nothing.
+#[tokio::test]
+async fn a_retry_beside_a_killed_clients_open_batch_waits_for_it_and_adopts_its_run() {
+    let db = TestDb::new().await;
+    let hold = started_and_claimed(&db).await;
+    db.client
+        .batch_execute("create table effects (n int)")
+        .await
+        .unwrap();
+    let mut killed = session(&db).await;
+    let late = killed.transaction().await.unwrap();
+    late.batch_execute("insert into effects values (1)")
+        .await
+        .unwrap();
+    let run = record(&hold, plain("root"), "null");
+    let said: String = late.query_one(&run, &[]).await.unwrap().get(0);
+    assert_eq!(said, "ok");
+
+    let retry = tokio::spawn({
+        let mut again = session(&db).await;
+        async move {
+            let tried = again.transaction().await.unwrap();
+            tried
+                .batch_execute("insert into effects values (2)")
+                .await
+                .unwrap();
+            let said: String = tried.query_one(&run, &[]).await.unwrap().get(0);
+            if said == "ok" {
+                tried.commit().await.unwrap();
+            }
+            said
+        }
+    });
+    let waits = "select exists (select from pg_stat_activity
+                  where datname = current_database() and wait_event_type = 'Lock'
+                    and query like '%df.record_run%' and pid <> pg_backend_pid())";
+    until(&db, waits, PATIENCE).await;
+    late.commit().await.unwrap();
+    assert_eq!(retry.await.unwrap(), "exists");
+    let effects = "select string_agg(n::text, ',') from effects";
+    assert_eq!(db.text(effects).await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_step_is_refused_where_the_pause_came_first_and_recorded_where_it_came_later() {
+    let db = TestDb::new().await;
+    let hold = started_and_claimed(&db).await;
+    let Hold {
+        incarnation,
+        instance,
+        epoch,
+    } = &hold;
+    let login = format!(
+        "select df.step_login_name(submitted_by) from df.instances where id = '{instance}'"
+    );
+    let login = db.text(&login).await.unwrap();
+    let step = |path: &str, status: &str, login: &str| {
+        format!(
+            "select df.record_run('{instance}', {epoch}, '{incarnation}', '{path}', '{status}', '1', null,
+                null, 1, null, '{{}}', '{{}}', '{{}}', null, null, false, {login})"
+        )
+    };
+    let as_step = format!("'{login}'");
+    let earlier = Server::shared()
+        .superuser(&db.name)
+        .connect()
+        .await
+        .unwrap();
+    earlier.batch_execute("begin; select now()").await.unwrap();
+    db.text(&format!(
+        "insert into df.outbox (instance_id, kind, key) values ('{instance}', 'pause', '1')"
+    ))
+    .await;
+    assert_eq!(
+        db.text(&step("root.left", "completed", &as_step))
+            .await
+            .as_deref(),
+        Some("DF007")
+    );
+    assert_eq!(
+        db.text(&step("root.left", "failed", &as_step))
+            .await
+            .as_deref(),
+        Some("DF007")
+    );
+    // What is done at least once says so before it begins, and may finish.
+    assert_eq!(
+        db.text(&step("root.right", "intent", "null"))
+            .await
+            .as_deref(),
+        Some("DF007")
+    );
+    assert_eq!(
+        db.text(&step("root.right", "completed", "null"))
+            .await
+            .as_deref(),
+        Some("ok")
+    );
+    let said = earlier
+        .query_one(&step("root.left", "completed", &as_step), &[])
+        .await
+        .unwrap();
+    assert_eq!(said.get::<_, String>(0), "ok");
+    earlier.batch_execute("commit").await.unwrap();
 }

@@ -72,7 +72,7 @@ fn folder() -> PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn golden_traces_are_as_they_were() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let (names, programs): (Vec<_>, Vec<_>) = programs().into_iter().unzip();
     let ids = stage.start(&programs).await;
     stage.settle(0, Duration::from_secs(20)).await;

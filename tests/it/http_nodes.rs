@@ -247,3 +247,23 @@ async fn a_cancel_ends_a_request_in_flight() {
         .eventually("select owner is null from df.instances")
         .await;
 }
+
+#[tokio::test]
+async fn a_request_that_a_cancel_cuts_off_ends_with_that_as_its_reason() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let url = literal(&web.url("/slow"));
+    let id = workflows
+        .start(&format!("df.http({url}, 'GET', timeout_seconds => 300)"))
+        .await;
+    while web.requests().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let cancel = format!("select df.cancel('{id}', 'enough')");
+    workflows.alice.text(&cancel).await;
+    let run = format!(
+        "select status = 'failed' and sqlstate = '57014' and error like '%not known%'
+           from df.node_runs where instance_id = '{id}'"
+    );
+    workflows.db.eventually(&run).await;
+    assert_eq!(workflows.ended(&id).await.status, "cancelled");
+}

@@ -3,14 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::TestDb;
 use crate::support::effects::{role_with_traces, until};
+use crate::support::{Role, TestDb};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const MOST_MEMORY_KIB: u64 = 400 * 1024;
 const MOST_START: Duration = Duration::from_secs(30);
-/// How promptly one is served: well above what it takes, for a loaded machine.
-const MOST_LATENCY: Duration = Duration::from_secs(3);
+
+/// How many of each kind are served, one after the other; the middle one counts.
+const SERVED: u32 = 5;
+/// How much longer one may take among very many than among ten, on a loaded machine.
+const MOST_LATER: Duration = Duration::from_millis(700);
 
 #[tokio::test]
 async fn thousands_of_waiting_instances_cost_a_relay_next_to_nothing() {
@@ -24,6 +27,26 @@ async fn a_million_waiting_instances_cost_a_relay_next_to_nothing() {
         .ok()
         .and_then(|text| text.trim().parse().ok());
     serve(waits.unwrap_or(1_000_000)).await;
+}
+
+/// What one relay beside many waits does.
+#[derive(Debug)]
+struct Figures {
+    ready: Duration,
+    signal: Duration,
+    timer: Duration,
+    memory_kib: u64,
+}
+
+async fn serve(waits: u32) {
+    let ten = measure(10).await;
+    let many = measure(waits).await;
+    println!("10 waits: {ten:?}");
+    println!("{waits} waits: {many:?}");
+    assert!(many.memory_kib < MOST_MEMORY_KIB, "{many:?}");
+    assert!(many.ready < MOST_START, "{many:?}");
+    assert!(many.signal < ten.signal + MOST_LATER, "{ten:?} {many:?}");
+    assert!(many.timer < ten.timer + MOST_LATER, "{ten:?} {many:?}");
 }
 
 /// Copies of two instances that were started and parked for real, half waiting for a timer and half
@@ -44,7 +67,7 @@ const COPY: &str = "
           from copies c join df.node_runs r on r.instance_id = c.id;
     analyze df.instances; analyze df.node_runs; analyze df.outbox";
 
-async fn serve(waits: u32) {
+async fn measure(waits: u32) -> Figures {
     let db = TestDb::new().await;
     let role = role_with_traces(&db).await;
     let args = ["--linger-ms", "50"];
@@ -69,32 +92,42 @@ async fn serve(waits: u32) {
     until(&db, &ended(&fresh), PATIENCE).await;
     let ready = began.elapsed();
 
-    let signalled = format!("w{:07x}", waits / 2 / 2 * 2 + 1);
-    let began = Instant::now();
-    role.text(&format!("select df.signal('{signalled}', 'go')"))
-        .await;
-    until(&db, &ended(&signalled), PATIENCE).await;
-    let signal = began.elapsed();
+    let (mut signals, mut timers) = (Vec::new(), Vec::new());
+    for n in 1..=SERVED {
+        // Waits for a signal have odd numbers, timers even ones; these stand in the middle of them.
+        let at = (waits - 2 * SERVED) / 4 * 2 + 2 * n;
+        signals.push(signal(&db, &role, &format!("w{:07x}", at - 1)).await);
+        timers.push(timer(&db, &format!("w{at:07x}")).await);
+    }
+    println!("{waits} waits, one after the other: signals {signals:?}, timers {timers:?}");
+    signals.sort();
+    timers.sort();
+    Figures {
+        ready,
+        signal: signals[signals.len() / 2],
+        timer: timers[timers.len() / 2],
+        memory_kib: relay.memory_kib(),
+    }
+}
 
-    // One timer among them is due in a second.
-    let timer = format!("w{:07x}", waits / 2 / 2 * 2);
+/// From sending a signal to the end of its instance.
+async fn signal(db: &TestDb, role: &Role, id: &str) -> Duration {
+    let began = Instant::now();
+    role.text(&format!("select df.signal('{id}', 'go')")).await;
+    until(db, &ended(id), PATIENCE).await;
+    began.elapsed()
+}
+
+/// From when a timer is due to the end of its instance.
+async fn timer(db: &TestDb, id: &str) -> Duration {
     let soon = format!(
-        "update df.node_runs set due_at = clock_timestamp() + interval '1 s' where instance_id = '{timer}';
-         update df.instances set wake_at = clock_timestamp() + interval '1 s' where id = '{timer}'"
+        "update df.node_runs set due_at = clock_timestamp() + interval '1 s' where instance_id = '{id}';
+         update df.instances set wake_at = clock_timestamp() + interval '1 s' where id = '{id}'"
     );
     db.client.batch_execute(&soon).await.unwrap();
     let began = Instant::now();
-    until(&db, &ended(&timer), PATIENCE).await;
-    let due = began.elapsed().saturating_sub(Duration::from_secs(1));
-
-    let memory = relay.memory_kib();
-    println!("{waits} waits: ready {ready:?}, signal {signal:?}, timer {due:?}, {memory} KiB");
-    assert!(memory < MOST_MEMORY_KIB, "{memory} KiB");
-    assert!(ready < MOST_START, "{ready:?}");
-    assert!(
-        signal < MOST_LATENCY && due < MOST_LATENCY,
-        "{signal:?}, {due:?}"
-    );
+    until(db, &ended(id), PATIENCE).await;
+    began.elapsed().saturating_sub(Duration::from_secs(1))
 }
 
 fn ended(id: &str) -> String {

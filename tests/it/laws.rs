@@ -1,10 +1,10 @@
 //! Laws that hold between programs, whatever they are made of: each pair runs on one relay and must
 //! come to the same. The reference is not asked, so a mistake shared with it shows here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use df_reference::{Leaf, Program, Seen, shapes, sql};
+use df_reference::{Leaf, Program, Seen, shapes, spellings, sql};
 use serde_json::Value;
 
 use crate::programs::Stage;
@@ -40,6 +40,8 @@ struct Gist {
     failed: bool,
     result: Option<Value>,
     effects: Vec<usize>,
+    /// Runs that sent a request.
+    requests: usize,
 }
 
 fn gist(seen: &Seen, alike: Alike) -> Gist {
@@ -56,6 +58,12 @@ fn gist(seen: &Seen, alike: Alike) -> Gist {
         failed: seen.error.is_some(),
         result: seen.result.clone().filter(|_| alike == Alike::Wholly),
         effects,
+        requests: seen
+            .requests
+            .iter()
+            .map(|request| &request.path)
+            .collect::<BTreeSet<_>>()
+            .len(),
     }
 }
 
@@ -65,20 +73,23 @@ fn subjects() -> Vec<Program> {
         let endless = |side: &Program| matches!(side, Program::Leaf(Leaf::Endless));
         let here = match program {
             Program::Race(a, b) => !endless(a) && !endless(b),
-            Program::Timed(..) => true,
+            Program::Timed(..) | Program::Leaf(Leaf::Shared) => true,
             _ => false,
         };
         here || program.children().into_iter().any(depends_on_time)
     }
-    let given = std::env::var("DF_MATRIX_STRIDE").ok();
-    let stride = given.map_or(STRIDE, |text| {
-        text.parse().expect("DF_MATRIX_STRIDE is a number")
-    });
     let steady = shapes()
         .into_iter()
         .map(|shape| shape.program)
         .filter(|p| !depends_on_time(p));
-    steady.step_by(stride * SHARE).collect()
+    steady.step_by(stride() * SHARE).collect()
+}
+
+fn stride() -> usize {
+    let given = std::env::var("DF_MATRIX_STRIDE").ok();
+    given.map_or(STRIDE, |text| {
+        text.parse().expect("DF_MATRIX_STRIDE is a number")
+    })
 }
 
 /// Every law on one program.
@@ -170,7 +181,7 @@ fn laws(subject: &Program) -> Vec<Pair> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn laws_hold_of_every_shape() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let pairs: Vec<Pair> = subjects().iter().flat_map(laws).collect();
     let ones: Vec<Program> = pairs.iter().map(|pair| pair.one.clone()).collect();
     let others: Vec<Program> = pairs.iter().map(|pair| pair.other.clone()).collect();
@@ -181,6 +192,61 @@ async fn laws_hold_of_every_shape() {
         let (one, other) = (gist(&seen[one], pair.alike), gist(&seen[other], pair.alike));
         let texts = [sql(&pair.one, "one"), sql(&pair.other, "other")].join("\n");
         assert_eq!(one, other, "{}:\n{texts}", pair.law);
+    }
+}
+
+/// How a relay's work is disturbed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Disturbance {
+    None,
+    Replay,
+    Death,
+    SecondRelay,
+}
+
+/// What the programs come to on a stage of their own.
+async fn under(disturbance: Disturbance, programs: &[Program]) -> Vec<Gist> {
+    let stage = Stage::new().await;
+    let start_relay = || stage.relay(&["--lease-seconds", "2"]);
+    let mut relays = vec![start_relay()];
+    if disturbance == Disturbance::SecondRelay {
+        relays.push(start_relay());
+    }
+    let ids = stage.start(programs).await;
+    for share in (1..=4).rev() {
+        let left = programs.len() as i64 * share / 5;
+        stage.settle(left, Duration::from_secs(3)).await;
+        match disturbance {
+            Disturbance::Replay => stage.replay().await,
+            Disturbance::Death => {
+                relays[0].kill();
+                relays[0] = start_relay();
+            }
+            Disturbance::None | Disturbance::SecondRelay => {}
+        }
+    }
+    stage.settle(0, Duration::from_secs(30)).await;
+    let seen = stage.seen(&ids).await;
+    ids.iter()
+        .map(|id| gist(&seen[id], Alike::Wholly))
+        .collect()
+}
+
+/// S30, S32: a replay of the outbox in the middle is none, a SIGKILL is none, two relays are one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disturbances_change_nothing() {
+    let programs = subjects();
+    let expected = under(Disturbance::None, &programs).await;
+    for disturbance in [
+        Disturbance::Replay,
+        Disturbance::Death,
+        Disturbance::SecondRelay,
+    ] {
+        let found = under(disturbance, &programs).await;
+        for ((program, expected), found) in programs.iter().zip(&expected).zip(&found) {
+            let text = sql(program, "disturbed");
+            assert_eq!(expected, found, "{disturbance:?}:\n{text}");
+        }
     }
 }
 
@@ -211,10 +277,24 @@ async fn spelling_changes_no_graph() {
         ),
     ];
     for (one, other) in spellings {
-        let same = stage
-            .role
-            .text(&format!("select ({one}) = ({other})"))
-            .await;
-        assert_eq!(same.as_deref(), Some("t"), "{one} is not {other}");
+        assert_same(&stage, one, other).await;
     }
+}
+
+/// The same for every shape's SQL steps.
+#[tokio::test]
+async fn wrapping_sql_changes_no_graph() {
+    let stage = Stage::new().await;
+    for shape in shapes().into_iter().step_by(stride()) {
+        // Inside another node: alone, a mere text is still no node.
+        let inside = |text: String| format!("df.seq({text}, 'select 1')");
+        let [short, wrapped] = spellings(&shape.program).map(inside);
+        assert_same(&stage, &short, &wrapped).await;
+    }
+}
+
+async fn assert_same(stage: &Stage, one: &str, other: &str) {
+    let asked = format!("select ({one}) = ({other})");
+    let row = stage.authors[0].query_one(&asked, &[]).await.unwrap();
+    assert!(row.get::<_, bool>(0), "{one} is not {other}");
 }

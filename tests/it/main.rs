@@ -1,6 +1,7 @@
 //! End-to-end tests: SQL from any client, against a real server and the real binary.
 
 mod bench;
+mod bloat;
 mod control;
 mod cookbook;
 mod crashes;
@@ -9,6 +10,7 @@ mod doctor;
 mod errors;
 mod escapes;
 mod explore;
+mod failover;
 mod fairness;
 mod fence;
 mod forgery;
@@ -24,6 +26,7 @@ mod laws;
 mod long_walks;
 mod managed;
 mod matrix;
+mod matrix_faults;
 mod nesting;
 mod node_timeout;
 mod node_types;
@@ -32,6 +35,7 @@ mod operator_control;
 mod outages;
 mod parking;
 mod poll_only;
+mod pooler;
 mod programs;
 mod replay;
 mod replays;

@@ -21,7 +21,7 @@ fn stride() -> usize {
 }
 
 /// Every how many shapes the slower ways run one.
-fn slower_stride() -> usize {
+pub fn slower_stride() -> usize {
     let given = std::env::var("DF_MATRIX_SLOWER").ok();
     let times = given.map_or(SLOWER, |text| {
         text.parse().expect("DF_MATRIX_SLOWER is a number")
@@ -30,7 +30,7 @@ fn slower_stride() -> usize {
 }
 
 /// Every n-th shape, beginning with another one for each test.
-fn chosen(first: usize, stride: usize) -> Vec<Program> {
+pub fn chosen(first: usize, stride: usize) -> Vec<Program> {
     shapes()
         .into_iter()
         .skip(first % stride)
@@ -44,7 +44,7 @@ fn chosen(first: usize, stride: usize) -> Vec<Program> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_does_what_the_rules_say() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let (programs, begun) = (chosen(0, stride()), Instant::now());
     let ids = stage.start(&programs).await;
     stage.verify(&programs, &ids).await;
@@ -54,10 +54,7 @@ async fn every_shape_does_what_the_rules_say() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_does_the_same_without_notifications() {
     let stage = Stage::new().await;
-    let relay = stage
-        .db
-        .spawn_relay(&["--poll-only", "true", "--poll-interval-ms", "100"]);
-    relay.wait_for_log("relay ready");
+    let _relay = stage.relay(&["--poll-only", "true", "--poll-interval-ms", "100"]);
     let programs = chosen(1, slower_stride());
     let ids = stage.start(&programs).await;
     stage.verify(&programs, &ids).await;
@@ -66,7 +63,7 @@ async fn every_shape_does_the_same_without_notifications() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_does_the_same_on_two_relays() {
     let stage = Stage::new().await;
-    let _relays = [stage.db.start_relay(), stage.db.start_relay()];
+    let _relays = [stage.relay(&[]), stage.relay(&[])];
     let programs = chosen(2, slower_stride());
     let ids = stage.start(&programs).await;
     stage.verify(&programs, &ids).await;
@@ -75,34 +72,32 @@ async fn every_shape_does_the_same_on_two_relays() {
 /// S30 and S32: a SIGKILL of the only relay, several times while programs run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_survives_the_death_of_its_relay() {
-    let stage = Stage::new().await;
+    let stage = Stage::new().await.disturbed();
     let programs = chosen(3, slower_stride());
     let ids = stage.start(&programs).await;
     for share in (1..=4).rev() {
-        let mut relay = stage.db.spawn_relay(&["--lease-seconds", "2"]);
-        relay.wait_for_log("relay ready");
+        let mut relay = stage.relay(&["--lease-seconds", "2"]);
         stage
             .settle(programs.len() as i64 * share / 5, Duration::from_secs(5))
             .await;
         relay.kill();
     }
-    let _relay = stage.db.spawn_relay(&["--lease-seconds", "2"]);
+    let _relay = stage.relay(&["--lease-seconds", "2"]);
     stage.verify(&programs, &ids).await;
 }
 
-/// S6: signals that come while the instance runs, or waits in nobody's memory.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_shape_takes_late_signals() {
+/// Sends the signals of programs to a relay that keeps what only waits for so long.
+async fn takes_late_signals(first: usize, linger_ms: &str) {
     let stage = Stage::new().await;
-    let relay = stage.db.spawn_relay(&["--linger-ms", "50"]);
-    relay.wait_for_log("relay ready");
+    let _relay = stage.relay(&["--linger-ms", linger_ms]);
     let waits = |program: &Program| {
         program
             .numbered()
             .into_iter()
-            .any(|(_, leaf)| *leaf == Leaf::Signal)
+            .any(|(_, leaf)| matches!(leaf, Leaf::Signal | Leaf::Shared))
     };
-    let programs: Vec<Program> = chosen(4, stride() * 3).into_iter().filter(waits).collect();
+    let programs = chosen(first, slower_stride().div_ceil(2));
+    let programs: Vec<Program> = programs.into_iter().filter(waits).collect();
     let ids = stage.start_unsignalled(&programs).await;
     let quiet = Duration::from_millis(500);
     stage.settle(0, quiet).await;
@@ -110,16 +105,48 @@ async fn every_shape_takes_late_signals() {
     stage.verify(&programs, &ids).await;
 }
 
+/// S6: signals that come while the instance waits in nobody's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_takes_late_signals() {
+    takes_late_signals(4, "50").await;
+}
+
+/// S6: signals that come while the instance runs or waits in its relay's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_takes_late_signals_where_it_waits() {
+    takes_late_signals(11, "60000").await;
+}
+
+/// S30: an operator's pause in the middle, and what comes after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_goes_on_after_a_pause() {
+    let stage = Stage::new().await;
+    let _relay = stage.relay(&[]);
+    let programs = chosen(12, slower_stride());
+    let ids = stage.start(&programs).await;
+    let patience = Duration::from_secs(5);
+    stage.settle(programs.len() as i64 / 2, patience).await;
+    for (tell, patience) in [
+        ("pause", Duration::from_millis(500)),
+        ("resume", Duration::ZERO),
+    ] {
+        let all = format!("select count(df.{tell}(id)) from unnest($1::text[]) as id");
+        stage.authors[0].query(&all, &[&ids]).await.unwrap();
+        stage.settle(0, patience).await;
+    }
+    stage.verify(&programs, &ids).await;
+}
+
 /// S29: what a cancelled instance did is what it would have done, up to some moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_stops_at_a_cancel() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let programs = chosen(5, slower_stride());
     let ids = stage.start(&programs).await;
     let cancel = "select count(df.cancel(id)) from unnest($1::text[]) as id";
     for some in ids.chunks(8) {
-        stage.role.client.query(cancel, &[&some]).await.unwrap();
+        stage.authors[0].query(cancel, &[&some]).await.unwrap();
     }
     stage.verify(&programs, &ids).await;
 }
@@ -128,17 +155,14 @@ async fn every_shape_stops_at_a_cancel() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_ignores_a_replay_of_the_outbox() {
     let stage = Stage::new().await;
-    let _relay = stage.db.start_relay();
+    let _relay = stage.relay(&[]);
     let programs = chosen(6, slower_stride());
     let ids = stage.start(&programs).await;
-    // Busy rows are left alone, or this and the relay would wait for each other.
-    let again = "update df.outbox set delivered_at = null where event_id in
-                     (select event_id from df.outbox order by event_id for update skip locked)";
     for share in (1..=4).rev() {
         stage
             .settle(programs.len() as i64 * share / 5, Duration::from_secs(5))
             .await;
-        stage.db.client.batch_execute(again).await.unwrap();
+        stage.replay().await;
     }
     stage.verify(&programs, &ids).await;
 }

@@ -94,6 +94,17 @@ async fn a_schedule_waits_for_the_next_whole_minute_and_wakes_a_parked_instance(
 }
 
 #[tokio::test]
+async fn a_schedule_is_reckoned_by_the_databases_clock() {
+    let ahead = "insert into df.clock_override (shift) values ('800 days')";
+    let workflows = Workflows::prepared(ahead).await;
+    let id = workflows.start("df.wait_for_schedule('0 0 1 1 *')").await;
+    workflows.db.waits_begun(&id, 1).await;
+    let due =
+        "select due_at = date_trunc('year', df.clock()) + interval '1 year' from df.node_runs";
+    assert_eq!(workflows.db.text(due).await.as_deref(), Some("t"));
+}
+
+#[tokio::test]
 async fn a_signals_data_is_parsed_when_it_is_json_and_text_otherwise() {
     let workflows = Workflows::new().await;
     for (data, expected) in [

@@ -289,6 +289,45 @@ async fn a_step_in_flight_finishes_and_the_next_waits_for_the_resume() {
     assert_eq!(log_of(&alice).await, "first second");
 }
 
+/// The event of this pause waits to be delivered, so that only the database knows of it.
+#[tokio::test]
+async fn no_step_that_begins_after_a_committed_pause_takes_effect_even_if_no_relay_was_told() {
+    let db = TestDb::new().await;
+    let alice = with_switch(&db).await;
+    let _relay = db.start_relay();
+    let holder = alice.session().await;
+    holder
+        .batch_execute("begin; lock table public.log in exclusive mode")
+        .await
+        .unwrap();
+    let node = "'insert into public.log values (''first'')' ~> 'insert into public.log values (''second'')'";
+    let id = start(&alice, node).await;
+    db.until("select count(*) from pg_locks where not granted", "1")
+        .await;
+    let pause = format!(
+        "begin; select df.pause('{id}');
+         update df.outbox set retry_at = 'infinity' where instance_id = '{id}' and kind = 'pause'; commit"
+    );
+    db.client.batch_execute(&pause).await.unwrap();
+    holder.batch_execute("commit").await.unwrap();
+    // Refused, the relay gives the instance back as it does when it is told.
+    let set_aside = format!(
+        "select owner is null and paused_at is not null from df.instances where id = '{id}'"
+    );
+    db.until(&set_aside, "t").await;
+    assert_eq!(log_of(&alice).await, "first");
+    let told = format!(
+        "select count(delivered_at) from df.outbox where instance_id = '{id}' and kind = 'pause'"
+    );
+    assert_eq!(db.text(&told).await.as_deref(), Some("0"));
+    alice
+        .text(&format!("select df.resume('{id}')"))
+        .await
+        .unwrap();
+    assert_eq!(db.ended(&id).await, "completed");
+    assert_eq!(log_of(&alice).await, "first second");
+}
+
 #[tokio::test]
 async fn pause_and_resume_work_without_a_relay_and_before_the_first_step() {
     let db = TestDb::new().await;

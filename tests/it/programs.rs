@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use df_local::{Cluster, ClusterConfig};
+use df_postgres::ConnectOptions;
 use df_reference::{
-    Effect, PRELUDE, Program, Run, SIGNALS_PER_LEAF, Seen, differences, signals, sql, start_sql,
+    Effect, PRELUDE, Program, Request, Run, SHARED, Seen, differences, signals, sql, start_sql,
 };
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::support::{Role, TestDb};
+use crate::support::{Process, TestDb, Web, spawn};
 
 /// How many programs are started in one transaction.
 const STARTS_PER_TRANSACTION: usize = 25;
@@ -17,18 +19,142 @@ const MAX_PRINTED: usize = 12;
 /// How long nothing may end before the rest is taken to be stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A database with the prelude, and a role that starts programs.
+/// A database with the prelude, sessions of a role that starts programs, and a web server that
+/// their requests go to.
 pub struct Stage {
-    pub db: TestDb,
-    pub role: Role,
+    /// A superuser's session.
+    pub admin: Client,
+    /// Two sessions of the role, so that what ended is judged on both processors.
+    pub authors: [Client; 2],
+    web: Web,
+    place: Place,
+    /// Whether something is killed or cut off while programs run, so that attempts may be lost.
+    disturbed: bool,
+}
+
+enum Place {
+    /// A database of the shared server.
+    Shared(TestDb),
+    /// A server of the stage's own, which may be killed.
+    Own(Box<Cluster>),
 }
 
 impl Stage {
     pub async fn new() -> Stage {
         let db = TestDb::new().await;
         let role = db.role("author").await;
-        role.client.batch_execute(PRELUDE).await.unwrap();
-        Stage { db, role }
+        let admin = connect(&db.superuser_url()).await;
+        let authors = [role.session().await, role.client];
+        Stage::with(Place::Shared(db), admin, authors).await
+    }
+
+    /// On a server that [`Stage::crash`] may kill.
+    pub async fn on_its_own_server() -> Stage {
+        let mut cluster = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
+        cluster.start().unwrap();
+        let url = cluster.superuser_url("postgres");
+        let variables = [
+            ("DF_DATABASE_URL", url.as_str()),
+            ("DF_RELAY_PASSWORD", "relay"),
+        ];
+        let mut install = spawn(&["install"], &variables);
+        assert!(install.wait().success(), "{}", install.log());
+        let (admin, authors) = {
+            let admin = connect(&url).await;
+            let make = "create role author login password 'pw';
+                        select df.grant_usage('author', include_http => true);
+                        grant create on schema public to author";
+            admin.batch_execute(make).await.unwrap();
+            (admin, own_authors(&cluster).await)
+        };
+        Stage::with(Place::Own(Box::new(cluster)), admin, authors).await
+    }
+
+    async fn with(place: Place, admin: Client, authors: [Client; 2]) -> Stage {
+        let prepare = "select df.configure('http_allow_private', 'true');
+                       insert into df.clock_override (shift) values ('61 seconds')";
+        admin.batch_execute(prepare).await.unwrap();
+        let web = Web::start();
+        authors[0].batch_execute(PRELUDE).await.unwrap();
+        let set = "select df.setvar('web', $1)";
+        authors[0].query(set, &[&web.url("")]).await.unwrap();
+        Stage {
+            admin,
+            authors,
+            web,
+            place,
+            disturbed: false,
+        }
+    }
+
+    /// This stage as one where something is killed or cut off.
+    pub fn disturbed(self) -> Stage {
+        let disturbed = true;
+        Stage { disturbed, ..self }
+    }
+
+    /// A relay that is ready, with more arguments.
+    pub fn relay(&self, args: &[&str]) -> Process {
+        self.relay_at(&self.relay_url(), args)
+    }
+
+    /// The same through another port than the server's.
+    pub fn relay_through(&self, port: u16, args: &[&str]) -> Process {
+        let url = self.relay_url();
+        let through = url.replace(&format!(":{}/", self.port()), &format!(":{port}/"));
+        assert_ne!(url, through, "the URL names the server's port");
+        self.relay_at(&through, args)
+    }
+
+    fn relay_at(&self, url: &str, args: &[&str]) -> Process {
+        let variables = [("DF_DATABASE_URL", url), ("DF_LOG_FORMAT", "json")];
+        let relay = spawn(&[&["run"], args].concat(), &variables);
+        relay.wait_for_log("relay ready");
+        relay
+    }
+
+    fn relay_url(&self) -> String {
+        match &self.place {
+            Place::Shared(db) => db.relay_url(),
+            Place::Own(cluster) => cluster.url("df_relay", "relay", "postgres"),
+        }
+    }
+
+    /// The server's port.
+    pub fn port(&self) -> u16 {
+        let url = self.relay_url();
+        let port = url
+            .rsplit_once('/')
+            .and_then(|(url, _)| url.rsplit_once(':'));
+        port.expect("a URL with a port")
+            .1
+            .parse()
+            .expect("a number")
+    }
+
+    /// SIGKILL for the postmaster of the stage's own server, and a start.
+    pub async fn crash(&mut self) {
+        let Place::Own(cluster) = &mut self.place else {
+            panic!("others use this server");
+        };
+        cluster.kill().unwrap();
+        // Its backends take a moment to leave.
+        let mut tries = 0;
+        while let Err(error) = cluster.start() {
+            tries += 1;
+            assert!(tries < 50, "postgres does not start again: {error}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        self.admin = connect(&cluster.superuser_url("postgres")).await;
+        self.authors = own_authors(cluster).await;
+    }
+
+    /// Has every event of the outbox delivered again.
+    pub async fn replay(&self) {
+        // Busy rows are left alone, or this and the relay would wait for each other.
+        let again = "update df.outbox set delivered_at = null where event_id in
+                         (select event_id from df.outbox order by event_id for update skip locked)";
+        self.admin.batch_execute(again).await.unwrap();
     }
 
     /// Starts programs, their signals sent with them; the ids are in the same order.
@@ -55,7 +181,7 @@ impl Stage {
                 text.push_str(";\n");
             }
             text.push_str("commit");
-            let answers = self.role.client.simple_query(&text).await;
+            let answers = self.authors[0].simple_query(&text).await;
             let answers =
                 answers.unwrap_or_else(|e| panic!("{}\n{text}", df_postgres::describe(&e)));
             ids.extend(answers.iter().filter_map(|answer| match answer {
@@ -67,47 +193,49 @@ impl Stage {
         ids
     }
 
-    /// Sends every signal that the programs wait for, all of them in no particular order.
+    /// Sends every signal that the programs wait for: those of one name in order, all others in none.
     pub async fn send_signals(&self, programs: &[Program], ids: &[String]) {
         let mut to: Vec<&str> = Vec::new();
-        let (mut names, mut datas) = (Vec::new(), Vec::new());
+        let (mut names, mut datas, mut counts) = (Vec::new(), Vec::new(), Vec::new());
         for (program, id) in programs.iter().zip(ids) {
-            for (name, data) in signals(program) {
+            for signals in signals(program) {
                 to.push(id);
-                names.push(name);
-                datas.push(data);
+                names.push(signals.name);
+                datas.push(signals.data);
+                counts.push(i32::try_from(signals.count).expect("a small count"));
             }
         }
         let send = format!(
-            "select count(df.signal(s.id, s.name, s.data))
-               from (select * from unnest($1::text[], $2::text[], $3::text[]) as u(id, name, data),
-                                   generate_series(1, {SIGNALS_PER_LEAF})
-                      order by random()) s"
+            "select count(df.signal(s.id, s.name, format(s.data, s.n)))
+               from (select u.*, n
+                       from unnest($1::text[], $2::text[], $3::text[], $4::int[])
+                              as u(id, name, data, count),
+                            generate_series(1, u.count) n
+                      order by case when u.name = '{SHARED}' then n end nulls first, random()) s"
         );
-        self.role
-            .client
-            .query(&send, &[&to, &names, &datas])
+        self.authors[0]
+            .query(&send, &[&to, &names, &datas, &counts])
             .await
             .unwrap();
     }
 
-    /// How many instances have not ended.
-    pub async fn unended(&self) -> i64 {
-        let left = "select count(*) from df.instances where ended_at is null";
-        self.db.client.query_one(left, &[]).await.unwrap().get(0)
+    /// How many instances have not ended, and the number of the last effect.
+    async fn progress(&self) -> (i64, Option<i64>) {
+        let left = "select (select count(*) from df.instances where ended_at is null),
+                           (select max(n) from trace)";
+        let row = self.admin.query_one(left, &[]).await.unwrap();
+        (row.get(0), row.get(1))
     }
 
     /// Waits until at most `left` instances have not ended, or nothing has happened for `patience`.
     pub async fn settle(&self, left: i64, patience: Duration) {
         let (mut last, mut since) = (None, Instant::now());
         loop {
-            let unended = self.unended().await;
-            let effects = self.db.text("select max(n) from trace").await;
-            let now = Some((unended, effects));
-            if now != last {
-                (last, since) = (now, Instant::now());
+            let now = self.progress().await;
+            if Some(now) != last {
+                (last, since) = (Some(now), Instant::now());
             }
-            if unended <= left || since.elapsed() > patience {
+            if now.0 <= left || since.elapsed() > patience {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
@@ -117,27 +245,35 @@ impl Stage {
     /// What these instances left behind, by id.
     pub async fn seen(&self, ids: &[String]) -> HashMap<String, Seen> {
         let mut all: HashMap<String, Seen> = HashMap::new();
-        let client = &self.db.client;
-        let instances = "select id, status, result::text, error, error_path from df.instances
-                          where id = any ($1)";
+        let client = &self.admin;
+        let instances = "select id, status, result::text, error, error_path, coalesce(label, '')
+                           from df.instances where id = any ($1)";
         for row in client.query(instances, &[&ids]).await.unwrap() {
-            let result: Option<&str> = row.get(2);
+            let result: Option<String> = row.get(2);
             let seen = Seen {
                 status: row.get(1),
-                result: result.map(|text| serde_json::from_str(text).expect("results are JSON")),
-                error: row.get(3),
+                result: result.map(|text| self.json(&text)),
+                error: row.get::<_, Option<String>>(3).map(|e| self.steady(&e)),
                 error_path: row.get(4),
+                label: row.get(5),
+                disturbed: self.disturbed,
                 ..Seen::default()
             };
             all.insert(row.get(0), seen);
         }
-        let runs = "select instance_id, run_path, status, turn from df.node_runs
-                     where instance_id = any ($1)";
+        let runs = "select instance_id, run_path, status, turn, attempt, signal_name,
+                           case when signal_name is not null then result::text end
+                      from df.node_runs where instance_id = any ($1)";
         for row in client.query(runs, &[&ids]).await.unwrap() {
             let run = Run {
                 path: row.get(1),
                 status: row.get(2),
                 turn: row.get(3),
+                attempt: row
+                    .get::<_, Option<i32>>(4)
+                    .map(|attempt| attempt.unsigned_abs()),
+                signal: row.get(5),
+                result: row.get::<_, Option<String>>(6).map(|text| self.json(&text)),
             };
             if let Some(seen) = all.get_mut(row.get::<_, &str>(0)) {
                 seen.runs.push(run);
@@ -145,15 +281,52 @@ impl Stage {
         }
         let effects = "select instance, leaf, seen from trace where instance = any ($1) order by n";
         for row in client.query(effects, &[&ids]).await.unwrap() {
+            let names: Option<String> = row.get(2);
             let effect = Effect {
-                leaf: row.get::<_, i32>(1) as u32,
-                seen: row.get(2),
+                leaf: row.get::<_, i32>(1).unsigned_abs(),
+                seen: names.map(|names| self.steady(&names)),
             };
             if let Some(seen) = all.get_mut(row.get::<_, &str>(0)) {
                 seen.effects.push(effect);
             }
         }
+        self.add_requests(&mut all);
         all
+    }
+
+    /// A request's key is `<installation>/<instance>/<run path>`.
+    fn add_requests(&self, all: &mut HashMap<String, Seen>) {
+        for request in self.web.requests() {
+            let key = request.header("idempotency-key").unwrap_or_default();
+            let mut parts = key.splitn(3, '/').skip(1);
+            let (Some(id), Some(path)) = (parts.next(), parts.next()) else {
+                panic!("a request without its key: {request:?}");
+            };
+            if let Some(seen) = all.get_mut(id) {
+                seen.requests.push(Request {
+                    path: path.to_owned(),
+                    seen: request.header("x-seen").map(|names| self.steady(names)),
+                });
+            }
+        }
+    }
+
+    fn json(&self, text: &str) -> serde_json::Value {
+        serde_json::from_str(&self.steady(text)).expect("results are JSON")
+    }
+
+    /// A text without what changes from run to run: the web server's address, and how long it took.
+    fn steady(&self, text: &str) -> String {
+        const TOOK: &str = "\"duration_ms\":";
+        let text = text.replace(&self.web.url(""), "http://web");
+        let mut parts = text.split(TOOK);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            out.push_str(TOOK);
+            out.push('0');
+            out.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+        }
+        out
     }
 
     /// The invariants that instances violate, by id.
@@ -162,8 +335,12 @@ impl Stage {
             "select i.id, string_agg(concat_ws(' ', v.invariant, v.node_id, v.detail), e'\n-- ')
                        from unnest($1::text[]) as i(id),
                             df.assert_structural_invariants(i.id) v group by i.id";
-        let rows = self.role.client.query(asked, &[&ids]).await.unwrap();
-        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+        let (first, second) = ids.split_at(ids.len() / 2);
+        let ask = async |author: &Client, ids: &[String]| author.query(asked, &[&ids]).await;
+        let (first, second) =
+            tokio::join!(ask(&self.authors[0], first), ask(&self.authors[1], second));
+        let rows = first.unwrap().into_iter().chain(second.unwrap());
+        rows.map(|row| (row.get(0), row.get(1))).collect()
     }
 
     /// Every disagreement with the rules, with the program as SQL: one entry per program, empty
@@ -202,4 +379,14 @@ impl Stage {
             programs.len()
         );
     }
+}
+
+async fn own_authors(cluster: &Cluster) -> [Client; 2] {
+    let url = cluster.url("author", "pw", "postgres");
+    [connect(&url).await, connect(&url).await]
+}
+
+async fn connect(url: &str) -> Client {
+    let options = ConnectOptions::parse(url).unwrap();
+    options.connect().await.unwrap()
 }

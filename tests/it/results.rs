@@ -194,6 +194,23 @@ async fn names_carry_results_into_later_steps() {
             "select $p.k as n, $p::json ->> 'k' as w",
             json!({"n": "v", "w": "v"}),
         ),
+        // Digits beyond what a 64-bit number or a float holds.
+        (
+            "df.as('select ''{\"k\": 12345678901234567890123}''::json as v', 'p')",
+            "select $p.v::json ->> 'k' as n",
+            json!({"n": "12345678901234567890123"}),
+        ),
+        (
+            "df.as(df.loop(df.break('{\"k\": 0.12345678901234567890123}')), 'p')",
+            "select $p.k as n",
+            json!({"n": "0.12345678901234567890123"}),
+        ),
+        // More levels than a JSON reader usually takes.
+        (
+            "df.as('select (repeat(''['', 500) || repeat('']'', 500))::json as v', 'p')",
+            "select length($p.v) as n",
+            json!({"n": 1000}),
+        ),
         (
             "df.as('select 1', 'one')",
             "select count(*)::int as n from {table}",
@@ -299,4 +316,23 @@ async fn break_values_and_loops_substitute_too() {
         .result("df.seq(df.as('select 5 as n, ''a\"b'' as t', 'x'), df.loop(df.break('{\"n\": $x.n, \"t\": \"$x.t\"}')))")
         .await;
     assert_eq!(result, json!({"n": 5, "t": "a\"b"}));
+}
+
+#[tokio::test]
+async fn a_result_too_deep_to_read_fails_the_step_that_names_it_and_no_other() {
+    let workflows = Workflows::new().await;
+    let deep = "df.as('select (repeat(''['', 1500) || repeat('']'', 1500))::json as v', 'p')";
+    let unnamed = format!("df.seq({deep}, 'select 1 as n')");
+    assert_eq!(workflows.result(&unnamed).await["rows"][0], json!({"n": 1}));
+    let id = workflows
+        .start(&format!("df.seq({deep}, 'select $p.v')"))
+        .await;
+    assert_eq!(workflows.db.ended(&id).await, "failed");
+    let error = format!("select error_path || ': ' || error from df.instances where id = '{id}'");
+    assert_eq!(
+        workflows.db.text(&error).await.as_deref(),
+        Some(
+            "root.right: the result that $p refers to cannot be read: it is nested deeper than 1000 levels"
+        )
+    );
 }

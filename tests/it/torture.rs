@@ -16,6 +16,10 @@ use crate::support::{Process, spawn};
 const RELAYS: usize = 3;
 const SHORT_SECONDS: u64 = 20;
 const LONG_SECONDS: u64 = 180;
+/// The structural invariants that instances violate.
+const UNSOUND: &str = "
+    select concat_ws(' ', i.label, v.invariant, v.node_id, v.detail)
+      from df.instances i, df.assert_structural_invariants(i.id) v";
 /// How long everything may take to end once the faults have.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -95,6 +99,8 @@ async fn torture(seconds: u64) {
     );
     let violations = world.text(VIOLATIONS).await;
     assert!(violations.is_empty(), "SEED={seed}: {violations:?}");
+    let unsound = world.text(UNSOUND).await;
+    assert!(unsound.is_empty(), "SEED={seed}: {unsound:#?}");
     let expected = outcome(&world, 0).await;
     for round in 1..=round {
         let found = outcome(&world, round).await;

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::LogFormat;
@@ -12,6 +13,7 @@ use crate::tuning::Tuning;
 const AFTER_HELP: &str = "\
 Options can be given as flags, as DF_* variables or in a TOML file (--config); a flag wins over a
 variable, a variable over the file, the file over the default. --print-config shows the outcome.
+What one call does (--psql, --dry-run, --yes, --json, --instance, bench's own) is never in the file.
 
 Exit codes:
   0  done, or stopped when asked to
@@ -60,7 +62,7 @@ pub enum Command {
     /// What is running and what is stuck
     Status(ReportOptions),
     /// What in the set-up is wrong, and the statement that mends it
-    Doctor(ReportOptions),
+    Doctor(DoctorOptions),
     /// Print completions for a shell
     Completions(CompletionsOptions),
     /// Measure what workflows cost on your server, beside plain transactions
@@ -83,8 +85,10 @@ pub struct DevOptions {
     #[arg(long, env = "DF_PORT", value_name = "N")]
     pub port: Option<u16>,
     /// Open psql on it; leaving psql stops everything
-    #[arg(long)]
+    #[arg(long, env = "DF_PSQL", value_parser = BoolishValueParser::new())]
     pub psql: bool,
+    #[command(flatten)]
+    pub service: ServiceOptions,
     #[command(flatten)]
     pub tuning: Tuning,
 }
@@ -112,7 +116,7 @@ pub struct InstallOptions {
     #[arg(long, env = "DF_OPERATOR_SCHEMA", value_name = "SCHEMA")]
     pub operator_schema: Option<String>,
     /// Print the SQL that would run, and change nothing
-    #[arg(long)]
+    #[arg(long, env = "DF_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
 }
 
@@ -123,7 +127,7 @@ pub struct UninstallOptions {
     #[command(flatten)]
     pub database: DatabaseOptions,
     /// Do not ask
-    #[arg(long)]
+    #[arg(long, env = "DF_YES", value_parser = BoolishValueParser::new())]
     pub yes: bool,
 }
 
@@ -134,14 +138,21 @@ pub struct UninstallOptions {
 pub struct RunOptions {
     #[command(flatten)]
     pub database: DatabaseOptions,
+    #[command(flatten)]
+    pub service: ServiceOptions,
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// What `run` and the relay of `dev` share.
+#[derive(Debug, Args)]
+pub struct ServiceOptions {
     /// How long a stop may wait for the steps in flight [default: 30]
     #[arg(long, env = "DF_SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS")]
     pub shutdown_grace_seconds: Option<u64>,
     /// Serve /metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9187 [default: off]
     #[arg(long, env = "DF_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    #[command(flatten)]
-    pub tuning: Tuning,
 }
 
 /// Reads the database, as df_relay unless the URL names another role, and prints what it finds.
@@ -151,8 +162,18 @@ pub struct ReportOptions {
     #[command(flatten)]
     pub database: DatabaseOptions,
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, env = "DF_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
+}
+
+/// What the doctor is told besides.
+#[derive(Debug, Args)]
+pub struct DoctorOptions {
+    #[command(flatten)]
+    pub report: ReportOptions,
+    /// The relays run with --poll-only, so that a transaction pooler in between is in order
+    #[arg(long, env = "DF_POLL_ONLY", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub poll_only: Option<bool>,
 }
 
 /// Measures throughput, latency and costs, each beside its yardstick from the same run, and judges
@@ -192,7 +213,7 @@ pub struct ReplayOptions {
     #[arg(long = "instance", value_name = "ID")]
     pub instances: Vec<String>,
     /// Print one JSON object per event
-    #[arg(long)]
+    #[arg(long, env = "DF_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
 }
 

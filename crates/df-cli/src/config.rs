@@ -83,7 +83,11 @@ impl Config {
         let given = Layer::given(command_line);
         Ok(Config {
             database_url: given.database_url.or(file.database_url),
-            relay_password: given.relay_password.or(file.relay_password),
+            // An empty one would leave df_relay, and every relay of the server, without a password.
+            relay_password: given
+                .relay_password
+                .or(file.relay_password)
+                .filter(|Secret(password)| !password.is_empty()),
             operator_schema: given.operator_schema.or(file.operator_schema),
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
             log_level: given
@@ -107,7 +111,7 @@ impl Config {
     /// How the service over one database is set up.
     pub fn service(&self, database: ConnectOptions, ready: ReadySignal) -> ServiceConfig {
         ServiceConfig {
-            database,
+            database: database.with_pooler(self.tuning.is_poll_only()),
             relay: self.tuning.relay(),
             engine: self.tuning.engine(),
             executor: self.tuning.executor(),
@@ -208,14 +212,21 @@ impl Layer {
             Command::Dev(options) => {
                 layer.data_dir.clone_from(&options.data_dir);
                 layer.port = options.port;
+                layer.listen = options.service.listen;
+                layer.shutdown_grace_seconds = options.service.shutdown_grace_seconds;
                 layer.relay = Some(options.tuning.clone());
             }
             Command::Install(options) => {
                 layer.database_url = url(&options.database);
                 layer.operator_schema.clone_from(&options.operator_schema);
             }
-            Command::Status(options) | Command::Doctor(options) => {
-                layer.database_url = url(&options.database);
+            Command::Status(options) => layer.database_url = url(&options.database),
+            Command::Doctor(options) => {
+                layer.database_url = url(&options.report.database);
+                layer.relay = Some(Tuning {
+                    poll_only: options.poll_only,
+                    ..Tuning::default()
+                });
             }
             Command::Completions(_) => {}
             Command::Uninstall(options) => layer.database_url = url(&options.database),
@@ -223,8 +234,8 @@ impl Layer {
             Command::Adopt(options) => layer.database_url = url(&options.database),
             Command::Run(options) => {
                 layer.database_url = url(&options.database);
-                layer.listen = options.listen;
-                layer.shutdown_grace_seconds = options.shutdown_grace_seconds;
+                layer.listen = options.service.listen;
+                layer.shutdown_grace_seconds = options.service.shutdown_grace_seconds;
                 layer.relay = Some(options.tuning.clone());
             }
             Command::Bench(options) => {
@@ -255,5 +266,61 @@ fn read_file(path: &Path) -> anyhow::Result<Layer> {
             let line = 1 + text[..at.min(text.len())].matches('\n').count();
             bail!("{} line {line}: {}", path.display(), error.message())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    /// What one call does, which no file should say; and where the file itself is.
+    const OF_ONE_CALL: &[&str] = &["psql", "dry_run", "yes", "json", "config"];
+    /// These have no variable either: a variable that printed instead of acting would be a trap, and
+    /// a benchmark is started by hand.
+    const FLAGS_ALONE: &[&str] = &[
+        "print_config",
+        "instances",
+        "quick",
+        "smoke",
+        "svg",
+        "large",
+    ];
+
+    #[test]
+    fn every_option_has_its_variable_and_its_place_in_the_file() {
+        let mut seen = 0;
+        let command_line = CommandLine::command();
+        for command in std::iter::once(&command_line).chain(command_line.get_subcommands()) {
+            let of_bench = command.get_name() == "bench";
+            for arg in command
+                .get_arguments()
+                .filter(|arg| arg.get_long().is_some())
+            {
+                let key = arg.get_id().as_str();
+                if FLAGS_ALONE.contains(&key) || (of_bench && key == "json") {
+                    continue;
+                }
+                let variable = arg
+                    .get_env()
+                    .map(|name| name.to_string_lossy().into_owned());
+                let expected = format!("DF_{}", key.to_uppercase());
+                assert_eq!(variable, Some(expected), "{}", command.get_name());
+                seen += 1;
+                if OF_ONE_CALL.contains(&key) {
+                    continue;
+                }
+                // A list suits no option, so that a known one is refused for its type.
+                let refused =
+                    |text: String| toml::from_str::<Layer>(&text).unwrap_err().to_string();
+                let plain = refused(format!("{key} = []"));
+                let tuning = refused(format!("[relay]\n{key} = []"));
+                assert!(
+                    !plain.contains("unknown field") || !tuning.contains("unknown field"),
+                    "{key}: {plain} {tuning}"
+                );
+            }
+        }
+        assert!(seen > 20, "{seen}");
     }
 }

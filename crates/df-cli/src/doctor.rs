@@ -1,20 +1,24 @@
 //! `df-relay doctor`: what in the set-up is wrong, each with the statement or command that mends it.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
+use df_postgres::query_unnamed;
 use df_postgres::schema::Fit;
 use serde::Serialize;
 use tokio_postgres::Client;
 
 use crate::command_line::ReportOptions;
 use crate::config::Config;
+use crate::output;
 use crate::schema_check::installed;
 
 /// Clocks further apart than this are worth a word: logs of both sides would not line up.
 const CLOCK_SKEW_SECONDS: f64 = 1.0;
-/// Transactions in which a session setting is looked for, to find a transaction pooler.
+/// Pairs of transactions that are looked at, to find a transaction pooler.
 const POOLER_LOOKS: usize = 8;
+const POOLER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One check: well, or what is wrong and what mends it.
 #[derive(Debug, Serialize)]
@@ -29,10 +33,10 @@ pub(crate) async fn doctor(options: &ReportOptions, config: &Config) -> anyhow::
     let client = config.relay_database()?.connect().await?;
     let mut checks = vec![schema(&client, config).await?];
     checks.push(clock(&client).await?);
-    checks.push(pooler(&client).await?);
+    checks.push(pooler(&client, config).await?);
     for function in ["relay_doctor", "relay_vacuum_horizon"] {
         let sql = format!("select topic, well, finding, mend from df.{function}()");
-        match client.query(&sql, &[]).await {
+        match query_unnamed(&client, &sql, &[]).await {
             Ok(rows) => checks.extend(rows.iter().map(|row| Check {
                 topic: row.get(0),
                 well: row.get::<_, Option<bool>>(1).unwrap_or(false),
@@ -53,9 +57,9 @@ pub(crate) async fn doctor(options: &ReportOptions, config: &Config) -> anyhow::
     }
     let wrong = checks.iter().filter(|check| !check.well).count();
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&checks)?);
+        output::line(serde_json::to_string_pretty(&checks)?)?;
     } else {
-        print!("{}", screen(&checks));
+        output::print(screen(&checks))?;
     }
     if wrong > 0 {
         bail!("{wrong} of {} checks found something", checks.len());
@@ -106,11 +110,11 @@ async fn schema(client: &Client, config: &Config) -> anyhow::Result<Check> {
 /// Compares the server's clock with ours, the round trip halved.
 async fn clock(client: &Client) -> anyhow::Result<Check> {
     let sent = SystemTime::now();
-    let row = client
-        .query_one("select extract(epoch from clock_timestamp())::float8", &[])
+    let sql = "select extract(epoch from clock_timestamp())::float8";
+    let rows = query_unnamed(client, sql, &[])
         .await
         .context("asking for the server's clock")?;
-    let there: f64 = row.get(0);
+    let there: f64 = rows[0].get(0);
     let half = sent.elapsed().unwrap_or(Duration::ZERO).as_secs_f64() / 2.0;
     let here = sent
         .duration_since(UNIX_EPOCH)
@@ -127,34 +131,53 @@ async fn clock(client: &Client) -> anyhow::Result<Check> {
     })
 }
 
-/// A session setting that does not last over transactions gives a transaction pooler away.
-async fn pooler(client: &Client) -> anyhow::Result<Check> {
-    let set = "select pg_backend_pid(), set_config('df.doctor', 'here', false)";
-    let first: i32 = client
-        .query_one(set, &[])
-        .await
-        .context("looking for a pooler")?
-        .get(0);
-    let mut pooled = false;
-    for _ in 0..POOLER_LOOKS {
-        let look = "select pg_backend_pid(), current_setting('df.doctor', true)";
-        let row = client
-            .query_one(look, &[])
-            .await
-            .context("looking for a pooler")?;
-        let setting: Option<String> = row.get(1);
-        pooled |= row.get::<_, i32>(0) != first || setting.as_deref() != Some("here");
-    }
+/// Two connections that meet one and the same session, or one that meets several, give a transaction
+/// pooler away. While one holds a transaction, a pooler without another session keeps the other waiting.
+async fn pooler(client: &Client, config: &Config) -> anyhow::Result<Check> {
+    let other = config.relay_database()?.connect().await?;
+    let looks = async {
+        let mut seen = [HashSet::new(), HashSet::new()];
+        for _ in 0..POOLER_LOOKS {
+            seen[0].insert(backend(client).await?);
+            other.batch_execute("begin").await?;
+            seen[1].insert(backend(&other).await?);
+            seen[0].insert(backend(client).await?);
+            other.batch_execute("commit").await?;
+        }
+        Ok::<_, tokio_postgres::Error>(
+            seen.iter().any(|one| one.len() > 1) || !seen[0].is_disjoint(&seen[1]),
+        )
+    };
+    let pooled = match tokio::time::timeout(POOLER_PATIENCE, looks).await {
+        Ok(looked) => looked.context("looking for a pooler")?,
+        Err(_) => true,
+    };
+    let (well, finding, mend) = match (pooled, config.tuning.is_poll_only()) {
+        (false, _) => (true, "sessions last; no transaction pooler was seen", None),
+        (true, true) => (
+            true,
+            "a transaction pooler is in between, and relays run with poll_only",
+            None,
+        ),
+        (true, false) => (
+            false,
+            "sessions do not last: a pooler in transaction mode is in between",
+            Some(
+                "Connect the relay to Postgres itself, or run it with --poll-only (and tell the \
+                 doctor so: DF_POLL_ONLY=true, or poll_only in the file).",
+            ),
+        ),
+    };
     Ok(Check {
         topic: "pooler".to_owned(),
-        well: !pooled,
-        finding: if pooled {
-            "sessions do not last: a pooler in transaction mode is in between".to_owned()
-        } else {
-            "sessions last; no transaction pooler was seen".to_owned()
-        },
-        mend: pooled.then(|| {
-            "Connect the relay to Postgres itself, or run it with --poll-only.".to_owned()
-        }),
+        well,
+        finding: finding.to_owned(),
+        mend: mend.map(str::to_owned),
     })
+}
+
+/// The process of the session that serves the connection now.
+async fn backend(client: &Client) -> Result<i32, tokio_postgres::Error> {
+    let rows = query_unnamed(client, "select pg_backend_pid()", &[]).await?;
+    Ok(rows[0].get(0))
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command_line::{InstallOptions, UninstallOptions};
 use crate::config::{Config, Secret};
 use crate::exit::WrongUsage;
+use crate::output;
 
 pub(crate) async fn install(options: &InstallOptions, config: &Config) -> anyhow::Result<()> {
     let database = config.admin_database()?;
@@ -23,13 +24,13 @@ pub(crate) async fn install(options: &InstallOptions, config: &Config) -> anyhow
         ..installer::InstallOptions::default()
     };
     if options.dry_run {
-        print!("{}", installer::dry_run(&database, &files, &chosen).await?);
+        output::print(installer::dry_run(&database, &files, &chosen).await?)?;
         return Ok(());
     }
     let report = installer::install(&database, &files, &chosen, &CancellationToken::new()).await?;
-    println!("{}", report.outcome);
+    output::line(&report.outcome)?;
     for note in &report.notes {
-        println!("{note}");
+        output::line(note)?;
     }
     Ok(())
 }
@@ -42,12 +43,12 @@ pub(crate) async fn uninstall(options: &UninstallOptions, config: &Config) -> an
         ))?;
     }
     let report = installer::uninstall(&database).await?;
-    println!("removed the schema df");
+    output::line("removed the schema df")?;
     for role in &report.dropped_roles {
-        println!("dropped the role {role}");
+        output::line(format_args!("dropped the role {role}"))?;
     }
     for (role, why) in &report.kept_roles {
-        println!("kept the role {role}: {why}");
+        output::line(format_args!("kept the role {role}: {why}"))?;
     }
     Ok(())
 }

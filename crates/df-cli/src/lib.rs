@@ -12,6 +12,7 @@ mod install;
 mod listener;
 mod logging;
 mod metrics;
+mod output;
 mod recovery;
 mod run;
 mod schema_check;
@@ -49,13 +50,11 @@ pub fn run(command_line: CommandLine) -> ExitCode {
 
 async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
     if let Command::Completions(options) = &command_line.command {
-        completions(options);
-        return Ok(());
+        return Ok(completions(options)?);
     }
     let config = Config::load(&command_line)?;
     if command_line.common.print_config {
-        print!("{}", config.to_toml());
-        return Ok(());
+        return Ok(output::print(config.to_toml())?);
     }
     #[cfg(feature = "otel")]
     let _exporting = match &command_line.command {
@@ -73,7 +72,7 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Uninstall(options) => install::uninstall(&options, &config).await,
         Command::Run(_) => run::run(&config).await,
         Command::Status(options) => status::status(&options, &config).await,
-        Command::Doctor(options) => doctor::doctor(&options, &config).await,
+        Command::Doctor(options) => doctor::doctor(&options.report, &config).await,
         Command::Completions(_) => Ok(()),
         Command::Bench(options) => bench::bench(&options, &config).await,
         Command::Replay(options) => recovery::replay(&options, &config).await,
@@ -81,8 +80,11 @@ async fn dispatch(command_line: CommandLine) -> anyhow::Result<()> {
     }
 }
 
-fn completions(options: &CompletionsOptions) {
+fn completions(options: &CompletionsOptions) -> std::io::Result<()> {
     let mut command = CommandLine::command();
     let name = command.get_name().to_owned();
-    clap_complete::generate(options.shell, &mut command, name, &mut std::io::stdout());
+    // Into memory first: the generator panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut command, name, &mut script);
+    output::print(String::from_utf8_lossy(&script))
 }

@@ -7,27 +7,50 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command_line::ReplayOptions;
 use crate::config::Config;
+use crate::output;
+use crate::schema_check::client_of_known_schema;
 
 pub(crate) async fn replay(options: &ReplayOptions, config: &Config) -> anyhow::Result<()> {
-    let session = Session::new(config.relay_database()?, CancellationToken::new());
+    // The session waits for a server that is away; a person at a prompt should be told instead.
+    drop(client_of_known_schema(config).await?);
+    let session = Session::new(
+        config.relay_database()?.with_pooler(true),
+        CancellationToken::new(),
+    );
     let (mut events, mut changed, mut busy) = (0u64, 0u64, 0u64);
+    // A full disk at the other end of stdout must not end the replay half-way.
+    let mut shown = Ok(());
     let replayed = df_relay::replay(&session, &options.instances, |event| {
         events += 1;
         changed += u64::from(event.changed);
         busy += u64::from(event.outcome.starts_with("busy"));
+        let mut show = |printed: std::io::Result<()>| {
+            if shown.is_ok() {
+                shown = printed;
+            }
+        };
         if options.json {
             let line = serde_json::json!({
                 "event_id": event.event_id, "kind": event.kind,
                 "outcome": event.outcome, "changed": event.changed,
             });
-            println!("{line}");
+            show(output::line(line));
         } else {
-            println!("{}: {}", event.event_id, event.outcome);
+            show(output::line(format_args!(
+                "{}: {}",
+                event.event_id, event.outcome
+            )));
         }
     });
     replayed.await.context("replaying the outbox")?;
+    shown.context("writing to stdout")?;
     if !options.json {
-        println!("{events} events compared, {changed} delivered, {busy} locked by somebody");
+        output::line(format_args!(
+            "{events} events compared, {changed} delivered, {busy} locked by somebody"
+        ))?;
+        if events == 0 && !options.instances.is_empty() {
+            output::line("no such instance, or retention has removed it")?;
+        }
     }
     Ok(())
 }
@@ -36,13 +59,13 @@ pub(crate) async fn adopt(config: &Config) -> anyhow::Result<()> {
     let database = config.relay_database()?;
     let identity = adopt::identify(&database).await?;
     if identity.is_ours {
-        println!("relays have run here before; nothing to adopt");
+        output::line("relays have run here before; nothing to adopt")?;
         return Ok(());
     }
     let here = adopt::adopt(&database).await?;
-    println!(
+    output::line(format_args!(
         "adopted: relays may run at {here}; before, they ran at {}",
         identity.first_run_at
-    );
+    ))?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! A connection to a database whose schema this binary knows, for the commands that only read.
 
-use anyhow::Context as _;
 use df_postgres::Error;
 use df_postgres::schema::{Fit, Installed, Meta, SchemaFiles, inspect};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::config::Config;
 
@@ -27,7 +27,15 @@ pub(crate) async fn client_of_known_schema(config: &Config) -> anyhow::Result<Cl
 pub(crate) async fn installed(client: &Client, config: &Config) -> anyhow::Result<(Meta, Fit)> {
     let files = SchemaFiles::embedded()?;
     let database = config.relay_database()?.to_string();
-    match inspect(client).await.context("looking at the schema")? {
+    let found = inspect(client).await.map_err(|error| {
+        let forbidden = matches!(&error, Error::Database { source, .. }
+            if source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+        anyhow::Error::new(error).context(match forbidden {
+            true => "this role may not; connect as df_relay, a member of df_admin or a superuser",
+            false => "looking at the schema",
+        })
+    })?;
+    match found {
         Installed::Missing => Err(Error::MissingSchema(database).into()),
         Installed::Foreign { whose } => Err(Error::ForeignSchema { database, whose }.into()),
         Installed::Ours(meta) => {

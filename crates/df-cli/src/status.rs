@@ -1,24 +1,25 @@
 //! `df-relay status`: what is running and what is stuck, on one screen or as JSON.
 
 use anyhow::Context as _;
+use df_postgres::query_unnamed;
 use serde_json::Value;
 
 use crate::command_line::ReportOptions;
 use crate::config::Config;
+use crate::output;
 use crate::schema_check::client_of_known_schema;
 
 pub(crate) async fn status(options: &ReportOptions, config: &Config) -> anyhow::Result<()> {
     let client = client_of_known_schema(config).await?;
-    let row = client
-        .query_one("select df.relay_status()::text", &[])
+    let rows = query_unnamed(&client, "select df.relay_status()::text", &[])
         .await
         .context("asking for the status; df_relay, a member of df_admin or a superuser may")?;
-    let text: String = row.get(0);
+    let text: String = rows[0].get(0);
     let status: Value = serde_json::from_str(&text).context("reading the status")?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        output::line(serde_json::to_string_pretty(&status)?)?;
     } else {
-        print!("{}", screen(&status));
+        output::print(screen(&status))?;
     }
     Ok(())
 }
@@ -30,11 +31,19 @@ fn screen(status: &Value) -> String {
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     };
+    // Seconds are enough for a person: 2026-01-02T03:04:05.678901+00:00 loses its fraction.
+    let time = |value: &Value| match value.as_str().and_then(|text| text.split_once('.')) {
+        Some((seconds, rest)) => {
+            let zone = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{}{zone}", seconds.replacen('T', " ", 1))
+        }
+        None => text(value),
+    };
     let list = |key: &str| status[key].as_array().cloned().unwrap_or_default();
     let mut lines = vec![format!(
         "database   {} at {}",
         text(&status["database"]),
-        text(&status["time"])
+        time(&status["time"])
     )];
     let relays = list("relays");
     let live = relays.iter().filter(|relay| relay["live"] == true).count();
@@ -44,11 +53,11 @@ fn screen(status: &Value) -> String {
     ));
     for relay in &relays {
         lines.push(format!(
-            "  {}  {} since {}, last heartbeat {}, {} instances{}",
+            "  {}  {} since {}, last heartbeat {}, owns {} instances{}",
             text(&relay["incarnation"]),
             text(&relay["version"]),
-            text(&relay["started_at"]),
-            text(&relay["heartbeat_at"]),
+            time(&relay["started_at"]),
+            time(&relay["heartbeat_at"]),
             relay["instances"],
             if relay["live"] == true {
                 ""
@@ -64,9 +73,16 @@ fn screen(status: &Value) -> String {
     };
     lines.push(format!("instances  {}", counts("instances")));
     lines.push(format!("last day   {}", counts("ended_last_day")));
+    let oldest = match status["undelivered"].as_u64() {
+        Some(0) => String::new(),
+        _ => format!(
+            ", the oldest for {} s",
+            status["oldest_undelivered_seconds"]
+        ),
+    };
     lines.push(format!(
-        "outbox     {} undelivered, the oldest for {} s; {} parked",
-        status["undelivered"], status["oldest_undelivered_seconds"], status["parked"]
+        "outbox     {} undelivered{oldest}; {} parked",
+        status["undelivered"], status["parked"]
     ));
     for event in list("parked_events") {
         let id = text(&event["event_id"]);
@@ -79,7 +95,7 @@ fn screen(status: &Value) -> String {
         lines.push(format!(
             "stuck      {id} ({}) since {}: {}",
             text(&stuck["label"]),
-            text(&stuck["since"]),
+            time(&stuck["since"]),
             text(&stuck["why"])
         ));
         lines.push(format!(

@@ -20,7 +20,8 @@ pub struct Tuning {
     /// How often to look for work when nothing wakes the relay [default: 1000]
     #[arg(long, env = "DF_POLL_INTERVAL_MS", value_name = "MS")]
     pub poll_interval_ms: Option<u64>,
-    /// Never LISTEN: find all work by polling, as behind a transaction pooler [default: false]
+    /// For a transaction pooler in between: find all work by polling, keep nothing in a session
+    /// [default: false]
     #[arg(long, env = "DF_POLL_ONLY", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub poll_only: Option<bool>,
     /// The most instances in memory at a time [default: 1000]
@@ -53,6 +54,11 @@ impl Tuning {
         }
     }
 
+    /// Whether a transaction pooler may be in between.
+    pub fn is_poll_only(&self) -> bool {
+        self.poll_only.unwrap_or(false)
+    }
+
     pub fn relay(&self) -> RelayConfig {
         let default = RelayConfig::default();
         let millis = |given: Option<u64>, or: Duration| {
@@ -63,7 +69,7 @@ impl Tuning {
                 .lease_seconds
                 .map_or(default.lease, |seconds| Duration::from_secs(seconds.max(1))),
             poll_interval: millis(self.poll_interval_ms, default.poll_interval),
-            listen: !self.poll_only.unwrap_or(false),
+            listen: !self.is_poll_only(),
             max_instances: self.max_instances.unwrap_or(default.max_instances).max(1),
             ..default
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use df_engine::{Assignment, Failure, Run, Runs};
-use df_executor::sql_step::{PoolLimits, RetrySchedule, SqlSteps, SqlStepsConfig};
+use df_executor::sql_step::{
+    PoolLimits, RetrySchedule, STEP_APPLICATION, Sessions, SqlSteps, SqlStepsConfig,
+};
 use df_executor::wire::{ConnectConfig, RootCertificates, SslMode};
 use df_executor::{Directory, Executor, Recorder};
 use df_postgres::{ConnectOptions, Session, TlsMode};
@@ -59,6 +61,11 @@ pub async fn executor(
         .get(0);
     let config = SqlStepsConfig {
         server: server(database),
+        sessions: if database.is_pooled() {
+            Sessions::Lent
+        } else {
+            Sessions::Own
+        },
         pool: PoolLimits {
             per_role: limits.step_connections_per_role,
             in_use: limits.step_connections,
@@ -105,7 +112,7 @@ fn server(database: &ConnectOptions) -> ConnectConfig {
             .map_or(RootCertificates::System, |path| {
                 RootCertificates::File(path.to_owned())
             }),
-        application_name: "df-relay step".to_owned(),
+        application_name: STEP_APPLICATION.to_owned(),
         connect_timeout: CONNECT_TIMEOUT,
         ..ConnectConfig::default()
     }

@@ -120,6 +120,8 @@ fn no_output_shows_a_secret() {
 fn exit_codes_tell_usage_from_an_unreachable_server() {
     for (args, code) in [
         (&["run"][..], 2),
+        (&["replay", "--database-url", "postgres://127.0.0.1:1/d"], 3),
+        (&["adopt", "--database-url", "postgres://127.0.0.1:1/d"], 3),
         (&["install", "--database-url", "nonsense"], 2),
         (&["run", "--config", "/nonexistent.toml"], 2),
         (
@@ -149,4 +151,28 @@ fn exit_codes_tell_usage_from_an_unreachable_server() {
         let output = df_relay(args, &[]);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
     }
+}
+
+#[test]
+fn a_reader_that_stops_early_is_no_failure() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_df-relay"));
+    command.args(["completions", "zsh"]);
+    command.stdout(std::process::Stdio::piped());
+    command.stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn an_empty_relay_password_is_none() {
+    let output = df_relay(&["install", "--print-config"], &[("DF_RELAY_PASSWORD", "")]);
+    assert!(!stdout(&output).contains("relay_password"), "{output:?}");
+    let output = df_relay(
+        &["install", "--print-config"],
+        &[("DF_RELAY_PASSWORD", "x")],
+    );
+    assert!(stdout(&output).contains("relay_password"), "{output:?}");
 }

@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::DateTime;
 use df_graph::{Condition, Kind};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
@@ -50,14 +49,7 @@ impl Activity<'_> {
                 let result = df_graph::sleep_result(*seconds).to_string();
                 self.wait(None, Some(*seconds), None, result).await
             }
-            Kind::WaitSchedule { cron } => match df_graph::next_match(cron, Utc::now()) {
-                Ok(at) => {
-                    let due = at.map(|at| at.to_rfc3339());
-                    self.wait(None, None, due, df_graph::schedule_result().to_string())
-                        .await
-                }
-                Err(error) => self.failed(error.to_string(), Some("22023")).await,
-            },
+            Kind::WaitSchedule { cron } => self.schedule(cron).await,
             Kind::Signal {
                 name,
                 timeout_seconds,
@@ -129,6 +121,22 @@ impl Activity<'_> {
         }
     }
 
+    /// Waits for the next match after what the database's clock says now.
+    async fn schedule(&self, cron: &str) -> LeafReply {
+        let Some(millis) = self.backend.clock(self.cancel).await else {
+            return LeafReply::Stopped;
+        };
+        let now = DateTime::from_timestamp_millis(millis).unwrap_or_default();
+        match df_graph::next_match(cron, now) {
+            Ok(at) => {
+                let due = at.map(|at| at.to_rfc3339());
+                self.wait(None, None, due, df_graph::schedule_result().to_string())
+                    .await
+            }
+            Err(error) => self.failed(error.to_string(), Some("22023")).await,
+        }
+    }
+
     async fn sql(&self, query: &str, timeout: Option<Duration>) -> LeafReply {
         let Some(bound) = self.bound(&[query]).await else {
             return LeafReply::Stopped;
@@ -144,6 +152,7 @@ impl Activity<'_> {
                     self.backend.run_outside(
                         &self.loaded.assignment,
                         &sql,
+                        outside,
                         timeout,
                         attempt,
                         self.cancel,
@@ -291,8 +300,13 @@ impl Activity<'_> {
         let Some(text) = self.result_text(result).await else {
             return LeafReply::Stopped;
         };
-        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let has_rows = df_graph::has_rows(&value);
+        let has_rows = match df_graph::read_result(&text) {
+            Ok(value) => df_graph::has_rows(&value),
+            Err(why) => {
+                let message = format!("the result {name} cannot be read: {why}");
+                return self.failed(message, Some("22023")).await;
+            }
+        };
         self.record_completed("null".to_owned(), Some(i32::from(has_rows)), 1)
             .await
     }
@@ -419,11 +433,10 @@ impl Activity<'_> {
     }
 
     fn completed(&self, result: &str) -> LeafReply {
-        let truth = self.run_path.contains("condition_node").then(|| {
-            serde_json::from_str(result)
-                .map(|value: Value| df_graph::truth(&value))
-                .unwrap_or(false)
-        });
+        let truth = self
+            .run_path
+            .contains("condition_node")
+            .then(|| df_graph::read_result(result).is_ok_and(|value| df_graph::truth(&value)));
         self.note_checkpoints();
         self.loaded.keep_result(self.run_path, result);
         self.loaded.record(self.run_path, Run::Completed { truth });
@@ -503,6 +516,7 @@ fn refusal(refused: Refused) -> LeafReply {
     match refused {
         Refused::Stopped => LeafReply::Stopped,
         Refused::DecidedAgainst => LeafReply::Lost,
+        Refused::Paused => LeafReply::Paused,
     }
 }
 

@@ -79,6 +79,8 @@ pub enum Refused {
     Stopped,
     /// Another branch won, or the loop has passed the iteration.
     DecidedAgainst,
+    /// The instance was paused before the run began: it may begin at the resume.
+    Paused,
 }
 
 /// How a leaf ended.
@@ -198,6 +200,7 @@ impl Recorded {
         match self.outcome.as_str() {
             "ok" | "exists" | "waiting" => None,
             "DF003" => Some(Refused::DecidedAgainst),
+            "DF007" => Some(Refused::Paused),
             _ => Some(Refused::Stopped),
         }
     }
@@ -216,11 +219,13 @@ pub trait Backend: Send + Sync + 'static {
     ) -> LeafEnd;
 
     /// Runs a statement that cannot share a transaction with its record, or that runs in another
-    /// database: at least once. Records nothing; an error is a failed attempt.
+    /// database: at least once. `alone` says that Postgres refuses it in a transaction block. Records
+    /// nothing; an error is a failed attempt.
     async fn run_outside(
         &self,
         on: &Assignment,
         sql: &str,
+        alone: bool,
         timeout: Option<Duration>,
         attempt: i32,
         cancel: &CancellationToken,
@@ -237,6 +242,10 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Records one entry, in a batch with others. `None` once cancelled.
     async fn record(&self, entry: Entry, cancel: &CancellationToken) -> Option<Recorded>;
+
+    /// The database's clock, in milliseconds since 1970: the one that decides when a wait is due. `None`
+    /// once cancelled.
+    async fn clock(&self, cancel: &CancellationToken) -> Option<i64>;
 
     /// Results of recorded runs as JSON text, in any order; absent ones are left out. `None` once
     /// cancelled.

@@ -14,7 +14,8 @@ use crate::outcome::{Names, ResultRef};
 /// The results and variables that one leaf's texts refer to.
 pub struct Bound {
     loaded: Arc<Loaded>,
-    results: HashMap<String, Value>,
+    /// Each as it reads, or why it cannot be read.
+    results: HashMap<String, Result<Value, String>>,
 }
 
 impl Bound {
@@ -64,7 +65,11 @@ impl Bound {
 
 impl Bindings for Bound {
     fn result(&self, name: &str) -> Option<&Value> {
-        self.results.get(name)
+        self.results.get(name)?.as_ref().ok()
+    }
+
+    fn unreadable(&self, name: &str) -> Option<&str> {
+        self.results.get(name)?.as_ref().err().map(String::as_str)
     }
 
     fn var(&self, name: &str) -> Option<&str> {
@@ -112,13 +117,12 @@ async fn fetch(
     Some(texts)
 }
 
-fn value(result: &ResultRef, texts: &Texts) -> Value {
+fn value(result: &ResultRef, texts: &Texts) -> Result<Value, String> {
     match result {
-        ResultRef::Null => Value::Null,
+        ResultRef::Null => Ok(Value::Null),
         ResultRef::Run(path) => texts
             .get(path)
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or(Value::Null),
+            .map_or(Ok(Value::Null), |text| df_graph::read_result(text)),
         ResultRef::All(all) => all.iter().map(|one| value(one, texts)).collect(),
     }
 }

@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 
 use crate::activity::Activity;
 use crate::backend::{Assignment, Backend};
-use crate::loaded::{Loaded, Runs};
+use crate::loaded::{Loaded, Plan, Runs};
 use crate::observe::{self, Observer};
 use crate::outcome::{End, LeafReply, Outcome};
 use crate::provider::{MemoryProvider, Terminal, TerminalStatus, runtime_options};
@@ -380,18 +380,43 @@ async fn run_activity(
     let Some(plan) = loaded.planned(&orchestration, &walk::plan_key(name, &run_path)) else {
         return Ok(LeafReply::Stopped.encode());
     };
-    let inside = tokio::select! {
-        inside = loaded.gate.pass() => inside,
-        _ = loaded.cancel.cancelled() => return Ok(LeafReply::Stopped.encode()),
-        _ = ctx.cancelled() => return Ok(LeafReply::Stopped.encode()),
-    };
+    loop {
+        let inside = tokio::select! {
+            inside = loaded.gate.pass() => inside,
+            _ = loaded.cancel.cancelled() => return Ok(LeafReply::Stopped.encode()),
+            _ = ctx.cancelled() => return Ok(LeafReply::Stopped.encode()),
+        };
+        let reply = inside_gate(&shared, &loaded, &ctx, &run_path, name, &plan).await;
+        if reply == LeafReply::Paused {
+            // The database knew of the pause before this relay was told. Should it have been resumed
+            // since, the instance is claimed again as soon as it is given back.
+            loaded.gate.close();
+        }
+        drop(inside);
+        shared.set_aside(root_of(&orchestration), &loaded).await;
+        if reply != LeafReply::Paused {
+            return Ok(reply.encode());
+        }
+    }
+}
+
+/// One activity call, observed and in its span.
+async fn inside_gate(
+    shared: &Arc<Shared>,
+    loaded: &Arc<Loaded>,
+    ctx: &ActivityContext,
+    run_path: &str,
+    name: &'static str,
+    plan: &Plan,
+) -> LeafReply {
+    let orchestration = ctx.instance_id();
     let cancel = loaded.cancel.child_token();
     let activity = Activity {
         backend: &*shared.backend,
-        loaded: &loaded,
-        orchestration: &orchestration,
-        run_path: &run_path,
-        plan: &plan,
+        loaded,
+        orchestration,
+        run_path,
+        plan,
         cancel: &cancel,
     };
     let work = async {
@@ -426,13 +451,11 @@ async fn run_activity(
     }
     if reply == LeafReply::Waiting {
         match name {
-            walk::TIMER => shared.time(&loaded, &timed::timer_path(&run_path)),
-            _ => shared.time(&loaded, &run_path),
+            walk::TIMER => shared.time(loaded, &timed::timer_path(run_path)),
+            _ => shared.time(loaded, run_path),
         }
     }
-    drop(inside);
-    shared.set_aside(root_of(&orchestration), &loaded).await;
-    Ok(reply.encode())
+    reply
 }
 
 fn orchestrations(shared: &Arc<Shared>) -> OrchestrationRegistry {

@@ -75,7 +75,7 @@ pub(crate) fn step_end(reply: &LeafReply) -> StepEnd {
         LeafReply::Completed { .. } => StepEnd::Completed,
         LeafReply::Failed(_) => StepEnd::Failed,
         LeafReply::Waiting | LeafReply::Again => StepEnd::Retried,
-        LeafReply::Stopped | LeafReply::Lost => StepEnd::Dropped,
+        LeafReply::Paused | LeafReply::Stopped | LeafReply::Lost => StepEnd::Dropped,
     }
 }
 

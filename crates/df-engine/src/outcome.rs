@@ -134,6 +134,9 @@ pub enum LeafReply {
     Waiting,
     /// There is nothing to wait for before the next attempt.
     Again,
+    /// Refused by a pause, nothing has happened: the engine asks again at the resume, so that the
+    /// walk never sees this.
+    Paused,
     Stopped,
     Lost,
 }

@@ -5,8 +5,8 @@
 
 use df_executor::render::{CatalogError, TypeCatalog, TypeInfo};
 use df_executor::sql_step::{
-    Fence, Login, LoginError, LoginSource, PoolLimits, RetrySchedule, SqlSteps, SqlStepsConfig,
-    Step, StepOutcome,
+    Fence, Login, LoginError, LoginSource, PoolLimits, RetrySchedule, Sessions, SqlSteps,
+    SqlStepsConfig, Step, StepOutcome,
 };
 use df_executor::wire::{ConnectConfig, Connection, Statement};
 use std::sync::Arc;
@@ -135,6 +135,7 @@ async fn parts() {
 async fn main() {
     let config = SqlStepsConfig {
         server: server(),
+        sessions: Sessions::Own,
         pool: PoolLimits {
             per_role: 8,
             ..Default::default()

@@ -102,9 +102,13 @@ impl Executor {
 
     /// The same for a statement that runs outside of its record's transaction. Nothing has been sent
     /// when the set-up is at fault.
-    async fn run_outside_step(&self, step: Step<'_>) -> Result<OutsideOutcome, StepFailure> {
+    async fn run_outside_step(
+        &self,
+        step: Step<'_>,
+        alone: bool,
+    ) -> Result<OutsideOutcome, StepFailure> {
         loop {
-            match self.steps.run_outside(&step).await {
+            match self.steps.run_outside(&step, alone).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => {
                     if !mended(&step, error).await? {
@@ -280,6 +284,7 @@ impl Backend for Executor {
             Ok(StepOutcome::Unrecorded { failure }) => LeafEnd::Unrecorded(engine_failure(failure)),
             Ok(StepOutcome::AlreadyRecorded) => LeafEnd::AlreadyRecorded,
             Ok(StepOutcome::Fenced(Fenced::Decided)) => LeafEnd::Refused(Refused::DecidedAgainst),
+            Ok(StepOutcome::Fenced(Fenced::Paused)) => LeafEnd::Refused(Refused::Paused),
             Ok(StepOutcome::Fenced(_)) => LeafEnd::Refused(Refused::Stopped),
             Err(failure) => self.record_failure(on, &leaf, failure, cancel).await,
         }
@@ -289,6 +294,7 @@ impl Backend for Executor {
         &self,
         on: &Assignment,
         sql: &str,
+        alone: bool,
         timeout: Option<Duration>,
         attempt: i32,
         cancel: &CancellationToken,
@@ -308,7 +314,7 @@ impl Backend for Executor {
             retry_on: None,
             cancel: cancel.clone(),
         };
-        match self.run_outside_step(step).await {
+        match self.run_outside_step(step, alone).await {
             Ok(OutsideOutcome::Completed { result }) => Ok(result),
             Ok(OutsideOutcome::Failed(failure) | OutsideOutcome::Unknown(failure)) => {
                 Err(engine_failure(failure))
@@ -332,13 +338,19 @@ impl Backend for Executor {
         self.recorder.record(entry, cancel).await
     }
 
+    async fn clock(&self, cancel: &CancellationToken) -> Option<i64> {
+        let asked = self.session.insist("select df.relay_clock()", &[]);
+        let rows = cancel.run_until_cancelled(asked).await?.ok()?;
+        Some(rows[0].get(0))
+    }
+
     async fn results(
         &self,
         instance: &str,
         paths: &[String],
         cancel: &CancellationToken,
     ) -> Option<Vec<(String, String)>> {
-        let parameters: [&(dyn df_postgres::ToSql + Sync); 2] = [&instance, &paths];
+        let parameters: [&dyn df_postgres::Parameter; 2] = [&instance, &paths];
         let rows = cancel
             .run_until_cancelled(self.session.insist(
                 "select run_path, coalesce(result, 'null') from df.relay_results($1, $2)",

@@ -23,8 +23,8 @@ pub use model::{Condition, Graph, Kind, Node, NodeId};
 pub use parse::{MAX_DEPTH, MAX_NODES, is_identifier};
 pub use paths::static_path;
 pub use results::{
-    break_value, empty_row_set, has_rows, rows, schedule_result, signal_result,
-    signal_timeout_result, sleep_result, truth,
+    MAX_RESULT_DEPTH, break_value, empty_row_set, has_rows, read_result, rows, schedule_result,
+    signal_result, signal_timeout_result, sleep_result, truth,
 };
 pub use statement::{Class, statement_count, transaction_class};
 pub use substitute::{

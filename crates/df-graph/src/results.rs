@@ -2,6 +2,26 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::json::{self, ReadError};
+
+/// How many containers of a result may be nested for its parts to be read. Values are dropped and
+/// written recursively, so that much deeper ones would overflow a stack.
+pub const MAX_RESULT_DEPTH: usize = 1000;
+
+/// Reads a recorded result; numbers keep their digits.
+///
+/// Errors: why it cannot be read, in words: nested too deep, or text that Postgres takes for `json`
+/// and nobody else does, such as half a surrogate pair.
+pub fn read_result(text: &str) -> Result<Value, String> {
+    // Nearly every result is flat, and serde_json is the faster reader.
+    serde_json::from_str(text).or_else(|_| {
+        json::read(text, MAX_RESULT_DEPTH).map_err(|error| match error {
+            ReadError::TooDeep => format!("it is nested deeper than {MAX_RESULT_DEPTH} levels"),
+            ReadError::Malformed(why) => format!("it is not valid JSON: {why}"),
+        })
+    })
+}
+
 /// The rows of a result that is a row set, that is, `{"rows":[{…}],"row_count":n}`.
 pub fn rows(result: &Value) -> Option<&[Value]> {
     let map = result.as_object()?;
@@ -109,5 +129,5 @@ pub fn empty_row_set(row_count: u64) -> Value {
 }
 
 fn json_or_string(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+    read_result(text).unwrap_or_else(|_| Value::from(text))
 }

@@ -152,6 +152,32 @@ fn sql_references_become_constants() {
 }
 
 #[test]
+fn numbers_keep_their_digits_however_many() {
+    let big = "-123456789012345678901234567890.10";
+    let json = format!(r#"{{"rows":[{{"doc":{{"n":{big}}},"n":{big},"e":1e400}}],"row_count":1}}"#);
+    let results = json!({"x": df_graph::read_result(&json).unwrap()});
+    let bound = Bound { results, ..bound() };
+    let sql = substitute_sql("select $x.n, $x.e, $x.doc", &bound).unwrap();
+    assert_eq!(sql, format!("select ({big}), 1e+400, '{{\"n\":{big}}}'"));
+    let text = substitute_plain("$x.n", Place::Body, &bound);
+    assert_eq!(text.unwrap(), big);
+}
+
+#[test]
+fn a_result_is_read_to_a_thousand_levels_and_refused_by_name_beyond() {
+    let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    let deep = df_graph::read_result(&nested(df_graph::MAX_RESULT_DEPTH)).unwrap();
+    assert_eq!(deep.to_string(), nested(df_graph::MAX_RESULT_DEPTH));
+    let error = df_graph::read_result(&nested(df_graph::MAX_RESULT_DEPTH + 1)).unwrap_err();
+    assert_eq!(error, "it is nested deeper than 1000 levels");
+    assert!(
+        df_graph::read_result(r#""\ud83d""#)
+            .unwrap_err()
+            .contains("not valid JSON")
+    );
+}
+
+#[test]
 fn quoted_text_in_sql_is_replaced_by_its_own_rules() {
     let bound = bound();
     let cases = [

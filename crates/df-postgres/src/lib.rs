@@ -8,6 +8,7 @@ mod connect;
 mod error;
 pub mod install;
 mod options;
+mod parameter;
 pub mod retry;
 pub mod schema;
 mod session;
@@ -16,10 +17,9 @@ mod tls;
 pub use class::{ErrorClass, class, describe};
 pub use connect::{Notifications, connect_when_up};
 pub use error::Error;
-pub use session::Session;
-pub use tokio_postgres::types::ToSql;
-
 pub use options::{ConnectOptions, TlsMode};
+pub use parameter::{Parameter, Typed, query_unnamed};
+pub use session::Session;
 
 /// The role that owns every object of the schema; it cannot log in.
 pub const OWNER_ROLE: &str = "df_owner";

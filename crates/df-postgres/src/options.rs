@@ -56,6 +56,7 @@ pub struct ConnectOptions {
     pub(crate) config: tokio_postgres::Config,
     pub(crate) tls_mode: TlsMode,
     pub(crate) tls_files: TlsFiles,
+    pooled: bool,
     /// Built at the first connection; certificates are read once per process.
     pub(crate) connector: Arc<OnceLock<MakeRustlsConnect>>,
 }
@@ -97,6 +98,7 @@ impl ConnectOptions {
             config,
             tls_mode,
             tls_files,
+            pooled: false,
             connector,
         };
         options.fill_defaults();
@@ -158,6 +160,17 @@ impl ConnectOptions {
     pub fn with_server_options(mut self, options: &str) -> Self {
         self.config.options(options);
         self
+    }
+
+    /// Says that a transaction pooler may be in between: each transaction can meet another session.
+    pub fn with_pooler(mut self, pooled: bool) -> Self {
+        self.pooled = pooled;
+        self
+    }
+
+    /// Whether nothing may be kept in a session from one transaction to the next.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled
     }
 
     pub fn user(&self) -> Option<&str> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use crate::{ADMIN_ROLE, Error, OWNER_ROLE, RELAY_ROLE, quote_identifier};
 
@@ -265,9 +266,12 @@ pub(crate) enum Found {
 }
 
 pub(crate) async fn look<C: tokio_postgres::GenericClient>(client: &C) -> Result<Found, Error> {
-    let row = client.query_opt(INSPECT, &[&OWNER_ROLE]).await;
-    let row = row.map_err(Error::doing("looking for the schema df"))?;
-    let Some(row) = row else {
+    // Unnamed, since a transaction pooler may be in between.
+    let rows = client
+        .query_typed(INSPECT, &[(&OWNER_ROLE, Type::TEXT)])
+        .await;
+    let rows = rows.map_err(Error::doing("looking for the schema df"))?;
+    let Some(row) = rows.first() else {
         return Ok(Found::Absent);
     };
     let owner: String = row.get("owner");
@@ -287,7 +291,9 @@ pub(crate) async fn look<C: tokio_postgres::GenericClient>(client: &C) -> Result
 pub(crate) async fn read_meta<C: tokio_postgres::GenericClient>(
     client: &C,
 ) -> Result<Option<Meta>, Error> {
-    let rows = client.query("select key, value from df.meta", &[]).await;
+    let rows = client
+        .query_typed("select key, value from df.meta", &[])
+        .await;
     let rows = rows.map_err(Error::doing("reading df.meta"))?;
     Ok(Meta::from_rows(
         &rows.iter().map(|row| (row.get(0), row.get(1))).collect(),

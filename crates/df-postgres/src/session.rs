@@ -1,5 +1,5 @@
 //! A control connection that comes back: calls wait out outages, and statements are prepared once
-//! per connection. For the relay's own functions only; a step never runs here.
+//! per connection, or never where a pooler lends its sessions. For the relay's own functions only; a step never runs here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 use tokio_util::sync::CancellationToken;
 
 use crate::retry::{Delays, RetryPolicy};
-use crate::{ConnectOptions, Error, class, connect_when_up, describe};
+use crate::{ConnectOptions, Error, Parameter, class, connect_when_up, describe, query_unnamed};
 
 /// One connection at a time, opened when first needed and again whenever it broke.
 pub struct Session {
@@ -25,6 +24,8 @@ pub struct Session {
 
 struct Connected {
     client: Client,
+    /// Whether a statement prepared now is still there at the next call.
+    keeps_statements: bool,
     statements: parking_lot::Mutex<HashMap<&'static str, Statement>>,
 }
 
@@ -53,7 +54,7 @@ impl Session {
     pub async fn query(
         &self,
         sql: &'static str,
-        parameters: &[&(dyn ToSql + Sync)],
+        parameters: &[&dyn Parameter],
     ) -> Result<Vec<Row>, Error> {
         let mut delays = self.policy.delays();
         loop {
@@ -80,7 +81,7 @@ impl Session {
     pub async fn insist(
         &self,
         sql: &'static str,
-        parameters: &[&(dyn ToSql + Sync)],
+        parameters: &[&dyn Parameter],
     ) -> Result<Vec<Row>, Error> {
         let mut delays = self.policy.delays();
         loop {
@@ -113,6 +114,7 @@ impl Session {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let connected = Arc::new(Connected {
             client,
+            keeps_statements: !self.options.is_pooled(),
             statements: Default::default(),
         });
         *current = Some(connected.clone());
@@ -134,8 +136,11 @@ impl Connected {
     async fn query(
         &self,
         sql: &'static str,
-        parameters: &[&(dyn ToSql + Sync)],
+        parameters: &[&dyn Parameter],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if !self.keeps_statements {
+            return query_unnamed(&self.client, sql, parameters).await;
+        }
         let prepared = self.statements.lock().get(sql).cloned();
         let statement = match prepared {
             Some(statement) => statement,
@@ -145,7 +150,8 @@ impl Connected {
                 statement
             }
         };
-        let answer = self.client.query(&statement, parameters).await;
+        let values: Vec<_> = parameters.iter().map(|one| one.value()).collect();
+        let answer = self.client.query(&statement, &values).await;
         if answer.is_err() {
             // An upgrade may have changed the function; it is prepared afresh next time.
             self.statements.lock().remove(sql);

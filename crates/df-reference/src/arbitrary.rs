@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::program::{Leaf, NAMES, Program};
+use crate::program::{Answer, Leaf, NAMES, NEVER, Program};
 
 /// How likely each choice is, relative to the others of its kind.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub struct Weights {
     pub breaks: u32,
     pub waits: u32,
     pub marks: u32,
+    /// Leaves that are tried again, or act outside the transaction of their record.
+    pub acts: u32,
     /// Levels below the root at most.
     pub depth: u32,
     /// About how many nodes a tree has at most.
@@ -24,6 +26,7 @@ impl Default for Weights {
             breaks: 2,
             waits: 3,
             marks: 8,
+            acts: 3,
             depth: 6,
             nodes: 24,
         }
@@ -33,13 +36,40 @@ impl Default for Weights {
 /// Programs that end under every schedule.
 pub fn programs(weights: &Weights) -> BoxedStrategy<Program> {
     let value = prop_oneof![Just(None), Just(Some("7")), Just(Some("left"))];
+    let flaky = |fails, attempts| Leaf::Flaky { fails, attempts };
+    let waits = prop::sample::select(vec![
+        Leaf::Sleep,
+        Leaf::Nap,
+        Leaf::Schedule,
+        Leaf::Signal,
+        Leaf::Signal,
+        Leaf::Shared,
+        Leaf::Shared,
+        Leaf::Silence,
+    ]);
+    let acts = prop::sample::select(vec![
+        flaky(1, 2),
+        flaky(2, 4),
+        Leaf::Outside,
+        Leaf::Http(Answer::Echo),
+        Leaf::Http(Answer::Form),
+        Leaf::Http(Answer::NotFound),
+        Leaf::Http(Answer::Recovers),
+    ]);
+    let fails = prop::sample::select(vec![
+        Leaf::Fail,
+        flaky(NEVER, 2),
+        Leaf::Unlisted { outside: false },
+        Leaf::Unlisted { outside: true },
+        Leaf::Http(Answer::Unavailable),
+    ]);
     let leaf = prop_oneof![
         weights.marks => Just(Leaf::Mark),
         weights.marks => Just(Leaf::Nothing),
-        weights.waits => Just(Leaf::Sleep),
-        weights.waits => Just(Leaf::Signal),
+        2 * weights.waits => waits,
+        weights.acts => acts,
         weights.breaks => value.prop_map(Leaf::Break),
-        weights.fail => Just(Leaf::Fail),
+        weights.fail => fails,
     ];
     leaf.prop_map(Program::from)
         .prop_recursive(weights.depth, weights.nodes, 4, node)

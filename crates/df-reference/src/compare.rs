@@ -6,14 +6,18 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::interpret::{End, Expected, Order, Recorded, expected};
-use crate::program::{Leaf, Program};
+use crate::program::{Answer, Leaf, Program, SHARED};
 
 /// One row of what is recorded by run path.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Run {
     pub path: String,
     pub status: String,
     pub turn: Option<i32>,
+    pub attempt: Option<u32>,
+    /// The name that a wait waits for, and what it was ended with.
+    pub signal: Option<String>,
+    pub result: Option<Value>,
 }
 
 /// One row of the trace table.
@@ -23,16 +27,28 @@ pub struct Effect {
     pub seen: Option<String>,
 }
 
+/// One request, as the server got it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The run path that its Idempotency-Key tells.
+    pub path: String,
+    pub seen: Option<String>,
+}
+
 /// Everything that an instance left behind.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     pub status: String,
+    pub label: String,
+    /// Whether something was killed, cut off or replayed while it ran.
+    pub disturbed: bool,
     pub result: Option<Value>,
     pub error: Option<String>,
     pub error_path: Option<String>,
     pub runs: Vec<Run>,
     /// In the order in which they were written.
     pub effects: Vec<Effect>,
+    pub requests: Vec<Request>,
 }
 
 /// Every way in which what was seen is not what the rules expect; empty if there is none.
@@ -43,16 +59,28 @@ pub fn differences(program: &Program, seen: &Seen) -> Vec<String> {
     compare_end(&expected, seen, &mut found);
     compare_runs(&expected, &recorded, seen, &mut found);
     compare_effects(program, &expected, seen, &mut found);
+    compare_signals(&expected, &recorded, &mut found);
+    compare_requests(program, &expected, seen, &mut found);
     found
 }
 
 fn recorded(seen: &Seen) -> Recorded {
-    let mut recorded = Recorded::default();
+    let mut recorded = Recorded {
+        disturbed: seen.disturbed,
+        ..Recorded::default()
+    };
     for run in &seen.runs {
         match (run.status.as_str(), run.turn) {
             _ if is_timer(&run.path) => {}
             ("completed" | "failed", _) => {
-                recorded.leaves.insert(run.path.clone());
+                let attempt = run.attempt.unwrap_or(1);
+                recorded.leaves.insert(run.path.clone(), attempt);
+                let data = run.result.as_ref().map(|result| &result["data"]["n"]);
+                if let (Some(SHARED), Some(n)) =
+                    (run.signal.as_deref(), data.and_then(Value::as_u64))
+                {
+                    recorded.signals.insert(run.path.clone(), n);
+                }
             }
             ("decided", Some(turn)) => {
                 recorded
@@ -107,6 +135,67 @@ fn compare_runs(expected: &Expected, recorded: &Recorded, seen: &Seen, found: &m
             found.push(format!("{path} should have run and did not"));
         }
     }
+    for (path, allowed) in &expected.attempts {
+        match recorded.leaves.get(path) {
+            Some(attempt) if !allowed.contains(attempt) => found.push(format!(
+                "{path} ended with attempt {attempt}, expected {allowed:?}"
+            )),
+            _ => {}
+        }
+    }
+}
+
+/// S6: waits that follow each other take later signals, and none is passed over.
+fn compare_signals(expected: &Expected, recorded: &Recorded, found: &mut Vec<String>) {
+    let taken: BTreeMap<&str, usize> = recorded
+        .signals
+        .iter()
+        .filter_map(|(path, n)| Some((path.as_str(), usize::try_from(*n).ok()?)))
+        .collect();
+    span("signal", &expected.order, &taken, found);
+    let numbers: BTreeSet<usize> = taken.values().copied().collect();
+    if recorded.checkpoints.is_empty() && !numbers.iter().copied().eq(1..=numbers.len()) {
+        found.push(format!("signals were passed over: {numbers:?} were taken"));
+    }
+}
+
+/// S31: a request is sent at least once for each run that has ended, and for no other but one that
+/// has begun; where nothing was disturbed, exactly as often as it has attempts.
+fn compare_requests(program: &Program, expected: &Expected, seen: &Seen, found: &mut Vec<String>) {
+    let leaves: BTreeMap<u32, &Leaf> = program.numbered().into_iter().collect();
+    let mut sent: BTreeMap<&str, u32> = BTreeMap::new();
+    for request in &seen.requests {
+        *sent.entry(&request.path).or_default() += 1;
+        let known = expected.runs.contains_key(&request.path);
+        if !known && !expected.begun.contains(&request.path) {
+            found.push(format!(
+                "{} sent a request and should not have",
+                request.path
+            ));
+        }
+        if let (Some(told), Some(should)) = (&request.seen, expected.seen.get(&request.path)) {
+            compare_seen(&request.path, told, should, seen, found);
+        }
+    }
+    for (path, number) in &expected.runs {
+        let Some(Leaf::Http(answer)) = leaves.get(number) else {
+            continue;
+        };
+        let times = sent.get(path.as_str()).copied().unwrap_or(0);
+        let least = if *answer == Answer::Recovers { 2 } else { 1 };
+        if times < least || (times > least && !seen.disturbed) {
+            found.push(format!("{path} sent {times} requests, expected {least}"));
+        }
+    }
+}
+
+fn compare_seen(path: &str, told: &str, should: &str, seen: &Seen, found: &mut Vec<String>) {
+    let should = format!("{should},{}", seen.label);
+    if *told != should {
+        found.push(format!(
+            "{path} saw the names {told:?}, expected {should:?}"
+        ));
+    }
 }
 
 fn compare_effects(program: &Program, expected: &Expected, seen: &Seen, found: &mut Vec<String>) {
@@ -117,7 +206,10 @@ fn compare_effects(program: &Program, expected: &Expected, seen: &Seen, found: &
     flatten(&expected.order, &mut in_order);
     for path in in_order {
         let number = expected.runs.get(path).copied().unwrap_or_default();
-        if let Some(Leaf::Mark | Leaf::Ask(_) | Leaf::Nothing) = leaves.get(&number) {
+        if leaves
+            .get(&number)
+            .is_some_and(|leaf| leaf.leaves_a_trace())
+        {
             runs_of.entry(number).or_default().push(path);
         }
     }
@@ -132,12 +224,8 @@ fn compare_effects(program: &Program, expected: &Expected, seen: &Seen, found: &
             continue;
         };
         places.insert(path, place);
-        if let (Some(told), Some(should)) = (&effect.seen, expected.seen.get(*path))
-            && told != should
-        {
-            found.push(format!(
-                "{path} saw the names {told:?}, expected {should:?}"
-            ));
+        if let (Some(told), Some(should)) = (&effect.seen, expected.seen.get(*path)) {
+            compare_seen(path, told, should, seen, found);
         }
     }
     let silent = runs_of
@@ -145,7 +233,7 @@ fn compare_effects(program: &Program, expected: &Expected, seen: &Seen, found: &
         .flatten()
         .filter(|path| !places.contains_key(*path));
     found.extend(silent.map(|path| format!("{path} took no effect")));
-    span(&expected.order, &places, found);
+    span("effect", &expected.order, &places, found);
 }
 
 fn flatten<'a>(order: &'a Order, out: &mut Vec<&'a str>) {
@@ -155,8 +243,9 @@ fn flatten<'a>(order: &'a Order, out: &mut Vec<&'a str>) {
     }
 }
 
-/// The first and last place of the effects below, having checked every sequence.
+/// The first and last place of what is below, having checked every sequence.
 fn span(
+    what: &str,
     order: &Order,
     places: &BTreeMap<&str, usize>,
     found: &mut Vec<String>,
@@ -168,15 +257,15 @@ fn span(
     };
     let mut whole: Option<(usize, usize)> = None;
     for one in all {
-        let Some((first, last)) = span(one, places, found) else {
+        let Some((first, last)) = span(what, one, places, found) else {
             continue;
         };
         if let Some((_, before)) = whole
             && sequence
-            && first < before
+            && first <= before
         {
             found.push(format!(
-                "effect {first} came before effect {before}, which it follows"
+                "{what} {first} came before {what} {before}, which it follows"
             ));
         }
         whole = Some(whole.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
@@ -212,7 +301,11 @@ pub fn trace(seen: &Seen) -> String {
         .effects
         .iter()
         .map(|effect| match &effect.seen {
-            Some(seen) => format!("  effect of leaf {} seeing {seen}", effect.leaf),
+            Some(names) => {
+                let names = names.strip_suffix(&seen.label).unwrap_or(names);
+                let names = names.trim_end_matches(',');
+                format!("  effect of leaf {} seeing {names}", effect.leaf)
+            }
             None => format!("  effect of leaf {}", effect.leaf),
         })
         .collect();

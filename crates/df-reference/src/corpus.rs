@@ -32,6 +32,16 @@ pub fn corpus() -> Vec<Shape> {
             .then(body().repeat(ask(&many)))
             .then(mark()),
     );
+    // An execution that begins in the middle of the iteration of a checkpoint, where the name comes
+    // from nowhere else: four activities an iteration, 64 an execution, 32 iterations a checkpoint.
+    let mut once = vec![false; 40];
+    once[0] = true;
+    let bound = ask(&once).choose(mark().named("x"), mark());
+    let turns = mark().then(bound).repeat(ask(&many)).then(mark());
+    for steps in [61, 62, 63, 64, 65] {
+        let before = (1..steps).fold(mark(), |so_far, _| so_far.then(mark()));
+        add("names from a checkpoint", before.then(turns.clone()));
+    }
     // What is inside an iteration is forgotten with it, races and loops too.
     let many = || ask(&many);
     let endless = || Program::from(Leaf::Endless);
@@ -52,6 +62,19 @@ pub fn corpus() -> Vec<Shape> {
         Program::Join(vec![long(), long()]).then(mark()),
     );
     add("checkpoints in a race", endless().race(long()).then(mark()));
+    // What a later walk finds decided: it parks, or continues as new, after a timeout's decision.
+    let waits = || Program::from(Leaf::Silence).then(Leaf::Silence.into());
+    add(
+        "timeouts that were decided before",
+        Program::Join(vec![endless().timed(1), waits().then(mark())]),
+    );
+    let steps = (0..70).fold(mark(), |so_far, _| so_far.then(mark()));
+    for inner in [mark().then(mark()), Leaf::Nap.into(), race()] {
+        add(
+            "timeouts that were decided before",
+            inner.timed(86_400).named("z").then(steps.clone()),
+        );
+    }
     // More branches and steps than one orchestration walks.
     for branches in [49, 51, 120] {
         let wide = Program::Join((0..branches).map(|_| mark()).collect());

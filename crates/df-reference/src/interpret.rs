@@ -5,16 +5,21 @@
 //! could not have been stays unvisited, which the comparison reports.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::program::{Leaf, NAMES, Program};
+use crate::program::{Leaf, Program};
 
 /// What was recorded of one instance, by run path.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
-    /// Leaves that are completed or failed.
-    pub leaves: BTreeSet<String>,
+    /// Leaves that are completed or failed, and the attempt that ended them.
+    pub leaves: BTreeMap<String, u32>,
+    /// The signal that ended each wait of the shared name, by the number in its data.
+    pub signals: BTreeMap<String, u64>,
+    /// Whether something was killed, cut off or cancelled meanwhile.
+    pub disturbed: bool,
     /// The winner of each decided race.
     pub winners: BTreeMap<String, usize>,
     /// Each loop that has forgotten iterations, and the first that it has not.
@@ -71,47 +76,58 @@ pub struct Expected {
     pub end: End,
     /// Every leaf run that is recorded, with its leaf's number.
     pub runs: BTreeMap<String, u32>,
-    /// What each run of a mark saw of the names.
+    /// Leaf runs that may have begun, in a branch that lost or an instance that was cancelled, and
+    /// are not recorded.
+    pub begun: BTreeSet<String>,
+    /// The attempts that each recorded run may have taken.
+    pub attempts: BTreeMap<String, RangeInclusive<u32>>,
+    /// What each run of a mark or a request saw of the names.
     pub seen: BTreeMap<String, String>,
     pub order: Order,
     /// What the record says and no rule allows.
     pub impossible: Vec<String>,
 }
 
-type Names = BTreeMap<&'static str, Value>;
-type Bound = Vec<(&'static str, Value)>;
+pub(crate) type Names = BTreeMap<&'static str, Value>;
+pub(crate) type Bound = Vec<(&'static str, Value)>;
 
 /// How a node ended, and what it bound.
-struct Outcome {
-    end: End,
-    bound: Bound,
-    order: Order,
+pub(crate) struct Outcome {
+    pub end: End,
+    pub bound: Bound,
+    pub order: Order,
 }
 
 /// Whether a run must happen, or may have happened before its branch was cancelled.
 #[derive(Clone, Copy, PartialEq)]
-enum Mood {
+pub(crate) enum Mood {
     Must,
     May,
 }
 
-struct Interpreter<'a> {
-    recorded: &'a Recorded,
-    runs: BTreeMap<String, u32>,
-    seen: BTreeMap<String, String>,
+pub(crate) struct Interpreter<'a> {
+    pub recorded: &'a Recorded,
+    pub runs: BTreeMap<String, u32>,
+    pub begun: BTreeSet<String>,
+    pub attempts: BTreeMap<String, RangeInclusive<u32>>,
+    pub seen: BTreeMap<String, String>,
     /// How often each ASK has been asked.
-    asked: BTreeMap<u32, usize>,
-    impossible: Vec<String>,
+    pub asked: BTreeMap<u32, usize>,
+    /// How many tries of each FLAKY have failed.
+    pub failed_tries: BTreeMap<u32, u32>,
+    /// Whether nothing but a retry policy can bring about or cost an attempt.
+    pub steady: bool,
+    pub impossible: Vec<String>,
 }
 
 /// Where a node stands.
 #[derive(Clone)]
-struct At {
-    path: String,
+pub(crate) struct At {
+    pub path: String,
     /// The number of its first leaf.
-    number: u32,
-    in_loop: bool,
-    mood: Mood,
+    pub number: u32,
+    pub in_loop: bool,
+    pub mood: Mood,
 }
 
 /// Works out what a program comes to, given who won its races and how far losers came. One that was
@@ -120,8 +136,12 @@ pub fn expected(program: &Program, recorded: &Recorded, cancelled: bool) -> Expe
     let mut interpreter = Interpreter {
         recorded,
         runs: BTreeMap::new(),
+        begun: BTreeSet::new(),
+        attempts: BTreeMap::new(),
         seen: BTreeMap::new(),
         asked: BTreeMap::new(),
+        failed_tries: BTreeMap::new(),
+        steady: !recorded.disturbed && !cancelled && !program.is_contested(),
         impossible: Vec::new(),
     };
     let mood = if cancelled { Mood::May } else { Mood::Must };
@@ -135,6 +155,8 @@ pub fn expected(program: &Program, recorded: &Recorded, cancelled: bool) -> Expe
     let outcome = interpreter.node(program, at, &Names::new());
     let Interpreter {
         runs,
+        begun,
+        attempts,
         seen,
         impossible,
         ..
@@ -142,6 +164,8 @@ pub fn expected(program: &Program, recorded: &Recorded, cancelled: bool) -> Expe
     Expected {
         end: outcome.end,
         runs,
+        begun,
+        attempts,
         seen,
         order: outcome.order,
         impossible,
@@ -214,7 +238,7 @@ impl Interpreter<'_> {
         // S13.
         let Some(value) = names.get(name) else {
             let message = format!("no result is named {name} where the IF asks for its rows");
-            if at.mood == Mood::May && !self.recorded.leaves.contains(&at.path) {
+            if at.mood == Mood::May && !self.recorded.leaves.contains_key(&at.path) {
                 return ended(End::Pending);
             }
             self.runs.insert(at.path.clone(), 0);
@@ -223,7 +247,7 @@ impl Interpreter<'_> {
                 path: at.path,
             });
         };
-        let items = value.get("rows").unwrap_or(value).as_array();
+        let items = rows_of(value).unwrap_or(value).as_array();
         if items.is_some_and(|items| !items.is_empty()) {
             self.node(arms[0], at.below("left", &[]), names)
         } else {
@@ -317,8 +341,7 @@ impl Interpreter<'_> {
         if self.recorded.winners.get(&format!("{path}.timeout")) != Some(&1) {
             return self.node(inner, at, names);
         }
-        let bounded_alone =
-            |leaf: &Leaf| !matches!(leaf, Leaf::Sleep | Leaf::Signal | Leaf::Endless);
+        let bounded_alone = |leaf: &Leaf| !leaf.waits();
         if seconds > 60 || matches!(inner.bare(), Program::Leaf(leaf) if bounded_alone(leaf)) {
             self.impossible.push(format!("{path}: it timed out"));
         }
@@ -380,64 +403,9 @@ impl Interpreter<'_> {
         }
         unreachable!("a loop without an end is no program")
     }
-
-    fn leaf(&mut self, leaf: &Leaf, at: At, names: &Names) -> Outcome {
-        let came = at.mood == Mood::Must
-            || self.recorded.leaves.contains(&at.path)
-            || self.recorded.forgotten(&at.path);
-        if *leaf == Leaf::Endless || !came {
-            return ended(End::Pending);
-        }
-        self.runs.insert(at.path.clone(), at.number);
-        let number = at.number;
-        let rows = |values: Vec<Value>| {
-            let rows: Vec<Value> = values.into_iter().map(|v| json!({"v": v})).collect();
-            let count = rows.len();
-            End::Done(json!({"rows": rows, "row_count": count}))
-        };
-        let end = match leaf {
-            Leaf::Mark => rows(vec![number.into()]),
-            Leaf::Nothing => rows(Vec::new()),
-            Leaf::Ask(truths) => {
-                let asked = self.asked.entry(number).or_default();
-                *asked += 1;
-                rows(vec![truths[(*asked - 1) % truths.len()].into()])
-            }
-            // S4: nothing of it is left.
-            Leaf::Fail => End::Failed {
-                message: format!("leaf {number} fails"),
-                path: at.path.clone(),
-            },
-            Leaf::Sleep => End::Done(json!({"slept": true, "seconds": 0})),
-            // S6.
-            Leaf::Signal => End::Done(json!({
-                "signal_name": format!("s{number}"), "timed_out": false, "data": {"leaf": number},
-            })),
-            // S20.
-            Leaf::Break(_) if !at.in_loop => End::Failed {
-                message: "BREAK outside of a LOOP".into(),
-                path: at.path.clone(),
-            },
-            // S19.
-            Leaf::Break(value) => End::Break(value.map_or(Value::Null, |text| {
-                serde_json::from_str(text).unwrap_or_else(|_| text.into())
-            })),
-            Leaf::Endless => End::Pending,
-        };
-        if matches!(leaf, Leaf::Mark | Leaf::Nothing) {
-            // S7.
-            let seen = NAMES.map(|name| seen(name, names)).join(",");
-            self.seen.insert(at.path.clone(), seen);
-        }
-        Outcome {
-            end,
-            bound: Bound::new(),
-            order: Order::Run(at.path),
-        }
-    }
 }
 
-fn ended(end: End) -> Outcome {
+pub(crate) fn ended(end: End) -> Outcome {
     Outcome {
         end,
         bound: Bound::new(),
@@ -470,33 +438,23 @@ fn with(names: &Names, bound: &[(&'static str, Value)]) -> Names {
     all
 }
 
+/// The rows of what a SQL leaf yields; no other value has any, whatever its keys.
+pub(crate) fn rows_of(value: &Value) -> Option<&Value> {
+    let rows = value.get("rows").filter(|rows| rows.is_array())?;
+    value.get("row_count").map(|_| rows)
+}
+
 /// Truth of the values that programs can yield.
 fn is_true(value: &Value) -> bool {
+    if let Some(rows) = rows_of(value) {
+        return rows.get(0).is_some_and(|row| is_true(&row["v"]));
+    }
     match value {
-        Value::Object(map) if map.contains_key("rows") => {
-            value["rows"].get(0).is_some_and(|row| is_true(&row["v"]))
-        }
         Value::Null => false,
         Value::Bool(truth) => *truth,
         Value::Number(number) => number.as_f64() != Some(0.0),
         Value::String(text) => !["", "f", "false", "no", "0"].contains(&text.trim()),
         Value::Array(items) => !items.is_empty(),
         Value::Object(map) => !map.is_empty(),
-    }
-}
-
-/// What `'$name?'` reads as.
-fn seen(name: &str, names: &Names) -> String {
-    let Some(value) = names.get(name) else {
-        return format!("${name}?");
-    };
-    let value = match value {
-        Value::Object(map) if map.contains_key("rows") => &value["rows"][0]["v"],
-        other => other,
-    };
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }

@@ -8,14 +8,15 @@ mod arbitrary;
 mod compare;
 mod corpus;
 mod interpret;
+mod leaves;
 mod program;
 mod render;
 mod shapes;
 
 pub use arbitrary::{Weights, programs};
-pub use compare::{Effect, Run, Seen, differences, trace};
+pub use compare::{Effect, Request, Run, Seen, differences, trace};
 pub use corpus::corpus;
 pub use interpret::{End, Expected, Recorded, expected};
-pub use program::{Leaf, Program};
-pub use render::{PRELUDE, SIGNALS_PER_LEAF, signals, sql, start_sql};
+pub use program::{Answer, Leaf, Program, SHARED};
+pub use render::{PRELUDE, Signals, signals, spellings, sql, start_sql};
 pub use shapes::{Shape, shapes};

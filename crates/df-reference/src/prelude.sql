@@ -1,5 +1,7 @@
 -- What the leaves of a generated program call. Effects are rows of `trace`, written by the step's
--- own transaction.
+-- own transaction. Requests go to the variable `web`, the base URL of the tests' server, and
+-- schedules expect a clock that is a minute ahead:
+--   insert into df.clock_override (shift) values ('61 seconds');
 
 create table trace (
     n bigint generated always as identity primary key,
@@ -37,3 +39,28 @@ begin
     raise exception 'leaf % fails', p_leaf using errcode = 'P0001';
 end
 $$;
+
+-- Counts the tries of a leaf from now on, by what no rollback takes back.
+create function count_tries(p_instance text, p_leaf integer) returns void
+    language plpgsql volatile
+    as $$
+begin
+    execute format('create sequence %I', 'tries_' || p_instance || '_' || p_leaf);
+end
+$$;
+
+-- Fails so many times, then marks.
+create function flaky(p_instance text, p_leaf integer, p_fails integer, p_seen text) returns integer
+    language plpgsql volatile
+    as $$
+begin
+    perform mark(p_instance, p_leaf, p_seen);
+    if nextval(format('%I', 'tries_' || p_instance || '_' || p_leaf)) <= p_fails then
+        raise exception 'leaf % fails', p_leaf using errcode = 'P0001';
+    end if;
+    return p_leaf;
+end
+$$;
+
+-- What is vacuumed by statements that no transaction block may hold.
+create table outside ();

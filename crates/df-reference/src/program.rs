@@ -37,10 +37,53 @@ pub enum Leaf {
     /// Never ends.
     Endless,
     Break(Option<&'static str>),
+    /// As a mark, but its first tries fail, under a retry policy of so many attempts. The tries are
+    /// counted over all its runs, by what no rollback takes back.
+    Flaky {
+        fails: u32,
+        attempts: u32,
+    },
+    /// Fails with a SQLSTATE that its retry policy does not list; as a statement that Postgres
+    /// refuses in a transaction block, or as any other.
+    Unlisted {
+        outside: bool,
+    },
+    /// A statement that Postgres refuses in a transaction block.
+    Outside,
+    /// A request that notes what the names stand for.
+    Http(Answer),
+    /// Until the next minute, which by the clock of the tests has begun.
+    Schedule,
+    /// A sleep that is long enough to be waited for.
+    Nap,
+    /// Waits for a signal that nobody sends, until its timeout.
+    Silence,
+    /// Waits for a signal of a name that all such leaves share; as many are sent as they may take.
+    Shared,
+}
+
+/// How the server of the tests answers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Answer {
+    /// 200, with what it was sent.
+    Echo,
+    /// 200 to a multipart form.
+    Form,
+    /// 404, which is a result.
+    NotFound,
+    /// 503, which is a failure.
+    Unavailable,
+    /// 503 to the first request of a run, then 200; the leaf has a retry policy.
+    Recovers,
 }
 
 /// The names that programs bind, all noted by every mark.
 pub const NAMES: [&str; 3] = ["x", "y", "z"];
+
+/// The name that [`Leaf::Shared`] waits for.
+pub const SHARED: &str = "shared";
+/// Tries that no policy of a program outlasts.
+pub const NEVER: u32 = 1000;
 
 impl Program {
     pub fn then(self, right: Program) -> Program {
@@ -110,6 +153,42 @@ impl Program {
         let mut all = Vec::new();
         visit(self, &mut all);
         all
+    }
+
+    /// Every leaf with its number, and how often it may run at most.
+    pub fn multiplied(&self) -> Vec<(u32, &Leaf, usize)> {
+        fn visit<'a>(program: &'a Program, times: usize, all: &mut Vec<(u32, &'a Leaf, usize)>) {
+            match program {
+                Program::Leaf(leaf) => all.push((all.len() as u32 + 1, leaf, times)),
+                Program::Loop(body, condition) => {
+                    let times = times * condition.as_deref().map_or(1, most_turns);
+                    visit(body, times, all);
+                    condition.iter().for_each(|one| visit(one, times, all));
+                }
+                _ => program
+                    .children()
+                    .into_iter()
+                    .for_each(|child| visit(child, times, all)),
+            }
+        }
+        // A condition that says yes again and again says no in the end, after its last word at most.
+        fn most_turns(condition: &Program) -> usize {
+            let leaves = condition.numbered().into_iter();
+            let words = leaves.map(|(_, leaf)| match leaf {
+                Leaf::Ask(truths) => truths.len(),
+                _ => 1,
+            });
+            words.max().unwrap_or(1)
+        }
+        let mut all = Vec::new();
+        visit(self, 1, &mut all);
+        all
+    }
+
+    /// Whether a race or a timeout may cut a run short.
+    pub fn is_contested(&self) -> bool {
+        let here = matches!(self, Program::Race(..) | Program::Timed(..));
+        here || self.children().into_iter().any(Program::is_contested)
     }
 
     /// Whether the node has a name or a timeout: a second one would replace it.

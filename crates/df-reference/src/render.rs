@@ -2,69 +2,112 @@
 
 use std::fmt::Write as _;
 
-use crate::program::{Leaf, NAMES, Program};
+use crate::program::{Answer, Leaf, NAMES, Program, SHARED};
 
 /// The table and functions that rendered leaves use.
 pub const PRELUDE: &str = include_str!("prelude.sql");
-
-/// Signals to send to each SIGNAL leaf at the start: as many as loops may ask for.
-pub const SIGNALS_PER_LEAF: usize = 16;
 
 /// The most arguments that Postgres passes to a function.
 const MAX_ARGUMENTS: usize = 100;
 const JOIN: &str = "df.join(";
 
+/// The signals that one name of a program is sent: as many as its waits may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signals {
+    pub name: String,
+    /// The data of each, as a format of its number from 1.
+    pub data: String,
+    pub count: usize,
+}
+
 /// The statement that starts the program under a label, its signals sent in the same transaction.
-/// It yields the instance's id.
+/// It yields the instance's id. Its variable `word` is the label.
 pub fn sql(program: &Program, label: &str) -> String {
-    let start = start_call(program, label);
-    let signals: Vec<String> = signals(program)
-        .into_iter()
-        .map(|(name, data)| format!("count(df.signal(s.id, '{name}', '{data}'))"))
-        .collect();
-    if signals.is_empty() {
-        return format!("select {start} as id");
-    }
-    format!(
-        "with s as materialized (select {start} as id)\n\
-         select s.id, {}\n  from s, generate_series(1, {SIGNALS_PER_LEAF}) group by s.id",
-        signals.join(",\n  ")
-    )
+    started(program, label, signals(program))
 }
 
 /// The statement that starts the program and sends it nothing.
 pub fn start_sql(program: &Program, label: &str) -> String {
-    format!("select {} as id", start_call(program, label))
+    started(program, label, Vec::new())
 }
 
-/// The signals that its SIGNAL leaves wait for: name and data.
-pub fn signals(program: &Program) -> Vec<(String, String)> {
-    let leaves = program.numbered().into_iter();
-    let waits = leaves.filter(|(_, leaf)| **leaf == Leaf::Signal);
-    waits
-        .map(|(number, _)| (format!("s{number}"), format!("{{\"leaf\":{number}}}")))
-        .collect()
+fn started(program: &Program, label: &str, signals: Vec<Signals>) -> String {
+    let start = format!(
+        "select df.start({},\n  '{label}') as id from df.setvar('word', '{label}')",
+        expression(program, Spelling::Short)
+    );
+    let counted = program.numbered().into_iter();
+    let counted = counted.filter(|(_, leaf)| matches!(leaf, Leaf::Flaky { .. }));
+    let mut with: Vec<String> = counted
+        .map(|(number, _)| format!("count_tries(s.id, {number})"))
+        .collect();
+    with.extend(signals.into_iter().map(|Signals { name, data, count }| {
+        format!(
+            "(select count(df.signal(s.id, '{name}', format('{data}', n)))\n\
+             \x20    from generate_series(1, {count}) n)"
+        )
+    }));
+    if with.is_empty() {
+        return start;
+    }
+    format!(
+        "with s as materialized ({start})\nselect s.id, {}\n  from s",
+        with.join(",\n  ")
+    )
 }
 
-fn start_call(program: &Program, label: &str) -> String {
-    format!("df.start({},\n  '{label}')", expression(program))
+/// The signals that its waits may take.
+pub fn signals(program: &Program) -> Vec<Signals> {
+    let (mut all, mut shared) = (Vec::new(), 0);
+    for (number, leaf, times) in program.multiplied() {
+        match leaf {
+            Leaf::Signal => all.push(Signals {
+                name: format!("s{number}"),
+                data: format!("{{\"leaf\":{number}}}"),
+                count: times,
+            }),
+            Leaf::Shared => shared += times,
+            _ => {}
+        }
+    }
+    if shared > 0 {
+        all.push(Signals {
+            name: SHARED.into(),
+            data: "{\"n\":%s}".into(),
+            count: shared,
+        });
+    }
+    all
 }
 
-/// The program as an expression of builders.
-fn expression(program: &Program) -> String {
+/// How SQL steps are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Spelling {
+    /// As the text of their statement.
+    Short,
+    /// As `df.sql` of it.
+    Wrapped,
+}
+
+/// The program as an expression of builders, its SQL steps written as mere text and with `df.sql`.
+pub fn spellings(program: &Program) -> [String; 2] {
+    [Spelling::Short, Spelling::Wrapped].map(|spelling| expression(program, spelling))
+}
+
+fn expression(program: &Program, spelling: Spelling) -> String {
     let mut out = String::new();
-    write(program, 1, &mut 0, &mut out);
+    write(program, 1, &mut 0, spelling, &mut out);
     out
 }
 
-fn write(program: &Program, depth: usize, number: &mut u32, out: &mut String) {
+fn write(program: &Program, depth: usize, number: &mut u32, spelling: Spelling, out: &mut String) {
     let mut call = |name: &str, children: Vec<&Program>, last: Option<String>, out: &mut String| {
         let indent = "  ".repeat(depth);
         let _ = write!(out, "df.{name}(");
         for (index, child) in children.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
             let _ = write!(out, "{comma}\n{indent}  ");
-            write(child, depth + 1, number, out);
+            write(child, depth + 1, number, spelling, out);
         }
         if let Some(last) = last {
             let _ = write!(out, ", {last}");
@@ -74,7 +117,7 @@ fn write(program: &Program, depth: usize, number: &mut u32, out: &mut String) {
     match program {
         Program::Leaf(leaf) => {
             *number += 1;
-            out.push_str(&leaf_expression(leaf, *number));
+            out.push_str(&leaf_expression(leaf, *number, spelling));
         }
         Program::Then(a, b) => call("seq", vec![a, b], None, out),
         Program::Race(a, b) => call("race", vec![a, b], None, out),
@@ -113,27 +156,78 @@ fn write(program: &Program, depth: usize, number: &mut u32, out: &mut String) {
     }
 }
 
-fn leaf_expression(leaf: &Leaf, number: u32) -> String {
-    let seen = NAMES.map(|name| format!("${name}?")).join(",");
+fn leaf_expression(leaf: &Leaf, number: u32, spelling: Spelling) -> String {
+    let seen = NAMES.map(|name| format!("${name}?")).join(",") + ",{word}";
+    let query = |text: String| match spelling {
+        Spelling::Short => format!("$${text}$$"),
+        Spelling::Wrapped => format!("df.sql($${text}$$)"),
+    };
+    let call = |function: &str, rest: &str| {
+        query(format!(
+            "select {function}('{{sys_instance_id}}', {number}{rest}) as v"
+        ))
+    };
     match leaf {
-        Leaf::Mark => format!("$$select mark('{{sys_instance_id}}', {number}, '{seen}') as v$$"),
+        Leaf::Mark => call("mark", &format!(", '{seen}'")),
         Leaf::Ask(truths) => {
             let truths: Vec<&str> = truths.iter().map(|t| if *t { "t" } else { "f" }).collect();
             let truths = truths.join(",");
             // The braces of an array literal would read as a variable's.
-            format!(
-                "$$select ask('{{sys_instance_id}}', {number}, \
-                 string_to_array('{truths}', ',')::boolean[]) as v$$"
+            call(
+                "ask",
+                &format!(", string_to_array('{truths}', ',')::boolean[]"),
             )
         }
-        Leaf::Fail => format!("$$select fail('{{sys_instance_id}}', {number}) as v$$"),
-        Leaf::Nothing => format!(
-            "$$select v from mark('{{sys_instance_id}}', {number}, '{seen}') as v where v < 0$$"
-        ),
+        Leaf::Fail => call("fail", ""),
+        Leaf::Nothing => query(format!(
+            "select v from mark('{{sys_instance_id}}', {number}, '{seen}') as v where v < 0"
+        )),
+        Leaf::Flaky { fails, attempts } => {
+            let step = call("flaky", &format!(", {fails}, '{seen}'"));
+            // No pause at all, and one that is waited for.
+            let pause = if number.is_multiple_of(2) {
+                "0"
+            } else {
+                "0.02"
+            };
+            format!("df.retry_policy({step}, {attempts}, {pause})")
+        }
+        Leaf::Unlisted { outside } => {
+            let step = match outside {
+                true => query("vacuum nowhere".into()),
+                false => call("fail", ""),
+            };
+            format!("df.retry_policy({step}, 3, 0, on_sqlstate => array['40001'])")
+        }
+        Leaf::Outside => query("vacuum outside".into()),
+        Leaf::Http(answer) => http_expression(*answer, number, &seen),
         Leaf::Sleep => "df.sleep(0)".to_owned(),
+        Leaf::Nap => "df.sleep_interval('0.02 seconds')".to_owned(),
+        Leaf::Schedule => "df.wait_for_schedule('* * * * *')".to_owned(),
         Leaf::Signal => format!("df.wait_for_signal('s{number}')"),
+        Leaf::Shared => format!("df.wait_for_signal('{SHARED}')"),
+        Leaf::Silence => "df.wait_for_signal('silence', 1)".to_owned(),
         Leaf::Endless => "df.sleep(86400)".to_owned(),
         Leaf::Break(None) => "df.break()".to_owned(),
         Leaf::Break(Some(value)) => format!("df.break('{value}')"),
+    }
+}
+
+fn http_expression(answer: Answer, number: u32, seen: &str) -> String {
+    let headers = format!(r#"'{{"X-Seen": "{seen}"}}'"#);
+    let path = match answer {
+        Answer::Echo => "echo",
+        Answer::Form => {
+            let parts = r#"'[{"name": "a", "data_b64": "aGk="}]'"#;
+            return format!("df.http_multipart('{{web}}/form', 'POST', {parts}, {headers})");
+        }
+        Answer::NotFound => "status/404",
+        Answer::Unavailable => "status/503",
+        Answer::Recovers => "recovers",
+    };
+    let request = format!("df.http('{{web}}/{path}', 'POST', 'leaf {number}', {headers})");
+    match answer {
+        Answer::Recovers => format!("df.retry_policy({request}, 3, 0.02)"),
+        _ => request,
     }
 }

@@ -4,7 +4,7 @@
 //! place of every node. What a break does needs a loop around it, so each program that breaks free
 //! appears once more inside one.
 
-use crate::program::{Leaf, NAMES, Program};
+use crate::program::{Answer, Leaf, NAMES, NEVER, Program};
 
 /// A program and the family it belongs to.
 #[derive(Debug, Clone)]
@@ -49,6 +49,124 @@ pub fn shapes() -> Vec<Shape> {
         .into_iter()
         .map(|program| looped(name_leaves(program)).then(mark()));
     add("names out of a loop that broke", named.step_by(3).collect());
+    let acting = acting();
+    add("leaves that act otherwise", acting.clone());
+    let placed = || acting.iter().flat_map(depth_three);
+    add("leaves that act otherwise, placed", placed().collect());
+    add("leaves that act otherwise, paired", pairs(&acting));
+    let named = acting.iter().flat_map(around_mark);
+    let named = named.map(|program| name_leaves(program).then(mark()));
+    add("leaves that act otherwise, named", named.collect());
+    add("waits for one name", shared_waits());
+    add("choices on rows", choices_on_rows());
+    all
+}
+
+/// The leaves that are tried again, act outside the record's transaction, or wait by the clock.
+pub(crate) fn acting() -> Vec<Program> {
+    let flaky = |fails, attempts| Program::from(Leaf::Flaky { fails, attempts });
+    let http = |answer| Program::from(Leaf::Http(answer));
+    vec![
+        flaky(1, 2),
+        flaky(2, 4),
+        flaky(NEVER, 2),
+        Leaf::Unlisted { outside: false }.into(),
+        Leaf::Unlisted { outside: true }.into(),
+        Leaf::Outside.into(),
+        http(Answer::Echo),
+        http(Answer::Form),
+        http(Answer::NotFound),
+        http(Answer::Unavailable),
+        http(Answer::Recovers),
+        Leaf::Schedule.into(),
+        Leaf::Nap.into(),
+        Leaf::Silence.into(),
+        Leaf::Shared.into(),
+    ]
+}
+
+fn pairs(leaves: &[Program]) -> Vec<Program> {
+    let mut all = Vec::new();
+    for a in leaves {
+        for b in leaves {
+            all.push(a.clone().then(b.clone()).then(mark()));
+            all.push(looped(Program::Join(vec![a.clone(), b.clone()])));
+            all.push(a.clone().race(b.clone()).then(mark()));
+        }
+    }
+    all
+}
+
+/// S6: waits for one name before, after, beside and inside each other.
+fn shared_waits() -> Vec<Program> {
+    let wait = || Program::from(Leaf::Shared);
+    let inner = [
+        wait(),
+        wait().then(wait()),
+        Program::Join(vec![wait(), wait()]),
+        Program::Join(vec![wait(), Program::from(Leaf::Nap).then(wait()), wait()]),
+        wait().race(wait()),
+        wait().race(mark()),
+        mark().race(wait()),
+        wait().race(Leaf::Endless.into()),
+        looped(wait()),
+        mark().repeat(wait().then(ask(&[true, false]))),
+        wait().then(Leaf::Break(None).into()).forever(),
+        wait().timed(86_400),
+    ];
+    let mut all = Vec::new();
+    for one in &inner {
+        for other in &inner {
+            all.push(one.clone().then(other.clone()));
+            all.push(Program::Join(vec![one.clone(), other.clone()]).then(wait()));
+            all.push(one.clone().race(other.clone()).then(wait()));
+        }
+        all.push(looped(one.clone()).then(wait()));
+        all.push(one.clone().choose(wait(), mark()));
+    }
+    all
+}
+
+/// S13: every kind of result asked for its rows, and names of every origin.
+fn choices_on_rows() -> Vec<Program> {
+    let nothing = || Program::from(Leaf::Nothing);
+    let endless = || Program::from(Leaf::Endless);
+    let bound = [
+        mark().named("x"),
+        nothing().named("x"),
+        Program::from(Leaf::Sleep).named("x"),
+        Program::from(Leaf::Shared).named("x"),
+        Program::from(Leaf::Http(Answer::Echo)).named("x"),
+        Program::from(Leaf::Outside).named("x"),
+        Program::Join(vec![nothing(), nothing()]).named("x"),
+        Program::Join(vec![mark().named("x"), nothing().named("x")]),
+        nothing().named("x").race(endless()),
+        mark().named("x").then(endless()).race(mark()),
+        looped(nothing().named("x")),
+        mark().repeat(nothing().named("x").then(ask(&[true, false]))),
+        nothing().named("x").then(mark().named("x")),
+        Program::from(Leaf::Break(Some("[0]"))).forever().named("x"),
+        Program::from(Leaf::Break(Some("{\"rows\":[]}")))
+            .forever()
+            .named("x"),
+        nothing().named("x").choose(mark(), mark()),
+    ];
+    let mut all = Vec::new();
+    for first in &bound {
+        let choice = || Program::IfRows("x", mark().into(), Program::from(Leaf::Sleep).into());
+        all.push(first.clone().then(choice()));
+        all.push(looped(first.clone().then(choice())));
+        all.push(first.clone().then(Program::Join(vec![choice(), mark()])));
+        all.push(first.clone().then(choice().race(endless())));
+        all.push(first.clone().then(choice().named("y")).then(mark()));
+        all.push(first.clone().then(choice()).choose(mark(), nothing()));
+        all.push(Program::Join(vec![first.clone(), choice()]));
+        all.push(first.clone().race(choice()));
+        for leaf in kinds() {
+            let arms = Program::IfRows("x", leaf.clone().into(), leaf.into());
+            all.push(looped(first.clone().then(arms)));
+        }
+    }
     all
 }
 

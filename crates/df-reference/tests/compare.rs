@@ -1,6 +1,6 @@
 //! The comparison sees what it is there to see: each case plants one thing that no rule allows.
 
-use df_reference::{Effect, Leaf, Program, Run, Seen, differences};
+use df_reference::{Answer, Effect, Leaf, Program, Request, Run, Seen, differences};
 use serde_json::json;
 
 fn mark() -> Program {
@@ -11,7 +11,7 @@ fn run(path: &str, status: &str) -> Run {
     Run {
         path: path.into(),
         status: status.into(),
-        turn: None,
+        ..Run::default()
     }
 }
 
@@ -20,13 +20,14 @@ fn decided(path: &str, turn: i32) -> Run {
         path: path.into(),
         status: "decided".into(),
         turn: Some(turn),
+        ..Run::default()
     }
 }
 
 fn effect(leaf: u32) -> Effect {
     Effect {
         leaf,
-        seen: Some("$x?,$y?,$z?".into()),
+        seen: Some("$x?,$y?,$z?,".into()),
     }
 }
 
@@ -161,7 +162,7 @@ fn names_are_checked_where_they_are_seen() {
     };
     check(
         &program,
-        &completed(2, runs(), vec![effect(1), seeing("1,$y?,$z?")]),
+        &completed(2, runs(), vec![effect(1), seeing("1,$y?,$z?,")]),
         "",
     );
     check(
@@ -182,4 +183,131 @@ fn a_cancelled_instance_did_nothing_out_of_turn() {
     };
     check(&program, &of("root.left", 1), "");
     check(&program, &of("root.right", 2), "should not have");
+}
+
+fn attempted(path: &str, status: &str, attempt: u32) -> Run {
+    Run {
+        attempt: Some(attempt),
+        ..run(path, status)
+    }
+}
+
+/// S8.
+#[test]
+fn attempts_are_counted() {
+    let flaky = |attempts| Program::from(Leaf::Flaky { fails: 1, attempts });
+    let of = |attempt| {
+        completed(
+            1,
+            vec![attempted("root", "completed", attempt)],
+            vec![effect(1)],
+        )
+    };
+    check(&flaky(3), &of(2), "");
+    check(&flaky(3), &of(1), "ended with attempt 1, expected 2..=2");
+    check(&flaky(3), &of(3), "ended with attempt 3");
+    // Whoever died in the first attempt has left no record of it.
+    let disturbed = |attempt| Seen {
+        disturbed: true,
+        ..of(attempt)
+    };
+    check(&flaky(3), &disturbed(1), "");
+    check(&flaky(3), &disturbed(3), "ended with attempt 3");
+    let failed = |attempt| Seen {
+        status: "failed".into(),
+        error: Some("leaf 1 fails".into()),
+        error_path: Some("root".into()),
+        runs: vec![attempted("root", "failed", attempt)],
+        ..Seen::default()
+    };
+    check(&flaky(1), &failed(1), "");
+    check(&flaky(1), &failed(2), "ended with attempt 2");
+    check(
+        &Leaf::Unlisted { outside: false }.into(),
+        &failed(2),
+        "ended with attempt 2",
+    );
+}
+
+fn taking(path: &str, n: u32) -> Run {
+    Run {
+        signal: Some("shared".into()),
+        result: Some(json!({"data": {"n": n}})),
+        ..run(path, "completed")
+    }
+}
+
+/// S6.
+#[test]
+fn signals_of_one_name_are_taken_in_order() {
+    let wait = || Program::from(Leaf::Shared);
+    let of = |program: &Program, taken: &[(&str, u32)], planted: &str| {
+        let data = |n: u32| json!({"signal_name": "shared", "timed_out": false, "data": {"n": n}});
+        let result = match program {
+            Program::Join(_) => taken.iter().map(|(_, n)| data(*n)).collect(),
+            _ => data(taken[taken.len() - 1].1),
+        };
+        let seen = Seen {
+            status: "completed".into(),
+            result: Some(result),
+            runs: taken.iter().map(|(path, n)| taking(path, *n)).collect(),
+            ..Seen::default()
+        };
+        check(program, &seen, planted);
+    };
+    let sequence = wait().then(wait());
+    of(&sequence, &[("root.left", 1), ("root.right", 2)], "");
+    of(
+        &sequence,
+        &[("root.left", 2), ("root.right", 1)],
+        "signal 1 came before signal 2",
+    );
+    of(
+        &sequence,
+        &[("root.left", 1), ("root.right", 1)],
+        "which it follows",
+    );
+    of(
+        &sequence,
+        &[("root.left", 1), ("root.right", 3)],
+        "passed over",
+    );
+    let join = Program::Join(vec![wait(), wait()]);
+    of(&join, &[("root.left", 1), ("root.right", 1)], "");
+    of(&join, &[("root.left", 2), ("root.right", 1)], "");
+    of(&join, &[("root.left", 2), ("root.right", 2)], "passed over");
+}
+
+/// S31.
+#[test]
+fn requests_are_compared_by_their_run() {
+    let program = Program::from(Leaf::Http(Answer::NotFound));
+    let request = |path: &str, names: &str| Request {
+        path: path.into(),
+        seen: Some(format!("{names},")),
+    };
+    let of = |requests: Vec<Request>, disturbed| Seen {
+        status: "completed".into(),
+        disturbed,
+        result: Some(json!({
+            "status": 404, "body": "leaf 1", "encoding": "text",
+            "headers": {"content-type": "text/plain", "content-length": "6"},
+            "ok": false, "duration_ms": 0,
+        })),
+        runs: vec![run("root", "completed")],
+        requests,
+        ..Seen::default()
+    };
+    let one = || request("root", "$x?,$y?,$z?");
+    check(&program, &of(vec![one()], false), "");
+    check(&program, &of(vec![], true), "sent 0 requests");
+    check(&program, &of(vec![one(), one()], false), "sent 2 requests");
+    check(&program, &of(vec![one(), one()], true), "");
+    let elsewhere = vec![one(), request("root.left", "$x?,$y?,$z?")];
+    check(&program, &of(elsewhere, true), "should not have");
+    check(
+        &program,
+        &of(vec![request("root", "1,$y?,$z?")], true),
+        "saw the names",
+    );
 }

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use df_postgres::{Error, Session};
+use df_postgres::{Error, Parameter, Session};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -86,7 +85,7 @@ impl Keeper {
         loop {
             let sent = Instant::now();
             let seconds = lease.as_secs_f64();
-            let parameters: [&(dyn ToSql + Sync); 2] = [&incarnation, &seconds];
+            let parameters: [&dyn Parameter; 2] = [&incarnation, &seconds];
             let renewed = session.insist(
                 "select alive, server_started, timeline, wal_position from df.relay_heartbeat($1, $2)",
                 &parameters,

@@ -4,6 +4,7 @@
 //! must know neither duroxide nor a table's name. It keeps nothing that a restart could miss.
 
 pub mod adopt;
+mod bounds;
 mod config;
 mod engine;
 mod graphs;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use df_failpoints::reached;
-use df_postgres::{ConnectOptions, Error as PostgresError, Session};
+use df_postgres::{ConnectOptions, Error as PostgresError, Session, query_unnamed};
 use rand::Rng;
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::bounds::Bounds;
 use crate::graphs::Graphs;
 use crate::lease::{self, Lease};
 use crate::retain;
@@ -46,6 +47,7 @@ pub struct Relay {
     incarnation: Arc<parking_lot::RwLock<Uuid>>,
     session: Arc<Session>,
     graphs: Graphs,
+    bounds: Bounds,
     wake: Arc<Notify>,
     /// Instances to give back, by epoch.
     parking: Vec<Parked>,
@@ -105,6 +107,7 @@ impl Relay {
             incarnation: Arc::default(),
             session,
             graphs: Graphs::default(),
+            bounds: Bounds::default(),
             wake: Arc::new(Notify::new()),
             parking: Vec::new(),
             missing: HashSet::new(),
@@ -186,15 +189,15 @@ impl Relay {
     ) -> Result<i32, PostgresError> {
         let client = options.connect().await?;
         reached("release.sending");
-        let row = client
-            .query_one("select df.relay_release($1)", &[&incarnation])
+        let sql = "select df.relay_release($1)";
+        let rows = query_unnamed(&client, sql, &[&incarnation])
             .await
             .map_err(|source| PostgresError::Database {
                 doing: "hand over".to_owned(),
                 source,
             })?;
         reached("release.committed");
-        Ok(row.get(0))
+        Ok(rows[0].get(0))
     }
 
     async fn drain(
@@ -227,6 +230,7 @@ impl Relay {
                 next_compare = Instant::now() + self.config.compare_interval;
             }
             self.park(incarnation).await?;
+            self.bounds.refresh(&self.session, incarnation).await?;
             let until = next_take_over.min(next_compare);
             if idle && !told {
                 // What is due and was not to be had is locked: it is no reason to spin.
@@ -387,6 +391,10 @@ impl Relay {
     }
 
     async fn set_idle(&self, idle: bool) -> Result<(), PostgresError> {
+        if !self.config.listen {
+            // Callers would notify nobody.
+            return Ok(());
+        }
         self.session
             .insist("select df.relay_set_idle($1)", &[&idle])
             .await
@@ -395,9 +403,15 @@ impl Relay {
 
     /// An idle relay's one question: `None` when there is something to claim or deliver, else how
     /// long it may sleep.
-    async fn nothing_to_do(&self, incarnation: Uuid) -> Result<Option<Duration>, PostgresError> {
-        let sql = "select work, next_wake from df.relay_look($1)";
-        let rows = self.session.insist(sql, &[&incarnation]).await?;
+    async fn nothing_to_do(
+        &mut self,
+        incarnation: Uuid,
+    ) -> Result<Option<Duration>, PostgresError> {
+        let sql = "select work, next_wake from df.relay_look($1, $2::text::json)";
+        let began = Instant::now();
+        let bounds = self.bounds.held();
+        let rows = self.session.insist(sql, &[&incarnation, &bounds]).await?;
+        self.bounds.took(began.elapsed());
         Ok((!rows[0].get::<_, bool>(0)).then(|| self.until_wake(rows[0].get(1))))
     }
 

@@ -67,6 +67,13 @@ select pg_temp.check('a signal without a timeout', df.wait_for_signal('go'),
     $$status = 'running', epoch = 1, wake_at = 'infinity'$$,
     $$('root', 'waiting', 1, '2030-01-02 00:00+00'::timestamptz, 'infinity'::timestamptz, 'go', 1, null, null)$$,
     'waiting', 'signal ''go''', 'SELECT df.signal(''whyaaaaa'', ''go'', ''{}'');', '');
+select pg_temp.check('what fails by itself, and when', df.seq('a', df.timeout(df.seq('b', df.wait_for_signal('go')), 60)),
+    $$status = 'running', epoch = 1, wake_at = '2040-01-01 00:00+00'$$,
+    $$('root.right.right', 'waiting', 1, '2030-01-02 00:00+00'::timestamptz, 'infinity'::timestamptz, 'go', 1, null, null),
+      ('root.left', 'completed', 1, '2030-01-02 00:00+00', null, null, 1, null, null),
+      ('root.right.left', 'completed', 1, '2030-01-02 00:00+00', null, null, 1, null, null),
+      ('root.right.timeout.due', 'waiting', 1, '2030-01-02 00:00+00', '2040-01-01 00:00+00', null, 1, null, null)$$,
+    'waiting', 'signal ''go''', 'SELECT df.signal(%', 'The time of root.right is up at 2040-01-01 00:00:00 UTC; then it fails.');
 select pg_temp.check('a schedule', df.wait_for_schedule('0 9 * * *'),
     $$status = 'running', epoch = 1, wake_at = '2040-01-01 09:00+00'$$,
     $$('root', 'waiting', 1, '2030-01-02 00:00+00'::timestamptz, '2040-01-01 09:00+00'::timestamptz, null, 1, null, null)$$,

@@ -1,15 +1,19 @@
 //! A database of one test's own, cloned from the migrated template and dropped with the test.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use df_postgres::{ConnectOptions, Notifications, quote_identifier, quote_literal};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::pooler::Pooler;
 use super::relay::{Process, spawn};
 use super::server::{Server, TEMPLATE, block_on};
+
+/// How many instances of one test are held to the invariants: each takes some milliseconds.
+const MOST_JUDGED: u32 = 200;
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 static DROPPER: OnceLock<Sender<String>> = OnceLock::new();
@@ -19,6 +23,8 @@ pub struct TestDb {
     pub name: String,
     pub client: Client,
     server: &'static Server,
+    /// Whether its instances are held to the structural invariants at the end.
+    held: AtomicBool,
 }
 
 /// A granted role of one test, with a connection as itself.
@@ -69,15 +75,33 @@ impl TestDb {
             .await
             .unwrap();
         let client = server.superuser(&name).connect().await.unwrap();
+        if template != TEMPLATE && server.has_pooler() {
+            Pooler::set_up(&client).await;
+        }
         TestDb {
             name,
             client,
             server,
+            held: AtomicBool::new(template == TEMPLATE),
         }
+    }
+
+    /// Says that the test itself writes rows that no relay would, or breaks the schema.
+    pub fn may_be_unsound(&self) {
+        self.held.store(false, Ordering::Relaxed);
     }
 
     pub fn superuser_url(&self) -> String {
         self.server.cluster().superuser_url(&self.name)
+    }
+
+    /// Whether its relays have to be told of a pooler, as their variable says it.
+    fn poll_only(&self) -> &'static str {
+        if self.server.has_pooler() {
+            "true"
+        } else {
+            "false"
+        }
     }
 
     pub fn relay_url(&self) -> String {
@@ -138,6 +162,7 @@ impl TestDb {
             &[
                 ("DF_DATABASE_URL", &self.relay_url()),
                 ("DF_LOG_FORMAT", "json"),
+                ("DF_POLL_ONLY", self.poll_only()),
             ],
         )
     }
@@ -145,7 +170,11 @@ impl TestDb {
     /// A relay with more arguments and variables, once it owns a lease.
     pub fn relay_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
         let url = self.relay_url();
-        let mut all = vec![("DF_DATABASE_URL", url.as_str()), ("DF_LOG_FORMAT", "json")];
+        let mut all = vec![
+            ("DF_DATABASE_URL", url.as_str()),
+            ("DF_LOG_FORMAT", "json"),
+            ("DF_POLL_ONLY", self.poll_only()),
+        ];
         all.extend(variables);
         let relay = spawn(&[&["run"], args].concat(), &all);
         relay.wait_for_log("relay ready");
@@ -200,12 +229,33 @@ async fn text(client: &Client, sql: &str) -> Option<String> {
 }
 
 impl Drop for TestDb {
+    /// Holds every instance to the structural invariants, the end of every end-to-end test.
+    ///
     /// Hundreds of databases would fill a small disk. Nobody waits for it: dropping a database
     /// waits for every backend to react, one that authenticates a client of this thread included.
     fn drop(&mut self) {
+        if self.held.load(Ordering::Relaxed) && !std::thread::panicking() {
+            let (server, name) = (self.server, self.name.as_str());
+            let judged = std::thread::scope(|scope| {
+                scope.spawn(|| block_on(violations(server, name))).join()
+            });
+            let found = judged.expect("the invariants can be asked for");
+            assert_eq!(found, None, "an instance of {name} is unsound");
+        }
         let dropper = DROPPER.get_or_init(|| start_dropper(self.server));
         let _ = dropper.send(self.name.clone());
     }
+}
+
+/// What the instances of a database violate, the latest of many.
+async fn violations(server: &Server, database: &str) -> Option<String> {
+    let client = server.superuser(database).connect().await.unwrap();
+    let sql = format!(
+        "select string_agg(concat_ws(' ', i.id, i.status, v.invariant, v.node_id, v.detail), e'\n')
+           from (select * from df.instances order by created_at desc limit {MOST_JUDGED}) i,
+                df.assert_structural_invariants(i.id) v"
+    );
+    text(&client, &sql).await
 }
 
 /// One thread drops the databases that tests have done with, one after the other.

@@ -36,7 +36,7 @@ pub const VIOLATIONS: &str = "
                 from effects group by instance, step having count(*) <> 1
     union all select 'intent without outcome: ' || i.id from df.node_runs r
                join df.instances i on i.id = r.instance_id
-               where r.status = 'intent' and i.status = 'completed'";
+               where r.status = 'intent' and i.status in ('completed', 'cancelled')";
 
 /// One workflow per kind of node, as label and DSL text. Their results do not depend on when or where
 /// they run. Those that wait for the signal `go` get it, and the one labelled `doomed` is cancelled,

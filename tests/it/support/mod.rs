@@ -4,6 +4,7 @@
 mod binary;
 mod database;
 pub mod effects;
+pub mod pooler;
 pub mod proxy;
 mod relay;
 mod server;

@@ -1,7 +1,7 @@
 //! A TCP proxy that cuts connections at bad moments.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 /// Forwards to a server, whose port stays the same when it restarts.
 pub struct Proxy {
     pub port: u16,
+    server: Arc<AtomicU16>,
     cut: broadcast::Sender<()>,
     cut_a_commit: Arc<AtomicBool>,
 }
@@ -20,17 +21,26 @@ impl Proxy {
         let port = listener.local_addr().expect("an address").port();
         let cut = broadcast::Sender::new(1);
         let cut_a_commit = Arc::new(AtomicBool::new(false));
-        let (cuts, commits) = (cut.clone(), cut_a_commit.clone());
+        let server = Arc::new(AtomicU16::new(server));
+        let (cuts, commits, now) = (cut.clone(), cut_a_commit.clone(), server.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                let server = now.load(Ordering::SeqCst);
                 tokio::spawn(forward(client, server, cuts.subscribe(), commits.clone()));
             }
         });
         Proxy {
             port,
+            server,
             cut,
             cut_a_commit,
         }
+    }
+
+    /// Another server answers at this address from now on.
+    pub fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::SeqCst);
+        self.cut_all();
     }
 
     /// Cuts every connection, whatever it is doing.

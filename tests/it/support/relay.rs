@@ -14,7 +14,7 @@ use super::binary::df_relay;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ends the child when this process ends without having done so: its stdin is a pipe from us.
-const WATCHER: &str = r#"read -r _line; kill -s KILL "$1" 2>/dev/null"#;
+pub const WATCHER: &str = r#"read -r _line; kill -s KILL "$1" 2>/dev/null"#;
 
 /// A running df-relay. Dropping it kills it.
 pub struct Process {

@@ -10,6 +10,8 @@ use df_postgres::schema::SchemaFiles;
 use df_postgres::{ConnectOptions, RELAY_ROLE};
 use tokio_util::sync::CancellationToken;
 
+use super::pooler::Pooler;
+
 /// The database with the schema that every test's own is cloned from.
 pub const TEMPLATE: &str = "df_template";
 const RELAY_PASSWORD: &str = "relay";
@@ -20,6 +22,14 @@ static SHARED: OnceLock<Result<Server, String>> = OnceLock::new();
 /// A running private server with the template database.
 pub struct Server {
     cluster: Cluster,
+    /// Where `DF_TEST_POOLER` asks for one: relays then reach the server through it alone.
+    pooler: Option<Pooler>,
+}
+
+/// How many sessions the pooler lends for each role and database, if there is to be one.
+fn pooler_sessions() -> Option<u32> {
+    let asked = std::env::var("DF_TEST_POOLER").ok()?;
+    Some(asked.parse().expect("DF_TEST_POOLER is a number"))
 }
 
 impl Server {
@@ -29,7 +39,8 @@ impl Server {
             let cluster = Cluster::create_or_open(ClusterConfig::for_tests());
             let mut cluster = cluster.map_err(|error| error.to_string())?;
             cluster.start().map_err(|error| error.to_string())?;
-            let server = Server { cluster };
+            let pooler = pooler_sessions().map(|sessions| Pooler::start(&cluster, sessions));
+            let server = Server { cluster, pooler };
             // The caller's runtime cannot be blocked on from inside itself.
             let made =
                 std::thread::scope(|scope| scope.spawn(|| block_on(server.make_template())).join());
@@ -54,6 +65,9 @@ impl Server {
         };
         let template = self.superuser(TEMPLATE);
         let installed = install(&template, &files, &options, &CancellationToken::new()).await;
+        if self.pooler.is_some() {
+            Pooler::set_up(&template.connect().await.unwrap()).await;
+        }
         installed
             .map(drop)
             .map_err(|error| format!("the schema does not install: {error}"))
@@ -70,7 +84,16 @@ impl Server {
 
     /// The connection string of a relay.
     pub fn relay_url(&self, database: &str) -> String {
-        self.cluster.url(RELAY_ROLE, RELAY_PASSWORD, database)
+        let url = self.cluster.url(RELAY_ROLE, RELAY_PASSWORD, database);
+        match &self.pooler {
+            Some(pooler) => pooler.through(&url, self.cluster.port()),
+            None => url,
+        }
+    }
+
+    /// Whether relays reach this server through a pooler.
+    pub fn has_pooler(&self) -> bool {
+        self.pooler.is_some()
     }
 }
 

@@ -29,9 +29,11 @@ impl Request {
 
 /// A server on a port of its own; its threads end with the process.
 ///
-/// `/status/<n>` answers that status, `/slow` never answers, any other path echoes the body. A path
-/// `/turns/<a>,<b>,…` answers its first request as `<a>`, the next as `<b>`, and those that come after
-/// the last as the last: each is a status, `slow`, or `cut`, which closes the connection instead.
+/// `/status/<n>` answers that status, `/recovers` 503 to the first request with an Idempotency-Key
+/// and 200 to others, `/slow` never answers, `/form` answers with that word, any other path echoes
+/// the body. A path `/turns/<a>,<b>,…` answers its first request as `<a>`, the next as `<b>`, and those
+/// that come after the last as the last: each is a status, `slow`, or `cut`, which closes the
+/// connection instead.
 pub struct Web {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -97,21 +99,27 @@ impl Web {
 fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
-        let before = {
+        let (before, is_known) = {
             let mut kept = kept.lock().unwrap();
-            let same = kept.iter().filter(|other| other.target == request.target);
-            let before = same.count();
+            let key = |request: &Request| request.header("idempotency-key").map(str::to_owned);
+            let same = || kept.iter().filter(|other| other.target == request.target);
+            let is_known = same().any(|other| key(other) == key(&request));
+            let before = same().count();
             kept.push(request.clone());
-            before
+            (before, is_known)
         };
         let status = match planned(&request.target, before) {
             "slow" => loop {
                 std::thread::sleep(Duration::from_secs(600));
             },
             "cut" => return,
+            _ if request.target == "/recovers" && !is_known => "503",
             status => status,
         };
-        let body = &request.body;
+        let body = match request.target.as_str() {
+            "/form" => "form",
+            _ => &request.body,
+        };
         let answer = format!(
             "HTTP/1.1 {status} told\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()

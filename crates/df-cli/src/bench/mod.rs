@@ -129,7 +129,7 @@ pub(crate) async fn bench(options: &BenchOptions, config: &Config) -> anyhow::Re
 
 /// Writes what was asked for; the table always.
 fn publish(report: &Report, options: &BenchOptions) -> anyhow::Result<()> {
-    print!("{}", report.to_text());
+    crate::output::print(report.to_text())?;
     let write = |path: &Path, text: String| {
         fs::write(path, text).with_context(|| format!("writing {}", path.display()))
     };

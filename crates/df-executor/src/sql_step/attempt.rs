@@ -39,7 +39,12 @@ impl SqlSteps {
             Err(verdict) => return Tried::Not(verdict, None),
         };
         let login = lease.login.clone();
-        let texts = Texts::new(step, &login, self.limits().fence_lock_timeout);
+        let texts = Texts::new(
+            step,
+            &login,
+            self.config.sessions,
+            self.limits().fence_lock_timeout,
+        );
         let started = Instant::now();
         let ran = match self.open_and_run(step, &texts, &mut lease).await {
             Ok(ran) => {
@@ -133,18 +138,20 @@ impl SqlSteps {
         };
         let params = texts.record(step, Some(&ran.xid), &record);
         let statements = texts.closing(&params);
-        let clean = Some(seam::CLEAN);
+        let clean = self.config.sessions.trailing();
         let (answer, stopped) =
             watched(&mut lease.connection, &statements, clean, &step.cancel).await;
         let verdict = match answer {
-            Ok(replies) if replies[seam::COMMIT_AT].tag == "COMMIT" => return Ok(()),
-            Ok(replies) => Verdict::Outage(format!("COMMIT: {}", replies[seam::COMMIT_AT].tag)),
+            Ok(replies) => match replies.last().map(|reply| reply.tag.as_str()) {
+                Some("COMMIT") => return Ok(()),
+                tag => Verdict::Outage(format!("COMMIT: {}", tag.unwrap_or_default())),
+            },
             Err(PipelineError::Server {
                 statement, error, ..
-            }) => match statement {
-                seam::RECORD_AT => classify::record(*error),
-                seam::SET_CONSTRAINTS_AT | seam::COMMIT_AT => classify::statement(*error),
-                _ => Verdict::Outage(error.to_string()),
+            }) => match statements.len() - statement {
+                seam::RECORD_FROM_END => classify::record(*error),
+                seam::LIMIT_FROM_END => Verdict::Outage(error.to_string()),
+                _ => classify::statement(*error),
             },
             // Whether it committed is unknown: the record call of the next try will tell.
             Err(lost) => Verdict::Outage(lost.to_string()),
@@ -200,15 +207,13 @@ impl SqlSteps {
         texts: &Texts,
         connection: &mut Connection,
     ) -> Option<Duration> {
-        let rollback = [Statement::command("ROLLBACK")];
-        if connection.status() != TransactionStatus::Idle {
-            connection.pipeline(&rollback).await.ok()?;
-        }
         let (key, bound) = (texts.key(step), texts.bound());
-        let replies = connection
-            .pipeline(&texts.probing(&key, &bound))
-            .await
-            .ok()?;
+        let mut statements = texts.probing(&key, &bound);
+        if connection.status() != TransactionStatus::Idle {
+            // In one batch with the rest, for which a pooler keeps the session.
+            statements.insert(0, Statement::command("ROLLBACK"));
+        }
+        let replies = connection.pipeline(&statements).await.ok()?;
         let millis = std::str::from_utf8(replies.last()?.rows.first_value()?).ok()?;
         Some(Duration::from_millis(millis.parse().ok()?))
     }
@@ -219,7 +224,7 @@ fn cancelled() -> Tried {
 }
 
 /// Whether the statement was one that begins, ends or divides transactions.
-fn controls_transaction(reply: &Reply) -> bool {
+pub(super) fn controls_transaction(reply: &Reply) -> bool {
     let tags = [
         "BEGIN",
         "START TRANSACTION",
@@ -249,8 +254,14 @@ pub(super) async fn watched(
         }
         let mut ended = None;
         for _ in 0..CANCEL_REQUESTS {
+            // Let to its end even where the statement ends first: PgBouncer 1.18 dies of a request
+            // that is broken off.
+            let sent = tokio::spawn({
+                let handle = handle.clone();
+                async move { handle.cancel(CANCEL_LIMIT).await }
+            });
             let request = async {
-                let _ = handle.cancel(CANCEL_LIMIT).await;
+                let _ = sent.await;
                 tokio::time::sleep(CANCEL_PATIENCE).await;
             };
             tokio::select! {

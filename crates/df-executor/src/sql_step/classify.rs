@@ -133,6 +133,11 @@ pub(super) fn copy_without_client() -> StepFailure {
     )
 }
 
+/// As Postgres says it, where the relay has to watch the clock.
+pub(super) fn timed_out() -> StepFailure {
+    StepFailure::new("57014", "canceling statement due to statement timeout")
+}
+
 pub(super) fn too_large(limit: usize) -> StepFailure {
     StepFailure::new(
         "54000",
@@ -210,6 +215,7 @@ mod tests {
         check("DF001", "fenced");
         check("DF002", "fenced");
         check("DF003", "fenced");
+        check("DF007", "fenced");
         check("DF004", "fail");
         check("DF006", "fail");
         check("42501", "fail");

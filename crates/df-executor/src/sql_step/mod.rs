@@ -12,6 +12,7 @@ mod pool;
 mod retry;
 mod run;
 mod seam;
+mod sessions;
 
 pub use login::{Login, LoginError, LoginSource};
 pub use outcome::{ExecutorError, Fenced, OutsideOutcome, StepFailure, StepOutcome};
@@ -19,3 +20,4 @@ pub use pool::{PoolLimits, StepStatistics};
 pub use retry::RetrySchedule;
 pub use run::{SqlSteps, SqlStepsConfig, StepLimits};
 pub use seam::{Fence, RetryOn, Step};
+pub use sessions::{STEP_APPLICATION, Sessions};

@@ -26,6 +26,8 @@ pub enum Fenced {
     Cancelled,
     /// The branch is decided against, or the iteration passed (DF003).
     Decided,
+    /// The instance was paused before the step began (DF007): the same step may run at the resume.
+    Paused,
 }
 
 impl Fenced {
@@ -34,6 +36,7 @@ impl Fenced {
             "DF001" => Fenced::Stale,
             "DF002" => Fenced::Cancelled,
             "DF003" => Fenced::Decided,
+            "DF007" => Fenced::Paused,
             _ => return None,
         })
     }

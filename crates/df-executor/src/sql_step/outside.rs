@@ -3,30 +3,42 @@
 //!
 //! At-least-once: the caller records an intent before, and the result after.
 
-use super::attempt::watched;
+use super::attempt::{controls_transaction, watched};
 use super::classify::{self, Verdict};
 use super::run::SqlSteps;
 use super::seam::{self, Step, quote_identifier};
-use super::{ExecutorError, Login, LoginError, OutsideOutcome, StepFailure};
+use super::{ExecutorError, Login, LoginError, OutsideOutcome, Sessions, StepFailure};
 use crate::render::{CatalogError, TYPE_QUERY, TypeCache, TypeCatalog, TypeInfo, render};
-use crate::wire::{Connection, Param, PipelineError, Statement};
+use crate::wire::{Connection, Param, PipelineError, Reply, Statement, TransactionStatus};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 const IDENTITY: &str = "SELECT session_user, current_user";
 const CATALOG_BYTES: usize = 4 * 1024 * 1024;
 const OID_ARRAY: u32 = 1028;
 
 impl SqlSteps {
-    /// Runs the step's statement in autocommit, as its role. Records nothing, checks no fence.
+    /// Runs the step's statement without a record of it, as its role: in autocommit where it must be
+    /// `alone` or the session is its own. Checks no fence.
     ///
     /// A database that is away is waited for until the statement has been sent, never after.
-    pub async fn run_outside(&self, step: &Step<'_>) -> Result<OutsideOutcome, ExecutorError> {
+    pub async fn run_outside(
+        &self,
+        step: &Step<'_>,
+        alone: bool,
+    ) -> Result<OutsideOutcome, ExecutorError> {
         if step.sql.contains('\0') {
             return Err(ExecutorError::NulInStatement);
         }
+        let lent = self.config.sessions == Sessions::Lent;
         let mut tries = 0;
         let (mut connection, login) = loop {
-            match self.open_outside(step).await {
+            let opened = match lent {
+                true => self.open_lent(step, alone).await,
+                false => self.open_outside(step).await,
+            };
+            match opened {
                 Ok(opened) => break opened,
                 Err(Verdict::Stop(error)) => return Err(error),
                 Err(_) => tries += 1,
@@ -37,28 +49,36 @@ impl SqlSteps {
             }
         };
         let statement = [Statement::query(step.sql, self.limits().max_result_bytes)];
-        let (answer, stopped) = watched(&mut connection, &statement, None, &step.cancel).await;
+        let timeout = step.statement_timeout.filter(|_| lent && alone);
+        let stop = StopAfter::new(step, timeout);
+        let (answer, stopped) = watched(&mut connection, &statement, None, &stop.token).await;
         let outcome = match answer {
+            Ok(_) if lent && !alone => match close_lent(&mut connection, answer).await {
+                Ok(reply) => self.render_outside(step, &reply, &login).await,
+                Err(outcome) => outcome,
+            },
             Ok(mut replies) => {
                 let reply = replies.pop().unwrap_or_default();
                 self.render_outside(step, &reply, &login).await
             }
+            Err(_) if stopped && !step.cancel.is_cancelled() => {
+                OutsideOutcome::Failed(classify::timed_out())
+            }
             Err(_) if stopped => OutsideOutcome::Cancelled,
             Err(error) => outside_error(error),
         };
+        if lent && connection.is_reusable() && connection.status() != TransactionStatus::Idle {
+            // A pooler drops a session that is left in a transaction; this one can serve on.
+            let _ = connection.send_trailing(&Sessions::Lent.abandon()).await;
+            let _ = connection.settle().await;
+        }
         // The role, and whatever the statement left, end with the session.
         connection.close().await;
         Ok(outcome)
     }
 
     async fn open_outside(&self, step: &Step<'_>) -> Result<(Connection, Login), Verdict> {
-        let login = match self.pools.fresh_login(step.role_oid, step.database).await {
-            Ok(login) => login,
-            Err(LoginError::Unavailable(why)) => return Err(Verdict::Outage(why)),
-            Err(error) => return Err(Verdict::Stop(error.into())),
-        };
-        let connected = self.pools.connect(&login).await;
-        let mut connection = connected.map_err(|error| classify::connect(error, &login))?;
+        let (mut connection, login) = self.open_for(step).await?;
         let set_role = format!("SET ROLE {}", quote_identifier(&login.role_name));
         let timeout = step.statement_timeout.map(seam::millis);
         let bound = seam::bound(timeout.as_deref(), false);
@@ -67,21 +87,46 @@ impl SqlSteps {
             Statement::command(IDENTITY),
             Statement::call(seam::BOUND_TIMEOUT, &bound),
         ];
-        let replies = connection
-            .pipeline(&statements)
-            .await
-            .map_err(|error| match error {
-                PipelineError::Server { error, .. } => {
-                    classify::opening(*error, true, false, &login.role_name)
-                }
-                lost => Verdict::Outage(lost.to_string()),
-            })?;
-        let row = replies[1].rows.iter().next();
-        let names: Vec<_> = row.into_iter().flatten().flatten().collect();
-        if names != [login.user.as_bytes(), login.role_name.as_bytes()] {
-            let why = format!("the step login \"{}\" is not what it should be", login.user);
-            return Err(Verdict::Stop(LoginError::NotSetUp(why).into()));
+        let replies = opened(connection.pipeline(&statements).await, &login)?;
+        is_itself(&replies[1], &login)?;
+        Ok((connection, login))
+    }
+
+    /// Behind a transaction pooler: what can be in a transaction gets one, with the role and the
+    /// settings for its time; what must be alone relies on the login's own role setting.
+    async fn open_lent(
+        &self,
+        step: &Step<'_>,
+        alone: bool,
+    ) -> Result<(Connection, Login), Verdict> {
+        let (mut connection, login) = self.open_for(step).await?;
+        if alone {
+            let replies = connection.pipeline(&[Statement::command(IDENTITY)]).await;
+            is_itself(&opened(replies, &login)?[0], &login)?;
+            return Ok((connection, login));
         }
+        let take_role = Sessions::Lent.take_role(&login);
+        let timeout = step.statement_timeout.map(seam::millis);
+        let bound = seam::bound(timeout.as_deref(), true);
+        let statements = [
+            Statement::command(seam::BEGIN),
+            Statement::command(&take_role),
+            Statement::command(IDENTITY),
+            Statement::call(seam::BOUND_TIMEOUT, &bound),
+        ];
+        let replies = opened(connection.pipeline(&statements).await, &login)?;
+        is_itself(&replies[2], &login)?;
+        Ok((connection, login))
+    }
+
+    async fn open_for(&self, step: &Step<'_>) -> Result<(Connection, Login), Verdict> {
+        let login = match self.pools.fresh_login(step.role_oid, step.database).await {
+            Ok(login) => login,
+            Err(LoginError::Unavailable(why)) => return Err(Verdict::Outage(why)),
+            Err(error) => return Err(Verdict::Stop(error.into())),
+        };
+        let connected = self.pools.connect(&login).await;
+        let connection = connected.map_err(|error| classify::connect(error, &login))?;
         Ok((connection, login))
     }
 
@@ -89,7 +134,7 @@ impl SqlSteps {
     async fn render_outside(
         &self,
         step: &Step<'_>,
-        reply: &crate::wire::Reply,
+        reply: &Reply,
         login: &Login,
     ) -> OutsideOutcome {
         let limit = self.limits().max_result_bytes;
@@ -109,6 +154,77 @@ impl SqlSteps {
                 let failure = StepFailure::new(error.sqlstate(), error.to_string());
                 OutsideOutcome::Failed(failure)
             }
+        }
+    }
+}
+
+fn opened(answer: Result<Vec<Reply>, PipelineError>, login: &Login) -> Result<Vec<Reply>, Verdict> {
+    answer.map_err(|error| match error {
+        PipelineError::Server { error, .. } => {
+            classify::opening(*error, true, false, &login.role_name)
+        }
+        lost => Verdict::Outage(lost.to_string()),
+    })
+}
+
+/// Whether the session is the login, acting as its role.
+fn is_itself(identity: &Reply, login: &Login) -> Result<(), Verdict> {
+    let row = identity.rows.iter().next();
+    let names: Vec<_> = row.into_iter().flatten().flatten().collect();
+    if names == [login.user.as_bytes(), login.role_name.as_bytes()] {
+        return Ok(());
+    }
+    let (user, role) = (
+        quote_identifier(&login.user),
+        quote_identifier(&login.role_name),
+    );
+    let why = format!(
+        "the step login {user} does not act as its role; an administrator runs: ALTER ROLE {user} \
+         SET role = {role}; behind a pooler, its sessions that are open have to end as well"
+    );
+    Err(Verdict::Stop(LoginError::NotSetUp(why).into()))
+}
+
+/// Ends the transaction of a statement behind a pooler, and undoes what it left in the session.
+async fn close_lent(
+    connection: &mut Connection,
+    answer: Result<Vec<Reply>, PipelineError>,
+) -> Result<Reply, OutsideOutcome> {
+    let reply = answer.unwrap_or_default().pop().unwrap_or_default();
+    if connection.status() != TransactionStatus::InTransaction || controls_transaction(&reply) {
+        return Err(OutsideOutcome::Failed(classify::transaction_control()));
+    }
+    let mut statements = vec![Statement::command("SET CONSTRAINTS ALL IMMEDIATE")];
+    statements.extend(Sessions::Lent.cleaning());
+    statements.push(Statement::command("COMMIT"));
+    match connection.pipeline(&statements).await {
+        Ok(_) => Ok(reply),
+        Err(error) => Err(outside_error(error)),
+    }
+}
+
+/// The step's token, fired also when its time is up.
+struct StopAfter {
+    token: CancellationToken,
+    _clock: Option<DropGuard>,
+}
+
+impl StopAfter {
+    fn new(step: &Step<'_>, timeout: Option<Duration>) -> Self {
+        let token = step.cancel.child_token();
+        let clock = timeout.map(|timeout| {
+            let (token, ended) = (token.clone(), CancellationToken::new());
+            let guard = ended.clone().drop_guard();
+            tokio::spawn(async move {
+                if (ended.run_until_cancelled(tokio::time::sleep(timeout)).await).is_some() {
+                    token.cancel();
+                }
+            });
+            guard
+        });
+        StopAfter {
+            token,
+            _clock: clock,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! everything else is dropped. It never hands a session of one role to another.
 
 use super::classify::{self, Verdict};
-use super::{Login, LoginError, LoginSource};
+use super::{Login, LoginError, LoginSource, Sessions};
 use crate::shares::{Place, Shares};
 use crate::wire::{ConnectConfig, ConnectError, Connection, TransactionStatus};
 use std::collections::HashMap;
@@ -53,6 +53,7 @@ pub(super) type Key = (u32, Option<String>);
 
 pub(super) struct Pools {
     pub server: ConnectConfig,
+    sessions: Sessions,
     logins: Arc<dyn LoginSource>,
     limits: PoolLimits,
     in_use: Arc<Semaphore>,
@@ -95,11 +96,13 @@ pub(super) struct Lease {
 impl Pools {
     pub fn new(
         server: ConnectConfig,
+        sessions: Sessions,
         logins: Arc<dyn LoginSource>,
         limits: PoolLimits,
     ) -> Arc<Self> {
         let pools = Arc::new(Pools {
             server,
+            sessions,
             logins,
             in_use: Arc::new(Semaphore::new(limits.in_use)),
             reserve: Arc::new(Semaphore::new(limits.reserve)),
@@ -221,14 +224,16 @@ impl Pools {
         config.user.clone_from(&login.user);
         config.password.clone_from(&login.password);
         config.database.clone_from(&login.database);
-        config.settings.clone_from(&login.settings);
-        // What the rendering relies on comes after the role's own settings.
-        for (name, value) in [
-            ("DateStyle", "ISO"),
-            ("extra_float_digits", "1"),
-            ("standard_conforming_strings", "on"),
-        ] {
-            config.settings.push((name.into(), value.into()));
+        if self.sessions == Sessions::Own {
+            config.settings.clone_from(&login.settings);
+            // What the rendering relies on comes after the role's own settings.
+            for (name, value) in [
+                ("DateStyle", "ISO"),
+                ("extra_float_digits", "1"),
+                ("standard_conforming_strings", "on"),
+            ] {
+                config.settings.push((name.into(), value.into()));
+            }
         }
         self.statistics
             .connections_opened
@@ -304,10 +309,11 @@ impl Pools {
     }
 }
 
-/// Whether the server knew the login and did not want it, as after a changed password.
+/// Whether the server may have known the login and not wanted it, as after a changed password:
+/// PgBouncer says so as a protocol violation (08P01).
 fn is_refused(error: &ConnectError) -> bool {
     match error {
-        ConnectError::Refused(error) => !matches!(error.class(), "08" | "53" | "57" | "40"),
+        ConnectError::Refused(error) => !matches!(error.class(), "53" | "57" | "40"),
         ConnectError::Authentication(_) => true,
         ConnectError::Io(_) | ConnectError::TimedOut => false,
     }

@@ -3,10 +3,10 @@
 use super::attempt::Tried;
 use super::classify::{self, Verdict};
 use super::pool::{Lease, Pools};
-use super::seam::{self, Record, Step, Texts};
+use super::seam::{Record, Step, Texts};
 use super::{
-    ExecutorError, Fenced, LoginSource, PoolLimits, RetrySchedule, StepFailure, StepOutcome,
-    StepStatistics,
+    ExecutorError, Fenced, LoginSource, PoolLimits, RetrySchedule, Sessions, StepFailure,
+    StepOutcome, StepStatistics,
 };
 use crate::render::{TypeCache, TypeCatalog};
 use crate::wire::{ConnectConfig, PipelineError, TransactionStatus};
@@ -34,6 +34,7 @@ pub struct SqlStepsConfig {
     /// Where the server is and how to reach it; user, password, database and settings come from
     /// logins.
     pub server: ConnectConfig,
+    pub sessions: Sessions,
     pub pool: PoolLimits,
     pub retry: RetrySchedule,
     pub max_result_bytes: usize,
@@ -65,7 +66,12 @@ impl SqlSteps {
         logins: Arc<dyn LoginSource>,
         catalog: Arc<dyn TypeCatalog>,
     ) -> Self {
-        let pools = Pools::new(config.server.clone(), logins, config.pool.clone());
+        let pools = Pools::new(
+            config.server.clone(),
+            config.sessions,
+            logins,
+            config.pool.clone(),
+        );
         let limits = StepLimits {
             per_role: config.pool.per_role,
             transient_attempts: config.retry.transient_attempts,
@@ -206,13 +212,18 @@ impl SqlSteps {
             None => Box::new(self.pools.acquire(step.role_oid, step.database).await?),
         };
         let login = lease.login.clone();
-        let texts = Texts::new(step, &login, self.limits().fence_lock_timeout);
+        let texts = Texts::new(
+            step,
+            &login,
+            self.config.sessions,
+            self.limits().fence_lock_timeout,
+        );
         let params = texts.record(step, None, &Record::Failed(failure));
         let rollback = lease.connection.status() != TransactionStatus::Idle;
         let statements = texts.failing(&params, rollback);
         let answer = lease
             .connection
-            .pipeline_then(&statements, Some(seam::CLEAN))
+            .pipeline_then(&statements, self.config.sessions.trailing())
             .await;
         let Err(error) = answer else {
             self.pools.give_back(*lease);
@@ -247,11 +258,12 @@ impl SqlSteps {
         if !lease.connection.is_reusable() {
             return self.pools.give_up(*lease);
         }
-        let sent = if lease.connection.status() == TransactionStatus::Idle {
-            lease.connection.send_trailing(seam::CLEAN).await
-        } else {
-            let sql = format!("ROLLBACK; {}", seam::CLEAN);
-            lease.connection.send_trailing(&sql).await
+        let sessions = self.config.sessions;
+        let open = lease.connection.status() != TransactionStatus::Idle;
+        let sent = match sessions.trailing() {
+            _ if open => lease.connection.send_trailing(&sessions.abandon()).await,
+            Some(clean) => lease.connection.send_trailing(clean).await,
+            None => Ok(()),
         };
         match sent {
             Ok(()) => self.pools.give_back(*lease),

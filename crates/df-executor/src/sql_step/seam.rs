@@ -1,6 +1,6 @@
 //! The SQL seam of a step: which statements go out, with which parameters.
 
-use super::{Login, StepFailure};
+use super::{Login, Sessions, StepFailure};
 use crate::wire::{Param, Statement, oid};
 use df_engine::Effect;
 use std::borrow::Cow;
@@ -70,12 +70,13 @@ const STEP_RECORD_ALONE: &str = "SELECT df.step_record($1, $2, $3, df.step_begin
 pub(super) const BOUND_TIMEOUT: &str = include_str!("bound_timeout.sql");
 
 /// Brings a session back to how it was after login. Plans and functions stay cached on purpose:
-/// they belong to the same role.
+/// they belong to the same role. For a session of one's own; see [`Sessions`].
 pub(super) const CLEAN: &str = "RESET ALL; CLOSE ALL; RESET ROLE; DEALLOCATE ALL; UNLISTEN *; \
      SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
 
 /// The texts of a step's own statements, made once per attempt.
 pub(super) struct Texts {
+    sessions: Sessions,
     set_role: String,
     lock_timeout: String,
     epoch: String,
@@ -95,11 +96,17 @@ pub(super) enum Record<'a> {
 }
 
 impl Texts {
-    pub fn new(step: &Step<'_>, login: &Login, fence_lock_timeout: Duration) -> Self {
+    pub fn new(
+        step: &Step<'_>,
+        login: &Login,
+        sessions: Sessions,
+        fence_lock_timeout: Duration,
+    ) -> Self {
         let within = &step.fence.within;
         let timeout = step.statement_timeout.map(millis);
         Texts {
-            set_role: format!("SET LOCAL ROLE {}", quote_identifier(&login.role_name)),
+            sessions,
+            set_role: sessions.take_role(login),
             lock_timeout: millis(fence_lock_timeout),
             epoch: step.epoch.to_string(),
             incarnation: step.incarnation.to_string(),
@@ -224,23 +231,26 @@ impl Texts {
     }
 
     /// Checks what is deferred, records and commits.
-    pub fn closing<'a>(&'a self, params: &'a [Param<'a>]) -> [Statement<'a>; 4] {
-        [
-            Statement::command("SET CONSTRAINTS ALL IMMEDIATE"),
+    pub fn closing<'a>(&'a self, params: &'a [Param<'a>]) -> Vec<Statement<'a>> {
+        let mut statements = vec![Statement::command("SET CONSTRAINTS ALL IMMEDIATE")];
+        statements.extend(self.sessions.cleaning());
+        statements.extend([
             Statement::command("SET LOCAL statement_timeout = 0"),
             Statement::call(STEP_RECORD, params),
             Statement::command("COMMIT"),
-        ]
+        ]);
+        statements
     }
 
     /// A whole transaction that records a failure; `ROLLBACK` first where one is open.
     pub fn failing<'a>(&'a self, params: &'a [Param<'a>], rollback: bool) -> Vec<Statement<'a>> {
-        let mut statements = Vec::with_capacity(6);
+        let mut statements = Vec::with_capacity(16);
         if rollback {
             statements.push(Statement::command("ROLLBACK"));
         }
+        statements.push(Statement::command(BEGIN));
+        statements.extend(self.sessions.cleaning());
         statements.extend([
-            Statement::command(BEGIN),
             Statement::command(&self.set_role),
             Statement::command("SET LOCAL statement_timeout = 0"),
             Statement::call(STEP_RECORD_ALONE, params),
@@ -250,12 +260,13 @@ impl Texts {
     }
 }
 
-/// Where in `opening` the statements stand, and in `closing`.
+/// Where in `opening` the statements stand.
 pub(super) const SET_ROLE_AT: usize = 1;
 pub(super) const STEP_BEGIN_AT: usize = 2;
-pub(super) const SET_CONSTRAINTS_AT: usize = 0;
-pub(super) const RECORD_AT: usize = 2;
-pub(super) const COMMIT_AT: usize = 3;
+/// Where in `closing` they stand, counted from its end: COMMIT is the last, and before these come what
+/// is deferred and the cleaning, which are the statement's own doing.
+pub(super) const RECORD_FROM_END: usize = 2;
+pub(super) const LIMIT_FROM_END: usize = 3;
 
 /// The parameters of [`BOUND_TIMEOUT`].
 pub(super) fn bound(millis: Option<&str>, local: bool) -> [Param<'_>; 2] {

@@ -318,29 +318,29 @@ async fn a_statement_outside_a_transaction_runs_as_the_role() {
     let expect = |result: &str| OutsideOutcome::Completed {
         result: result.into(),
     };
-    let who = bench.steps.run_outside(&step).await.unwrap();
+    let who = bench.steps.run_outside(&step, true).await.unwrap();
     assert_eq!(who, expect(r#"{"rows":[{"u":"alice"}],"row_count":1}"#));
     step.sql = "vacuum effects";
-    let vacuumed = bench.steps.run_outside(&step).await.unwrap();
+    let vacuumed = bench.steps.run_outside(&step, true).await.unwrap();
     assert_eq!(vacuumed, expect(r#"{"rows":[],"row_count":0}"#));
     step.database = Some("other");
     step.sql = "create type pair as (a int, b text)";
-    bench.steps.run_outside(&step).await.unwrap();
+    bench.steps.run_outside(&step, true).await.unwrap();
     step.sql = "select row(1, 'x')::public.pair as p";
-    let there = bench.steps.run_outside(&step).await.unwrap();
+    let there = bench.steps.run_outside(&step, true).await.unwrap();
     assert_eq!(
         there,
         expect(r#"{"rows":[{"p":{"a":1,"b":"x"}}],"row_count":1}"#)
     );
     step.statement_timeout = Some(Duration::from_millis(50));
     step.sql = "select pg_sleep(30)";
-    let late = bench.steps.run_outside(&step).await.unwrap();
+    let late = bench.steps.run_outside(&step, true).await.unwrap();
     assert!(matches!(late, OutsideOutcome::Failed(f) if f.sqlstate == "57014"));
     step.sql = "select 1/0";
-    let failed = bench.steps.run_outside(&step).await.unwrap();
+    let failed = bench.steps.run_outside(&step, true).await.unwrap();
     assert!(matches!(failed, OutsideOutcome::Failed(f) if f.sqlstate == "22012"));
     bench.database.psql("grant pg_signal_backend to alice");
     step.sql = "select pg_terminate_backend(pg_backend_pid())";
-    let lost = bench.steps.run_outside(&step).await.unwrap();
+    let lost = bench.steps.run_outside(&step, true).await.unwrap();
     assert!(matches!(lost, OutsideOutcome::Unknown(_)), "{lost:?}");
 }

@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::database::{Catalog, Database, LIMIT};
 use df_executor::sql_step::{
-    Fence, Login, LoginError, LoginSource, PoolLimits, RetryOn, RetrySchedule, SqlSteps,
+    Fence, Login, LoginError, LoginSource, PoolLimits, RetryOn, RetrySchedule, Sessions, SqlSteps,
     SqlStepsConfig, Step, StepFailure, StepOutcome,
 };
 use std::sync::Arc;
@@ -62,6 +62,7 @@ impl Bench {
     fn on(database: Database, change: impl FnOnce(&mut SqlStepsConfig)) -> Bench {
         let mut config = SqlStepsConfig {
             server: database.config(""),
+            sessions: Sessions::Own,
             pool: PoolLimits::default(),
             retry: RetrySchedule {
                 first: Duration::from_millis(5),

@@ -21,6 +21,10 @@ pub const MAX_SUBSTITUTED_BYTES: usize = 64 << 20;
 pub trait Bindings {
     /// The result kept as `$name`, in one of the shapes of contract §2.
     fn result(&self, name: &str) -> Option<&Value>;
+    /// Why the result kept as `$name` cannot be read, where that is so.
+    fn unreadable(&self, _name: &str) -> Option<&str> {
+        None
+    }
     /// The variable `{name}`, as captured when the instance started.
     fn var(&self, name: &str) -> Option<&str>;
     /// `{sys_instance_id}`.
@@ -38,6 +42,8 @@ pub enum SubstituteError {
     Null { reference: String },
     #[error("{reference} names a column that the result does not have")]
     UnknownColumn { reference: String },
+    #[error("the result that {reference} refers to cannot be read: {why}")]
+    Unreadable { reference: String, why: String },
     #[error("{reference} needs a result that is a set of rows")]
     NotRows { reference: String },
     #[error("{reference} has {rows} rows, more than the maximum of {MAX_EXPANDED_ROWS}")]

@@ -94,6 +94,12 @@ fn result<'a>(
     rules: Rules,
 ) -> Result<Option<Found<'a>>, SubstituteError> {
     let name = identifier(&text[at + 1..]);
+    if let Some(why) = bindings.unreadable(name) {
+        return Err(SubstituteError::Unreadable {
+            reference: format!("${name}"),
+            why: why.to_string(),
+        });
+    }
     let Some(bound) = Some(name)
         .filter(|n| !n.is_empty())
         .and_then(|n| bindings.result(n))

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use df_failpoints::reached;
-use df_postgres::Error as PostgresError;
+use df_postgres::{Error as PostgresError, Parameter};
+use tokio::time::Instant;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Relay;
@@ -24,19 +24,22 @@ impl Relay {
         reached("deliver.sending");
         reached("claim.sending");
         let (batch, room) = (self.config.batch as i32, room as i32);
-        let of_delivery: [&(dyn ToSql + Sync); 2] = [&incarnation, &batch];
-        let of_claim: [&(dyn ToSql + Sync); 2] = [&incarnation, &room];
+        let bounds = self.bounds.held();
+        let of_delivery: [&dyn Parameter; 3] = [&incarnation, &batch, &bounds];
+        let of_claim: [&dyn Parameter; 3] = [&incarnation, &room, &bounds];
+        let began = Instant::now();
         let (delivered, claimed) = tokio::join!(
             self.session.insist(
-                "select kind, instance_id, woken from df.relay_deliver($1, $2)",
+                "select kind, instance_id, woken from df.relay_deliver($1, $2, $3::text::json)",
                 &of_delivery,
             ),
             self.session.insist(
                 "select instance_id, epoch, graph_id, submitted_by, database, label, vars, fresh
-                   from df.relay_claim($1, $2)",
+                   from df.relay_claim($1, $2, $3::text::json)",
                 &of_claim,
             )
         );
+        self.bounds.took(began.elapsed());
         let (delivered, claimed) = (delivered?, claimed?);
         if !delivered.is_empty() {
             reached("deliver.committed");
