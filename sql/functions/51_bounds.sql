@@ -1,0 +1,85 @@
+-- Where the queue begins, for each role: what claiming and delivering (the next file) start their scans at.
+
+-- Arguments that these functions once lacked.
+drop function if exists df.waiting_roles(integer), df.claimable(uuid, integer, integer), df.relay_look(uuid),
+    df.relay_claim(uuid, integer), df.relay_deliver(uuid, integer);
+
+-- The roles that have instances which nobody owns, and when the first of each that a relay of this
+-- kind can run is due. Steps from role to role in the index, so a backlog of any length costs nothing.
+-- With bounds (df.relay_bounds) it starts there in each role's part of the index.
+create or replace function df.waiting_roles(p_runs integer, p_bounds json default null)
+    returns table (role regrole, next_wake timestamptz)
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+#variable_conflict use_column
+begin
+    if p_bounds is null then
+        return query
+            with recursive roles as (
+                (select i.submitted_by as role from df.instances i
+                  where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
+                union all
+                select (select i.submitted_by from df.instances i
+                         where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
+                         order by i.submitted_by limit 1)
+                  from roles r where r.role is not null)
+            select r.role, (select i.wake_at from df.instances i
+                             where i.owner is null and i.ended_at is null and i.paused_at is null
+                               and i.submitted_by = r.role and i.min_version <= p_runs
+                             order by i.wake_at limit 1)
+              from roles r where r.role is not null;
+        return;
+    end if;
+    return query
+        select k.role, w.wake_at
+          from (select g.role_oid::regrole as role from df.granted_roles g
+                union select b.key::oid::regrole from json_each_text(p_bounds -> 'instances') b) k,
+               lateral (select i.wake_at from df.instances i
+                         where i.owner is null and i.ended_at is null and i.paused_at is null
+                           and i.submitted_by = k.role and i.min_version <= p_runs
+                           and i.wake_at >= df.bound_of(p_bounds, k.role)
+                         order by i.wake_at limit 1) w;
+end
+$$;
+
+-- Where a role's part of the queue begins.
+create or replace function df.bound_of(p_bounds json, p_role oid) returns timestamptz
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    return coalesce((p_bounds -> 'instances' ->> p_role::text)::timestamptz, '-infinity');
+end
+$$;
+
+-- Where the scans may start: before each role's first instance to claim and the first event to
+-- deliver there is nothing but dead rows, which a scan from the head reads one by one while an old
+-- transaction anywhere keeps them from being removed. A few seconds are left to transactions that have
+-- begun and not committed; what commits later still is found when the bounds are taken anew.
+-- cost is what reading from the head took, in seconds: while that is next to nothing, do without.
+create or replace function df.relay_bounds(p_incarnation uuid)
+    returns table (bounds text, cost double precision)
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_began timestamptz := clock_timestamp();
+    v_late  timestamptz := df.clock() - interval '5 seconds';
+    v_runs  integer := (select r.runs_version from df.relays r where r.incarnation = df.relay_name(p_incarnation));
+    v_all   json;
+    v_event timestamptz;
+begin
+    with waiting as materialized (select * from df.waiting_roles(v_runs, null))
+    select json_object_agg(k.role::oid::text, least(w.next_wake, v_late)) into v_all
+      from (select g.role_oid::regrole as role from df.granted_roles g
+            union select x.role from waiting x) k
+      left join waiting w on w.role = k.role;
+    select min(o.created_at) into v_event from df.outbox o
+     where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null;
+    bounds := json_build_object('instances', coalesce(v_all, '{}'),
+        'events', least(v_event, clock_timestamp() - interval '5 seconds'))::text;
+    cost := extract(epoch from clock_timestamp() - v_began);
+    return next;
+end
+$$;
