@@ -50,10 +50,7 @@ begin
     if v_limit > 0 and v_limit <= (
         select count(*) from (
             select from df.instances i
-             where i.submitted_by = new.submitted_by and i.owner is null and i.ended_at is null
-            union all
-            select from df.instances i
-             where i.submitted_by = new.submitted_by and i.owner is not null and i.ended_at is null
+             where i.submitted_by = new.submitted_by and i.status in ('pending', 'running')
             limit v_limit) as unfinished) then
         raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
             new.submitted_by, v_limit using errcode = '54000';
@@ -122,7 +119,9 @@ begin
         update df.instances i set paused_at = clock_timestamp(), updated_at = clock_timestamp()
          where i.id = v_inst.id and i.ended_at is null and i.paused_at is null;
     when 'resume' then
-        update df.instances i set paused_at = null, updated_at = clock_timestamp()
+        -- Not before now, where a scan of the queue may not start any more.
+        update df.instances i set paused_at = null, wake_at = greatest(i.wake_at, df.clock()),
+               updated_at = clock_timestamp()
          where i.id = v_inst.id and i.ended_at is null and i.paused_at is not null;
     when 'release' then
         update df.outbox o set parked_at = null, retry_at = null, attempts = 0
@@ -151,9 +150,12 @@ end
 $_$;
 ALTER FUNCTION df."as"(fut text, name text) OWNER TO df_owner;
 CREATE FUNCTION df.assert_structural_invariants(instance_id text, skip text[] DEFAULT '{}'::text[]) RETURNS TABLE(invariant text, node_id text, detail text)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+#variable_conflict use_column
+begin
+    return query
     select v.invariant, assert_structural_invariants.instance_id || ':' || v.path, v.detail
       from (select * from df.violations_of_runs(assert_structural_invariants.instance_id)
             union all
@@ -161,7 +163,8 @@ CREATE FUNCTION df.assert_structural_invariants(instance_id text, skip text[] DE
             union all
             select * from df.violations_of_states(assert_structural_invariants.instance_id)) v
      where v.invariant <> all (coalesce(skip, '{}'))
-     order by v.invariant, v.path, v.detail
+     order by v.invariant, v.path, v.detail;
+end
 $$;
 ALTER FUNCTION df.assert_structural_invariants(instance_id text, skip text[]) OWNER TO df_owner;
 CREATE FUNCTION df.await_instance(instance_id text, timeout_seconds integer DEFAULT 30) RETURNS text
@@ -228,6 +231,15 @@ CREATE FUNCTION df.blocked_steps(p_instance text, p_role oid) RETURNS TABLE(pid 
      order by b.pid, b.blocker
 $$;
 ALTER FUNCTION df.blocked_steps(p_instance text, p_role oid) OWNER TO df_owner;
+CREATE FUNCTION df.bound_of(p_bounds json, p_role oid) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    return coalesce((p_bounds -> 'instances' ->> p_role::text)::timestamptz, '-infinity');
+end
+$$;
+ALTER FUNCTION df.bound_of(p_bounds json, p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.break(value text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -458,7 +470,8 @@ begin
            and r.run_path <> all (coalesce(c.keep, '{}'));
     end loop;
     delete from df.outbox o
-     where o.instance_id = p_instance and o.kind = 'signal' and o.key like 'n/%'
+     -- A range of the primary key: nothing else leads to one instance's delivered events.
+     where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
        and o.delivered_at is not null
        and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
                       and s.consumed_at is not null);
@@ -469,13 +482,17 @@ end
 $$;
 ALTER FUNCTION df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json) OWNER TO df_owner;
 CREATE FUNCTION df.checkpoints(p_instance text) RETURNS TABLE(run_path text, turn integer)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+#variable_conflict use_column
+begin
+    return query
     select r.run_path, coalesce(r.turn, (r.detail #>> '{was,turn}')::integer)
       from df.node_runs r
      where r.instance_id = p_instance
-       and (r.status = 'checkpoint' or r.detail #>> '{was,status}' = 'checkpoint')
+       and (r.status = 'checkpoint' or r.detail #>> '{was,status}' = 'checkpoint');
+end
 $$;
 ALTER FUNCTION df.checkpoints(p_instance text) OWNER TO df_owner;
 CREATE FUNCTION df.child_role(p_parent_type text, p_segment text) RETURNS text
@@ -519,40 +536,47 @@ begin
 end
 $$;
 ALTER FUNCTION df.choice_query(p_node_type text, p_query text, p_condition jsonb, OUT query text, OUT fault text) OWNER TO df_owner;
-CREATE FUNCTION df.claimable(p_incarnation uuid, p_limit integer, p_runs integer) RETURNS text[]
+CREATE FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_now   timestamptz := df.clock();
-    v_roles oid[] := array(select w.role from df.waiting_roles(p_runs) w
+    v_roles oid[] := array(select w.role from df.waiting_roles(p_runs, p_bounds) w
                             where w.next_wake <= v_now order by random());
     v_each  integer := ceil(p_limit / greatest(cardinality(v_roles), 1)::numeric);
     v_room  integer;
+    v_share integer;
+    v_owned jsonb;
     v_role  oid;
     v_ids   text[] := '{}';
 begin
+    if p_limit = 0 and v_roles <> '{}' then
+        v_share := df.setting('max_steps_per_role');
+        -- Counted once for all roles: a full relay owns thousands.
+        select coalesce(jsonb_object_agg(o.role, o.instances), '{}') into v_owned
+          from (select i.submitted_by::oid as role, count(*) as instances
+                  from df.instances i where i.owner = p_owner group by i.submitted_by) as o;
+    end if;
     for v_pass in 1..2 loop
         foreach v_role in array v_roles loop
-            v_room := least(v_each, p_limit - cardinality(v_ids));
-            if p_limit = 0 then
-                select df.setting('max_steps_per_role')::integer - count(*) into v_room
-                  from df.instances i where i.owner = p_incarnation and i.submitted_by = v_role;
-            end if;
+            v_room := case when p_limit = 0 then v_share - coalesce((v_owned ->> v_role::text)::integer, 0)
+                           else least(v_each, p_limit - cardinality(v_ids)) end;
             continue when v_room <= 0;
             v_ids := v_ids || array(
                 select i.id from df.instances i
                  where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by = v_role
-                   and i.wake_at <= v_now and i.min_version <= p_runs and i.id <> all (v_ids)
+                   and i.wake_at between df.bound_of(p_bounds, v_role) and v_now
+                   and i.min_version <= p_runs and i.id <> all (v_ids)
                  order by i.wake_at limit v_room for update skip locked);
         end loop;
-        exit when cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
+        exit when p_limit = 0 or cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
         v_each := p_limit;
     end loop;
     return v_ids;
 end
 $$;
-ALTER FUNCTION df.claimable(p_incarnation uuid, p_limit integer, p_runs integer) OWNER TO df_owner;
+ALTER FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json) OWNER TO df_owner;
 CREATE FUNCTION df.clearvars() RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -947,7 +971,9 @@ begin
     v_drawing := df.explain_instance(p_input, p_format);
     if v_drawing is not null then
       return v_drawing;
-    elsif p_input ~ '^[0-9a-z]*\d[0-9a-z]*$' then
+    elsif p_input ~ '^[0-9A-Za-z]*$'
+          and not exists (select from pg_get_keywords() k where k.word = lower(p_input)) then
+      -- No statement is one such word: somebody mistyped an id.
       return format('Instance not found or access denied: %s', p_input);
     end if;
   end if;
@@ -1002,27 +1028,34 @@ CREATE FUNCTION df.fail_roleless(p_limit integer) RETURNS bigint
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_inst   record;
+    v_role   oid;
+    v_id     text;
     v_failed bigint := 0;
 begin
-    for v_inst in
+    -- From role to role in the index of what lives, which is small beside what has ended.
+    for v_role in
         with recursive roles as (
-            (select i.submitted_by from df.instances i order by i.submitted_by limit 1)
+            (select i.submitted_by::oid as role from df.instances i
+              where i.status in ('pending', 'running') order by i.submitted_by limit 1)
             union all
-            select (select i.submitted_by from df.instances i
-                     where i.submitted_by > r.submitted_by order by i.submitted_by limit 1)
-              from roles r where r.submitted_by is not null)
-        select i.id, i.submitted_by::oid as role from roles r
-          join df.instances i on i.submitted_by = r.submitted_by
-         where not exists (select from pg_roles p where p.oid = r.submitted_by)
-           and i.ended_at is null and i.owner is null
-         limit p_limit for no key update of i skip locked
+            select (select i.submitted_by::oid from df.instances i
+                     where i.status in ('pending', 'running') and i.submitted_by > r.role
+                      order by i.submitted_by limit 1)
+              from roles r where r.role is not null)
+        select r.role from roles r
+         where r.role is not null and not exists (select from pg_roles p where p.oid = r.role)
     loop
-        perform df.end_instance(v_inst.id, 'failed', null,
-            format('its role, with OID %s, was dropped', v_inst.role), '42704', 'root');
-        update df.outbox o set delivered_at = clock_timestamp()
-         where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
-        v_failed := v_failed + 1;
+        for v_id in
+            select i.id from df.instances i
+             where i.submitted_by = v_role and i.status in ('pending', 'running') and i.owner is null
+             limit p_limit - v_failed for no key update skip locked
+        loop
+            perform df.end_instance(v_id, 'failed', null,
+                format('its role, with OID %s, was dropped', v_role), '42704', 'root');
+            update df.outbox o set delivered_at = clock_timestamp()
+             where o.event_id = v_id || '/start' and o.delivered_at is null;
+            v_failed := v_failed + 1;
+        end loop;
     end loop;
     return v_failed;
 end
@@ -1034,23 +1067,27 @@ CREATE FUNCTION df.fence(p_instance text, p_epoch bigint, p_incarnation uuid, p_
 declare
     v_inst record;
 begin
-    -- What a relay holds from before a restart or a failover may be ahead of this server.
-    if right(p_incarnation::text, 12) <> df.server_run() then
+    -- What a relay holds from before a restart or a failover may be ahead of this server. No
+    -- incarnation is none of this run, though nobody's instance has no owner either.
+    if right(p_incarnation::text, 12) is distinct from df.server_run() then
         return 'DF001';
     end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
+               i.paused_at into v_inst
           from df.instances i where i.id = p_instance for no key update skip locked;
         if not found then
             return case when exists (select from df.instances i where i.id = p_instance)
                         then 'busy' else 'DF001' end;
         end if;
     elsif p_exclusive then
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
+               i.paused_at into v_inst
           from df.instances i where i.id = p_instance for no key update;
     else
-        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by into v_inst
+        select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
+               i.paused_at into v_inst
           from df.instances i where i.id = p_instance for share;
     end if;
     if not found then
@@ -1059,7 +1096,7 @@ begin
     if p_login <> 'df_step_' || df.database_oid() || '_' || v_inst.submitted_by::oid then
         return 'DF001';
     end if;
-    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from p_incarnation then
+    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from df.relay_name(p_incarnation) then
         return 'DF001';
     end if;
     if v_inst.ended_at is not null then
@@ -1067,6 +1104,11 @@ begin
             return 'own-cancel';
         end if;
         return 'DF002';
+    end if;
+    -- A pause lets nothing begin. A step's transaction (only those name a login) that began before
+    -- it goes on; one that began after is undone, and made again at the resume.
+    if p_login is not null and v_inst.paused_at < now() then
+        return 'DF007';
     end if;
     return 'ok';
 end
@@ -1416,7 +1458,8 @@ begin
     return query
         select v_inst.executions, v_inst.status::text,
                (select count(*) from df.node_runs r where r.instance_id = v_inst.id)
-               + (select count(*) from df.outbox o where o.instance_id = v_inst.id),
+               + (select count(*) from df.outbox o
+                  where o.event_id > v_inst.id || '/' and o.event_id < v_inst.id || '0'),
                (extract(epoch from coalesce(v_inst.ended_at, clock_timestamp()) - v_inst.created_at) * 1000)::bigint,
                coalesce(v_inst.result::text, v_inst.error);
     return query
@@ -1454,9 +1497,9 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
         'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
         'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
-        'hmac_sha256', 'xor_bytes', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
+        'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'calling_role', 'refuse_view_write', 'waiting_roles',
-        'claimable', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
+        'claimable', 'bound_of', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
         'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs'])
 $$;
 ALTER FUNCTION df.internal_functions() OWNER TO df_owner;
@@ -1735,6 +1778,13 @@ begin
                         where m.roleid = p_oid and r.rolname = v_login) then
             execute format('grant %I to %I', p_role, v_login);
         end if;
+        begin
+            -- Its sessions begin as its role: behind a transaction pooler nothing else can say so to a
+            -- statement that runs outside of a transaction. Whoever may not is told by the doctor.
+            execute format('alter role %I set role = %I', v_login, p_role);
+        exception when insufficient_privilege or invalid_parameter_value then
+            null;
+        end;
     exception when insufficient_privilege then
         raise warning 'making the step login of role % needs CREATEROLE, and ADMIN OPTION on the role',
             quote_ident(p_role)
@@ -2523,6 +2573,9 @@ begin
         when 'DF003' then
             raise exception 'run % of instance % was decided against', p_run_path, p_instance
                 using errcode = 'DF003';
+        when 'DF007' then
+            raise exception 'instance % was paused before this step began', p_instance
+                using errcode = 'DF007';
         else
             raise exception 'run % of instance %: %', p_run_path, p_instance, p_outcome
                 using errcode = 'XX000';
@@ -2621,6 +2674,11 @@ begin
     end if;
     if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
         return 'DF003';
+    end if;
+    -- An intent comes before its act, so here nothing has begun yet.
+    if p_status = 'intent' and exists (select from df.instances i
+                                        where i.id = p_instance and i.paused_at is not null) then
+        return 'DF007';
     end if;
     insert into df.node_runs (instance_id, run_path, status, result, error, sqlstate, attempt, turn,
                               epoch, ended_at)
@@ -2862,23 +2920,49 @@ CREATE FUNCTION df.relay_adopt() RETURNS text
     returning value
 $$;
 ALTER FUNCTION df.relay_adopt() OWNER TO df_owner;
-CREATE FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer) RETURNS TABLE(instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text, label text, vars text, fresh boolean)
+CREATE FUNCTION df.relay_bounds(p_incarnation uuid) RETURNS TABLE(bounds text, cost double precision)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_began timestamptz := clock_timestamp();
+    v_late  timestamptz := df.clock() - interval '5 seconds';
+    v_runs  integer := (select r.runs_version from df.relays r where r.incarnation = df.relay_name(p_incarnation));
+    v_all   json;
+    v_event timestamptz;
+begin
+    with waiting as materialized (select * from df.waiting_roles(v_runs, null))
+    select json_object_agg(k.role::oid::text, least(w.next_wake, v_late)) into v_all
+      from (select g.role_oid::regrole as role from df.granted_roles g
+            union select x.role from waiting x) k
+      left join waiting w on w.role = k.role;
+    select min(o.created_at) into v_event from df.outbox o
+     where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null;
+    bounds := json_build_object('instances', coalesce(v_all, '{}'),
+        'events', least(v_event, clock_timestamp() - interval '5 seconds'))::text;
+    cost := extract(epoch from clock_timestamp() - v_began);
+    return next;
+end
+$$;
+ALTER FUNCTION df.relay_bounds(p_incarnation uuid) OWNER TO df_owner;
+CREATE FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds json DEFAULT NULL::json) RETURNS TABLE(instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text, label text, vars text, fresh boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
+    v_name uuid := df.relay_name(p_incarnation);
     v_ids  text[];
     v_runs integer;
 begin
     -- A relay whose lease ran out, or that registered before the server restarted, must not own
     -- anything new.
     select r.runs_version into v_runs from df.relays r
-     where r.incarnation = p_incarnation and r.lease_until > clock_timestamp();
+     where r.incarnation = v_name and r.lease_until > clock_timestamp();
     if not found or not df.is_of_this_server_run(p_incarnation) then
         return;
     end if;
-    v_ids := df.claimable(p_incarnation, p_limit, v_runs);
+    v_ids := df.claimable(v_name, p_limit, v_runs, p_bounds);
     if v_ids = '{}' then
         return;
     end if;
@@ -2886,29 +2970,43 @@ begin
      where o.event_id in (select id || '/start' from unnest(v_ids) as id) and o.delivered_at is null;
     return query
         update df.instances i
-           set owner = p_incarnation, epoch = i.epoch + 1, status = 'running',
+           set owner = v_name, epoch = i.epoch + 1, status = 'running',
                updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
          where i.id = any (v_ids)
         returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
                   i.epoch = 1;
 end
 $$;
-ALTER FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer) OWNER TO df_owner;
-CREATE FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer) RETURNS TABLE(kind text, instance_id text, woken text[])
+ALTER FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds json) OWNER TO df_owner;
+CREATE FUNCTION df.relay_clock() RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    return (extract(epoch from df.clock()) * 1000)::bigint;
+end
+$$;
+ALTER FUNCTION df.relay_clock() OWNER TO df_owner;
+CREATE FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json DEFAULT NULL::json) RETURNS TABLE(kind text, instance_id text, woken text[])
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 declare
+    v_name  uuid := df.relay_name(p_incarnation);
     v_inst  record;
     v_event record;
 begin
     for v_inst in
+        with events as materialized (
+            select o.instance_id from df.outbox o
+             where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+               and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
+               and (o.retry_at is null or o.retry_at <= clock_timestamp())
+             order by o.created_at)
         select i.id, i.owner, i.ended_at, i.paused_at from df.instances i
-         where i.id in (select o.instance_id from df.outbox o
-                         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
-                           and (o.retry_at is null or o.retry_at <= clock_timestamp()))
-           and (i.owner = p_incarnation or i.owner is null)
+         where i.id in (select e.instance_id from events e)
+           and (i.owner = v_name or i.owner is null)
          order by i.id limit p_limit for no key update skip locked
     loop
         instance_id := v_inst.id;
@@ -2944,6 +3042,11 @@ begin
             -- One that was cancelled before any relay claimed it never had its start delivered.
             update df.outbox o set delivered_at = clock_timestamp()
              where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
+            -- What it had begun outside of its transactions is not waited for any more.
+            update df.node_runs r
+               set status = 'failed', ended_at = greatest(v_inst.ended_at, r.created_at), sqlstate = '57014',
+                   error = 'cancelled while it ran: what came of it is not known'
+             where r.instance_id = v_inst.id and r.status = 'intent';
         end if;
         if v_inst.ended_at is not null and v_inst.owner is not null then
             update df.instances i set owner = null where i.id = v_inst.id;
@@ -2951,7 +3054,7 @@ begin
     end loop;
 end
 $$;
-ALTER FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer) OWNER TO df_owner;
+ALTER FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json) OWNER TO df_owner;
 CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, finding text, mend text)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2959,7 +3062,9 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
     with granted as (
         select g.role_oid, g.login, r.rolname as role_name, r.rolcanlogin,
                l.oid as login_oid, l.rolcanlogin as login_can, l.rolinherit, l.rolvaliduntil,
-               array(select m.roleid from pg_auth_members m where m.member = l.oid) as member_of
+               array(select m.roleid from pg_auth_members m where m.member = l.oid) as member_of,
+               exists (select from pg_db_role_setting s where s.setrole = l.oid and s.setdatabase = 0
+                          and 'role=' || r.rolname = any (s.setconfig)) as acts_as_role
           from df.granted_roles g
           left join pg_roles r on r.oid = g.role_oid
           left join pg_roles l on l.rolname = g.login
@@ -2971,12 +3076,13 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
                    when g.rolinherit then 'it inherits the rights of its role'
                    when g.rolvaliduntil < now() then 'its password has expired'
                    when g.member_of is distinct from array[g.role_oid] then 'it is not a member of its role alone'
+                   when not g.acts_as_role then 'its sessions do not begin as its role'
                end as fault
           from granted g
     ), elsewhere as (
         select distinct i.database, g.login
           from df.instances i join granted g on g.role_oid = i.submitted_by::oid
-         where i.ended_at is null and i.database is not null
+         where i.status in ('pending', 'running') and i.database is not null
     ), relay as (
         select count(*) filter (where r.lease_until > clock_timestamp()) as live,
                count(*) filter (where r.lease_until <= clock_timestamp()) as gone,
@@ -2985,7 +3091,7 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
         select count(*) as due, min(w.wake_at) as since from (
             select i.wake_at from df.instances i
              where i.owner is null and i.ended_at is null and i.paused_at is null
-               and i.wake_at < df.clock() - interval '1 minute' limit 100000) w
+               and i.wake_at < (select df.clock() - interval '1 minute') limit 100000) w
     )
     select 'server version', v.n between 140000 and 189999,
            format('PostgreSQL %s', current_setting('server_version')),
@@ -3010,6 +3116,7 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
                 when not f.login_can then format('ALTER ROLE %I LOGIN;', f.login)
                 when f.rolinherit then format('ALTER ROLE %I NOINHERIT;', f.login)
                 when f.rolvaliduntil < now() then format('ALTER ROLE %I VALID UNTIL ''infinity'';', f.login)
+                when f.member_of = array[f.role_oid] then format('ALTER ROLE %I SET role = %I;', f.login, f.role_name)
                 else format('SELECT df.revoke_usage(%L); SELECT df.grant_usage(%L);', f.role_name, f.role_name) end
       from login_fault f where f.fault is not null
     union all
@@ -3079,23 +3186,26 @@ CREATE FUNCTION df.relay_health(p_incarnation uuid) RETURNS TABLE(undelivered bi
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    with waiting as (
-        (select i.created_at from df.instances i
-          where i.owner is null and i.ended_at is null and i.paused_at is null
-            and i.wake_at <= df.clock() and i.status = 'pending'
-          order by i.wake_at limit 100000)
+    with me as (select df.relay_name(p_incarnation) as name), waiting as (
+        -- Role by role, so that what only waits is not read, however much it is.
+        (select i.created_at from df.waiting_roles(2147483647) r, lateral (
+                select i.created_at from df.instances i
+                 where i.submitted_by = r.role and i.owner is null and i.ended_at is null
+                   and i.paused_at is null and i.wake_at <= (select df.clock()) and i.status = 'pending'
+                 order by i.wake_at limit 100000) i
+          limit 100000)
         union all
         (select o.created_at from df.outbox o
           where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null limit 100000))
     select (select count(*) from waiting),
            coalesce((select extract(epoch from clock_timestamp() - min(w.created_at)) from waiting w), 0),
            (select count(*) from (select from df.outbox o where o.parked_at is not null limit 100000) p),
-           (select count(*) from df.instances i where i.owner = p_incarnation),
+           (select count(*) from df.instances i where i.owner = (select n.name from me n)),
            count(*) filter (where r.lease_until > clock_timestamp()),
-           coalesce(extract(epoch from max(r.lease_until) filter (where r.incarnation = p_incarnation)
+           coalesce(extract(epoch from max(r.lease_until) filter (where r.incarnation = (select n.name from me n))
                                         - clock_timestamp()), 0),
            coalesce(extract(epoch from clock_timestamp()
-                                        - max(r.heartbeat_at) filter (where r.incarnation = p_incarnation)), 0)
+                                        - max(r.heartbeat_at) filter (where r.incarnation = (select n.name from me n))), 0)
       from df.relays r
 $$;
 ALTER FUNCTION df.relay_health(p_incarnation uuid) OWNER TO df_owner;
@@ -3107,7 +3217,7 @@ begin
     update df.relays r
        set heartbeat_at = clock_timestamp(),
            lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
-     where r.incarnation = p_incarnation and r.lease_until > clock_timestamp()
+     where r.incarnation = df.relay_name(p_incarnation) and r.lease_until > clock_timestamp()
        and df.is_of_this_server_run(p_incarnation);
     return query
         select found, pg_postmaster_start_time()::text,
@@ -3161,22 +3271,27 @@ CREATE FUNCTION df.relay_login(p_role oid, p_database text) RETURNS TABLE(role_n
      where r.oid = p_role
 $$;
 ALTER FUNCTION df.relay_login(p_role oid, p_database text) OWNER TO df_owner;
-CREATE FUNCTION df.relay_look(p_incarnation uuid) RETURNS TABLE(work boolean, next_wake double precision)
+CREATE FUNCTION df.relay_look(p_incarnation uuid, p_bounds json DEFAULT NULL::json) RETURNS TABLE(work boolean, next_wake double precision)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+    -- The events apart (offset 0), or they would be sought from the instances; in the order of the index
+    -- that knows the bound.
     select coalesce(w.seconds <= 0, false)
-           or exists (select from df.outbox o join df.instances i on i.id = o.instance_id
-                       where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
-                         and (o.retry_at is null or o.retry_at <= clock_timestamp())
-                         and (i.owner = p_incarnation or i.owner is null)),
+           or exists (select from (
+                  select o.instance_id from df.outbox o
+                   where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                     and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
+                     and (o.retry_at is null or o.retry_at <= clock_timestamp())
+                   order by o.created_at offset 0) e join df.instances i on i.id = e.instance_id
+                       where i.owner = (select df.relay_name(p_incarnation)) or i.owner is null),
            w.seconds
       from (select extract(epoch from min(r.next_wake) - df.clock())::double precision as seconds
               from df.waiting_roles((select l.runs_version from df.relays l
-                                      where l.incarnation = p_incarnation)) as r
+                                      where l.incarnation = (select df.relay_name(p_incarnation))), p_bounds) as r
              where r.next_wake < 'infinity') as w
 $$;
-ALTER FUNCTION df.relay_look(p_incarnation uuid) OWNER TO df_owner;
+ALTER FUNCTION df.relay_look(p_incarnation uuid, p_bounds json) OWNER TO df_owner;
 CREATE FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3186,10 +3301,17 @@ CREATE FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) RETURNS boole
              else 'df.http(text,text,text,jsonb,integer)' end, 'execute'), false)
 $$;
 ALTER FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) OWNER TO df_owner;
+CREATE FUNCTION df.relay_name(p_incarnation uuid) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select (pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.uuid_send(p_incarnation)), 'hex'), 20)
+            operator(pg_catalog.||) pg_catalog.right(p_incarnation::pg_catalog.text, 12))::pg_catalog.uuid
+$$;
+ALTER FUNCTION df.relay_name(p_incarnation uuid) OWNER TO df_owner;
 CREATE FUNCTION df.relay_owned(p_incarnation uuid) RETURNS TABLE(instance_id text, epoch bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$ select i.id, i.epoch from df.instances i where i.owner = p_incarnation $$;
+    AS $$ select i.id, i.epoch from df.instances i where i.owner = (select df.relay_name(p_incarnation)) $$;
 ALTER FUNCTION df.relay_owned(p_incarnation uuid) OWNER TO df_owner;
 CREATE FUNCTION df.relay_park(p_incarnation uuid, p_entries json) RETURNS TABLE(instance_id text, busy boolean)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3197,7 +3319,8 @@ CREATE FUNCTION df.relay_park(p_incarnation uuid, p_entries json) RETURNS TABLE(
     AS $$
 #variable_conflict use_column
 declare
-    v_ids text[] := array(
+    v_name uuid := df.relay_name(p_incarnation);
+    v_ids  text[] := array(
         select i.id from df.instances i
          where i.id in (select x.instance from json_to_recordset(p_entries) as x(instance text))
          order by i.id for no key update skip locked);
@@ -3206,7 +3329,8 @@ begin
         update df.instances i
            set owner = null,
                wake_at = case when w.delay is not null then df.clock() + make_interval(secs => w.delay)
-                              when w.pending = w.expected then coalesce(w.due, 'infinity')
+                              -- Never in the past, where a scan may not start any more.
+                              when w.pending = w.expected then greatest(coalesce(w.due, 'infinity'), df.clock())
                               else df.clock() end
           from (select x.instance, x.epoch, x.delay, cardinality(x.waits) as expected,
                        count(r.run_path) as pending, min(r.due_at) as due
@@ -3217,13 +3341,13 @@ begin
                    and r.status = 'waiting'
                  group by x.instance, x.epoch, x.delay, x.waits) as w
          where i.id = w.instance and i.id = any (v_ids) and i.epoch = w.epoch
-           and i.owner = p_incarnation and i.ended_at is null
+           and i.owner = v_name and i.ended_at is null
         returning i.id, false;
     return query
         select i.id, true
           from json_to_recordset(p_entries) as x(instance text, epoch bigint)
           join df.instances i on i.id = x.instance
-         where i.id <> all (v_ids) and i.epoch = x.epoch and i.owner = p_incarnation
+         where i.id <> all (v_ids) and i.epoch = x.epoch and i.owner = v_name
            and i.ended_at is null;
 end
 $$;
@@ -3310,7 +3434,7 @@ begin
             using errcode = '55000', hint = 'df-relay adopt makes it the one to run.';
     end if;
     insert into df.relays (incarnation, version, runs_version, lease_until, poll_interval_ms)
-    values (v_incarnation, p_version, p_runs_version,
+    values (df.relay_name(v_incarnation), p_version, p_runs_version,
             clock_timestamp() + make_interval(secs => p_lease_seconds), p_poll_interval_ms);
     return v_incarnation;
 end
@@ -3321,17 +3445,18 @@ CREATE FUNCTION df.relay_release(p_incarnation uuid) RETURNS integer
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
+    v_name  uuid := df.relay_name(p_incarnation);
     v_freed integer;
 begin
     with mine as (
-        select i.id from df.instances i where i.owner = p_incarnation
+        select i.id from df.instances i where i.owner = v_name
          order by i.id for update skip locked)
     update df.instances i set owner = null, wake_at = df.clock() from mine where i.id = mine.id;
     get diagnostics v_freed = row_count;
     -- Rows that somebody held are taken over as soon as they are free.
-    update df.relays r set lease_until = clock_timestamp() where r.incarnation = p_incarnation;
-    delete from df.relays r where r.incarnation = p_incarnation
-       and not exists (select from df.instances i where i.owner = p_incarnation);
+    update df.relays r set lease_until = clock_timestamp() where r.incarnation = v_name;
+    delete from df.relays r where r.incarnation = v_name
+       and not exists (select from df.instances i where i.owner = v_name);
     if v_freed > 0 then
         perform pg_notify('df_relay', '');
     end if;
@@ -3410,7 +3535,7 @@ CREATE FUNCTION df.relay_status() RETURNS json
         -- What ought to move and has not for a minute.
         select i.id, i.label, i.wake_at, i.owner
           from df.instances i
-         where i.ended_at is null and i.paused_at is null
+         where i.status in ('pending', 'running') and i.paused_at is null
            and (i.owner is null and i.wake_at < df.clock() - interval '1 minute'
                 or i.owner is not null and not exists (
                    select from relay r where r.incarnation = i.owner and r.live))
@@ -3424,12 +3549,12 @@ CREATE FUNCTION df.relay_status() RETURNS json
             'running', count(*) filter (where i.owner is not null),
             'waiting', count(*) filter (where i.owner is null and i.paused_at is null and i.wake_at > df.clock()),
             'paused', count(*) filter (where i.paused_at is not null))
-            from df.instances i where i.ended_at is null),
+            from df.instances i where i.status in ('pending', 'running')),
         'ended_last_day', (select json_build_object(
             'completed', count(*) filter (where i.status = 'completed'),
             'failed', count(*) filter (where i.status = 'failed'),
             'cancelled', count(*) filter (where i.status = 'cancelled'))
-            from df.instances i where i.ended_at > clock_timestamp() - interval '1 day'),
+            from df.instances i where i.ended_at > (select clock_timestamp() - interval '1 day')),
         'undelivered', (select h.undelivered from health h),
         'oldest_undelivered_seconds', (select round(h.oldest_undelivered_seconds::numeric, 1) from health h),
         'parked', (select h.parked from health h),
@@ -3555,6 +3680,7 @@ ALTER FUNCTION df.remove_expired(p_limit integer) OWNER TO df_owner;
 CREATE FUNCTION df.remove_graphs() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_nestloop TO 'off'
     AS $$
 declare
     v_running text[];
@@ -3864,11 +3990,14 @@ end
 $$;
 ALTER FUNCTION df.row_count(p_table regclass) OWNER TO df_owner;
 CREATE FUNCTION df.runs_in_loops(p_instance text) RETURNS TABLE(run_path text, loop_path text, part text, iteration integer, passed boolean)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_nestloop TO 'off'
     SET jit TO 'off'
     AS $$
+#variable_conflict use_column
+begin
+    return query
     with marked as (
         select r.run_path, string_to_array(
                    regexp_replace(r.run_path, '\.(body|condition_node)\[([0-9]{1,9})\]', E'\x01\\1\x02\\2\x03', 'g'),
@@ -3884,7 +4013,8 @@ CREATE FUNCTION df.runs_in_loops(p_instance text) RETURNS TABLE(run_path text, l
     select i.run_path, i.loop_path, i.part, i.iteration,
            bool_or(coalesce(i.iteration < c.turn, false)) over (partition by i.run_path)
       from inside i
-      left join df.checkpoints(p_instance) c on c.run_path = i.loop_path
+      left join df.checkpoints(p_instance) c on c.run_path = i.loop_path;
+end
 $$;
 ALTER FUNCTION df.runs_in_loops(p_instance text) OWNER TO df_owner;
 CREATE FUNCTION df.scram_verifier(p_password text) RETURNS text
@@ -3893,30 +4023,12 @@ CREATE FUNCTION df.scram_verifier(p_password text) RETURNS text
     AS $_$
 declare
     v_salt   bytea := uuid_send(gen_random_uuid());
-    v_ipad   bytea := decode(repeat('36', 64), 'hex');
-    v_opad   bytea := decode(repeat('5c', 64), 'hex');
-    v_key    bytea := convert_to(p_password, 'UTF8');
-    v_u      bytea;
-    v_acc    bit(256);
     v_salted bytea;
     v_client bytea;
 begin
-    if octet_length(v_key) > 64 then
-        v_key := sha256(v_key);
-    end if;
-    for i in 0..octet_length(v_key) - 1 loop
-        v_ipad := set_byte(v_ipad, i, get_byte(v_key, i) # 54);
-        v_opad := set_byte(v_opad, i, get_byte(v_key, i) # 92);
-    end loop;
-    v_u := sha256(v_opad || sha256(v_ipad || v_salt || '\x00000001'::bytea));
-    v_acc := ('x' || encode(v_u, 'hex'))::bit(256);
-    for i in 2..4096 loop
-        v_u := sha256(v_opad || sha256(v_ipad || v_u));
-        v_acc := v_acc # ('x' || encode(v_u, 'hex'))::bit(256);
-    end loop;
-    v_salted := df.xor_bytes(v_acc);
+    v_salted := df.hmac_sha256(convert_to(p_password, 'UTF8'), v_salt || '\x00000001'::bytea);
     v_client := df.hmac_sha256(v_salted, convert_to('Client Key', 'UTF8'));
-    return 'SCRAM-SHA-256$4096:' || encode(v_salt, 'base64') || '$'
+    return 'SCRAM-SHA-256$1:' || encode(v_salt, 'base64') || '$'
         || encode(sha256(v_client), 'base64') || ':'
         || encode(df.hmac_sha256(v_salted, convert_to('Server Key', 'UTF8')), 'base64');
 end
@@ -4503,11 +4615,14 @@ CREATE FUNCTION df.version() RETURNS text
     AS $$ select '0.1.0' $$;
 ALTER FUNCTION df.version() OWNER TO df_owner;
 CREATE FUNCTION df.violations_of_constructs(p_instance text) RETURNS TABLE(invariant text, path text, detail text)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_nestloop TO 'off'
     SET jit TO 'off'
     AS $$
+#variable_conflict use_column
+begin
+    return query
     with here as materialized (
         select t.* from df.runs_in_loops(p_instance) t where not t.passed
     ), round as materialized (
@@ -4562,15 +4677,19 @@ CREATE FUNCTION df.violations_of_constructs(p_instance text) RETURNS TABLE(invar
       from df.node_runs c
       cross join lateral regexp_matches(c.detail::text, '"run"\s*:\s*"(root[^"\\]*)"', 'g') as n(run)
      where c.instance_id = p_instance and c.status = 'checkpoint'
-       and not exists (select from df.node_runs r where r.instance_id = p_instance and r.run_path = n.run[1])
+       and not exists (select from df.node_runs r where r.instance_id = p_instance and r.run_path = n.run[1]);
+end
 $$;
 ALTER FUNCTION df.violations_of_constructs(p_instance text) OWNER TO df_owner;
 CREATE FUNCTION df.violations_of_runs(p_instance text) RETURNS TABLE(invariant text, path text, detail text)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_nestloop TO 'off'
     SET jit TO 'off'
     AS $_$
+#variable_conflict use_column
+begin
+    return query
     with node as materialized (
         select s.path, s.node_type in ('THEN', 'JOIN', 'RACE', 'IF', 'LOOP') as control, s.node_type,
                regexp_replace(s.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
@@ -4632,15 +4751,19 @@ CREATE FUNCTION df.violations_of_runs(p_instance text) RETURNS TABLE(invariant t
     select case i.status when 'cancelled' then 'nothing_committed_after_cancel' else 'nothing_committed_after_end' end,
            r.path, format('run %s ended at %s, its instance at %s', r.run_path, r.ended_at, i.ended_at)
       from run r, inst i
-     where r.ended_at > i.ended_at and r.written_by is distinct from i.ended_by
+     where r.ended_at > i.ended_at and r.written_by is distinct from i.ended_by;
+end
 $_$;
 ALTER FUNCTION df.violations_of_runs(p_instance text) OWNER TO df_owner;
 CREATE FUNCTION df.violations_of_states(p_instance text) RETURNS TABLE(invariant text, path text, detail text)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_nestloop TO 'off'
     SET jit TO 'off'
     AS $$
+#variable_conflict use_column
+begin
+    return query
     with state as materialized (
         select s.*, s.status in ('completed', 'failed') as ended from df.node_states_of(p_instance, false) s
     ), inst as materialized (
@@ -4685,7 +4808,8 @@ CREATE FUNCTION df.violations_of_states(p_instance text) RETURNS TABLE(invariant
     union all
     select 'race_loser_terminal', w.path, format('race %s: both branches have ended, and neither won', w.run_path)
       from state w join branches b on b.parent_id = w.id, inst i
-     where w.node_type = 'RACE' and w.run_status is null and b.ended = 2 and i.ended and w.inferred_status <> 'skipped'
+     where w.node_type = 'RACE' and w.run_status is null and b.ended = 2 and i.ended and w.inferred_status <> 'skipped';
+end
 $$;
 ALTER FUNCTION df.violations_of_states(p_instance text) OWNER TO df_owner;
 CREATE FUNCTION df.visible_status(p_instance text) RETURNS text
@@ -4829,25 +4953,41 @@ CREATE FUNCTION df.waiting_leaves(p_instance text) RETURNS TABLE(path text, kind
       from leaf l
 $$;
 ALTER FUNCTION df.waiting_leaves(p_instance text) OWNER TO df_owner;
-CREATE FUNCTION df.waiting_roles(p_runs integer) RETURNS TABLE(role regrole, next_wake timestamp with time zone)
-    LANGUAGE sql
+CREATE FUNCTION df.waiting_roles(p_runs integer, p_bounds json DEFAULT NULL::json) RETURNS TABLE(role regrole, next_wake timestamp with time zone)
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    with recursive roles as (
-        (select i.submitted_by as role from df.instances i
-          where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
-        union all
-        select (select i.submitted_by from df.instances i
-                 where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
-                 order by i.submitted_by limit 1)
-          from roles r where r.role is not null)
-    select r.role, (select i.wake_at from df.instances i
-                     where i.owner is null and i.ended_at is null and i.paused_at is null
-                       and i.submitted_by = r.role and i.min_version <= p_runs
-                     order by i.wake_at limit 1)
-      from roles r where r.role is not null
+#variable_conflict use_column
+begin
+    if p_bounds is null then
+        return query
+            with recursive roles as (
+                (select i.submitted_by as role from df.instances i
+                  where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
+                union all
+                select (select i.submitted_by from df.instances i
+                         where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
+                         order by i.submitted_by limit 1)
+                  from roles r where r.role is not null)
+            select r.role, (select i.wake_at from df.instances i
+                             where i.owner is null and i.ended_at is null and i.paused_at is null
+                               and i.submitted_by = r.role and i.min_version <= p_runs
+                             order by i.wake_at limit 1)
+              from roles r where r.role is not null;
+        return;
+    end if;
+    return query
+        select k.role, w.wake_at
+          from (select g.role_oid::regrole as role from df.granted_roles g
+                union select b.key::oid::regrole from json_each_text(p_bounds -> 'instances') b) k,
+               lateral (select i.wake_at from df.instances i
+                         where i.owner is null and i.ended_at is null and i.paused_at is null
+                           and i.submitted_by = k.role and i.min_version <= p_runs
+                           and i.wake_at >= df.bound_of(p_bounds, k.role)
+                         order by i.wake_at limit 1) w;
+end
 $$;
-ALTER FUNCTION df.waiting_roles(p_runs integer) OWNER TO df_owner;
+ALTER FUNCTION df.waiting_roles(p_runs integer, p_bounds json) OWNER TO df_owner;
 CREATE FUNCTION df.wake_overdue() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4915,7 +5055,8 @@ begin
     end if;
     v_relay := df.relays_seen(v_inst.owner);
     select o.event_id, o.last_error, o.parked_at into v_event from df.outbox o
-     where o.instance_id = v_inst.id and o.parked_at is not null order by o.parked_at limit 1;
+     where o.event_id > v_inst.id || '/' and o.event_id < v_inst.id || '0'
+       and o.parked_at is not null order by o.parked_at limit 1;
     if v_inst.paused_at is not null then
         state := 'paused';
         waiting_for := 'somebody to resume it';
@@ -4959,7 +5100,7 @@ begin
             (select format('A signal %L sent at %s is not delivered yet.', s.name, df.readable_time(s.created_at))
                from df.outbox o join df.signals s on s.instance_id = o.instance_id and s.key = o.key
               where o.instance_id = v_inst.id and o.kind = 'signal' and o.delivered_at is null
-                and s.consumed_at is null
+                and o.parked_at is null and s.consumed_at is null
               order by s.n limit 1)), '');
     end if;
     return next;
@@ -4983,6 +5124,13 @@ begin
            bool_or(l.kind = 'step'), count(*)
       into state, waiting_for, since, release_by, detail, v_steps, v_count
       from (select w.*, row_number() over () as n from df.waiting_leaves(p_instance) w) l;
+    -- The nodes with a timeout around those leaves, and when they will fail.
+    select nullif(concat_ws(' ', why_leaves.detail, string_agg(distinct format('The time of %s is up at %s; then it fails.',
+               left(t.run_path, -length('.timeout.due')), df.readable_time(t.due_at)), ' ')), '')
+      into detail
+      from df.waiting_leaves(p_instance) w, df.paths_above(w.path) a(path)
+      join df.node_runs t on t.instance_id = p_instance and t.run_path = a.path || '.timeout.due'
+     where t.status = 'waiting';
     if v_count > c_most then
         waiting_for := waiting_for || format('; and %s more', v_count - c_most);
     end if;
@@ -5027,15 +5175,6 @@ begin
 end
 $_$;
 ALTER FUNCTION df.write_setting(p_name text, p_value text) OWNER TO df_owner;
-CREATE FUNCTION df.xor_bytes(p_bits bit) RETURNS bytea
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-    select decode(string_agg(lpad(to_hex(substring(p_bits from 1 + 32 * i for 32)::bigint), 8, '0'),
-                             '' order by i), 'hex')
-      from generate_series(0, 7) as i
-$$;
-ALTER FUNCTION df.xor_bytes(p_bits bit) OWNER TO df_owner;
 CREATE OPERATOR public.!> (
     FUNCTION = df.if_else,
     LEFTARG = text,
@@ -5233,8 +5372,13 @@ CREATE VIEW df.outbox_lag WITH (security_barrier='true') AS
          SELECT i.submitted_by,
             i.created_at,
             false AS parked
-           FROM df.instances i
-          WHERE ((i.owner IS NULL) AND (i.ended_at IS NULL) AND (i.wake_at <= now()) AND ((i.status)::text = 'pending'::text))
+           FROM unnest(df.visible_submitters()) s(role),
+            LATERAL ( SELECT i_1.submitted_by,
+                    i_1.created_at
+                   FROM df.instances i_1
+                  WHERE (((i_1.submitted_by)::oid = s.role) AND (i_1.owner IS NULL) AND (i_1.ended_at IS NULL) AND (i_1.paused_at IS NULL) AND (i_1.wake_at <= now()) AND ((i_1.status)::text = 'pending'::text))
+                  ORDER BY i_1.wake_at
+                 LIMIT 1000000) i
         UNION ALL
          SELECT o.submitted_by,
             o.created_at,
@@ -5432,126 +5576,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16828, 'df_step_16827_16828', '226ede2f381040958b3d3309f711417fe1b49a6f9863455dbcfcb49cfab158c6', 'postgres', '2026-11-21 13:32:12.551456+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 13:32:14.171758+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 13:32:20.791891+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 13:32:24.096256+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 13:32:25.762095+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 13:32:37.359296+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 13:32:37.637444+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 13:32:37.899096+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 13:32:37.973427+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 13:32:38.037772+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 13:32:38.084546+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 13:32:38.206001+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 13:32:38.288004+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 13:32:38.406301+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 13:32:38.639479+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 13:32:38.714775+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 13:32:39.033673+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('UtkWBCuY', 'mid sequence', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:14.171758+00', '2026-11-21 13:32:19.871985+00', NULL, 1, NULL, NULL, 1, '66ee5e50-9ed9-40f9-a143-7ce2c7449425', '2026-11-21 13:32:14.171758+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('wVSWEjub', 'signal', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:20.791891+00', '2026-11-21 13:32:20.899346+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('pBGCYbE4', 'timer', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:24.096256+00', '2026-11-21 13:32:24.311461+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 14:32:25.431335+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JpGWyd4a', 'loop', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:25.762095+00', '2026-11-21 13:32:25.807337+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 14:32:37.213943+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('q2nItRLk', 'race decided', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:37.359296+00', '2026-11-21 13:32:37.384895+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('dCX3Wr3A', 'race open', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:37.637444+00', '2026-11-21 13:32:37.647916+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 14:32:37.684386+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('6H9Hk3qX', 'join', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:37.899096+00', '2026-11-21 13:32:37.919371+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('5fwDetDu', 'failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 13:32:37.973427+00', '2026-11-21 13:32:38.026962+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 13:32:37.973427+00', NULL, '2026-11-21 13:32:38.026962+00', '939', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('xpLKnYEN', 'left failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 13:32:38.037772+00', '2026-11-21 13:32:38.080755+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 13:32:38.037772+00', NULL, '2026-11-21 13:32:38.080755+00', '944', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('TVel3COu', 'attempts', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:38.084546+00', '2026-11-21 13:32:38.09443+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 13:37:38.111397+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('oropAHFP', 'timed', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:38.206001+00', '2026-11-21 13:32:38.21712+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-15 18:52:38.247154+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('XrJZsyw3', 'parked event', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:38.288004+00', '2026-11-21 13:32:38.300191+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('GIhTXtuq', 'cancelled', DEFAULT, '@alice@', 'cancelled', NULL, '2026-11-21 13:32:38.639479+00', '2026-11-21 13:32:38.706962+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 13:32:38.706962+00', '970', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('pn0Rs29v', 'completed', DEFAULT, '@alice@', 'completed', NULL, '2026-11-21 13:32:38.714775+00', '2026-11-21 13:32:38.798447+00', '2026-11-21 13:32:38.798447+00', 15, NULL, NULL, 1, NULL, '2026-11-21 13:32:38.714775+00', NULL, '2026-11-21 13:32:38.798447+00', '977', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('FOgz6KXm', 'pending', DEFAULT, '@alice@', 'pending', NULL, '2026-11-21 13:32:39.033673+00', '2026-11-21 13:32:39.033673+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 13:32:39.033673+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('xHanBi2w', 'paused', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:32:38.406301+00', '2026-11-21 13:32:39.088303+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 14:32:38.527602+00', '2026-11-21 13:32:39.088303+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '372e078e-6d0a-443b-bdb9-a6094f04855c');
-INSERT INTO df.meta VALUES ('content_hash', '287cfa845f4947ef20f3a7eba1b6095a5e0ff491c5b3bb4af7bdd660800f96fe');
+INSERT INTO df.granted_roles VALUES (16837, 'df_step_16836_16837', '57349508b01543b1a3826225a70336571bc9884a7f6d475c9fe9a04a992f4a60', 'postgres', '2026-11-21 13:49:19.161381+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 13:49:19.646518+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 13:49:21.816847+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 13:49:22.192189+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 13:49:22.490238+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 13:49:24.57946+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 13:49:24.633428+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 13:49:24.659127+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 13:49:24.688324+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 13:49:24.713259+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 13:49:24.746973+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 13:49:24.796437+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 13:49:24.846065+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 13:49:24.875943+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 13:49:24.930846+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 13:49:24.964363+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 13:49:25.003381+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('EppEMHFc', 'mid sequence', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:19.646518+00', '2026-11-21 13:49:21.59007+00', NULL, 1, NULL, NULL, 1, '61c6b159-47ba-6ccd-230e-f664eece7cf4', '2026-11-21 13:49:19.646518+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('LXl97iMO', 'signal', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:21.816847+00', '2026-11-21 13:49:21.846242+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('o9OngSA4', 'timer', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:22.192189+00', '2026-11-21 13:49:22.235047+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 14:49:22.464277+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBHTxsuz', 'loop', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:22.490238+00', '2026-11-21 13:49:22.503556+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 14:49:24.547739+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('sQQkXrmT', 'race decided', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:24.57946+00', '2026-11-21 13:49:24.589831+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('kyNQbYhv', 'race open', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:24.633428+00', '2026-11-21 13:49:24.638804+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 14:49:24.642713+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('azLK7k7S', 'join', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:24.659127+00', '2026-11-21 13:49:24.664049+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('qtIXkifC', 'failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 13:49:24.688324+00', '2026-11-21 13:49:24.702989+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 13:49:24.688324+00', NULL, '2026-11-21 13:49:24.702989+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('A4tdSdUm', 'left failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 13:49:24.713259+00', '2026-11-21 13:49:24.731049+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 13:49:24.713259+00', NULL, '2026-11-21 13:49:24.731049+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('6pLJplE6', 'attempts', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:24.746973+00', '2026-11-21 13:49:24.751985+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 13:54:24.760464+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Z0blQPH2', 'timed', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:24.796437+00', '2026-11-21 13:49:24.802591+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-15 19:09:24.808046+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('So9Es2yG', 'parked event', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:24.846065+00', '2026-11-21 13:49:24.849994+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('2vyRWOln', 'cancelled', DEFAULT, '@alice@', 'cancelled', NULL, '2026-11-21 13:49:24.930846+00', '2026-11-21 13:49:24.963538+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 13:49:24.963538+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('13QbioxS', 'completed', DEFAULT, '@alice@', 'completed', NULL, '2026-11-21 13:49:24.964363+00', '2026-11-21 13:49:24.980622+00', '2026-11-21 13:49:24.980622+00', 15, NULL, NULL, 1, NULL, '2026-11-21 13:49:24.964363+00', NULL, '2026-11-21 13:49:24.980622+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('PMTQiMZl', 'pending', DEFAULT, '@alice@', 'pending', NULL, '2026-11-21 13:49:25.003381+00', '2026-11-21 13:49:25.003381+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 13:49:25.003381+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('mYttpMom', 'paused', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:49:24.875943+00', '2026-11-21 13:49:25.02611+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 14:49:24.897133+00', '2026-11-21 13:49:25.02611+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '0cbaca75-3f78-482e-b465-bc6300905a67');
+INSERT INTO df.meta VALUES ('content_hash', '8ebbcf6e53d207d3c418e978ba10f8d3882da0266b4b871ac4d03e37fa7f9da0');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7710616988316957334/16827');
-INSERT INTO df.node_runs VALUES ('UtkWBCuY', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:20.514911+00', '2026-11-21 13:32:20.544222+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('wVSWEjub', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:21.92361+00', '2026-11-21 13:32:21.967024+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('wVSWEjub', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:23.639927+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('pBGCYbE4', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:24.444586+00', '2026-11-21 13:32:24.453806+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('pBGCYbE4', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:25.383526+00', NULL, '2026-11-21 14:32:25.431335+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.282279+00', '2026-11-21 13:32:35.283759+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 13:32:35.282279+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.350721+00', '2026-11-21 13:32:35.354252+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.376142+00', '2026-11-21 13:32:35.379326+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.516405+00', '2026-11-21 13:32:35.518686+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.52511+00', '2026-11-21 13:32:35.556891+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.569391+00', '2026-11-21 13:32:35.577959+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.585385+00', '2026-11-21 13:32:35.759983+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.843507+00', '2026-11-21 13:32:35.851914+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:35.989227+00', '2026-11-21 13:32:36.101674+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.116073+00', '2026-11-21 13:32:36.131634+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.157433+00', '2026-11-21 13:32:36.182285+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.204054+00', '2026-11-21 13:32:36.214422+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.219587+00', '2026-11-21 13:32:36.229558+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.364546+00', '2026-11-21 13:32:36.37046+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.419432+00', '2026-11-21 13:32:36.427465+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.437411+00', '2026-11-21 13:32:36.452602+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.463915+00', '2026-11-21 13:32:36.501185+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.504048+00', '2026-11-21 13:32:36.513783+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.51976+00', '2026-11-21 13:32:36.525932+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.640961+00', '2026-11-21 13:32:36.642045+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.711168+00', '2026-11-21 13:32:36.720899+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.948688+00', '2026-11-21 13:32:36.958336+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.98186+00', '2026-11-21 13:32:36.984793+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 13:32:36.999394+00', '2026-11-21 13:32:37.005914+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.013519+00', '2026-11-21 13:32:37.032169+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.035771+00', '2026-11-21 13:32:37.044631+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.055644+00', '2026-11-21 13:32:37.094144+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.113994+00', '2026-11-21 13:32:37.115011+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.127255+00', '2026-11-21 13:32:37.150335+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.20197+00', '2026-11-21 13:32:37.203212+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('q2nItRLk', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.457392+00', '2026-11-21 13:32:37.470865+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('q2nItRLk', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 13:32:37.457392+00', '2026-11-21 13:32:37.471178+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('6H9Hk3qX', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:37.958251+00', '2026-11-21 13:32:37.963449+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('5fwDetDu', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.013415+00', '2026-11-21 13:32:38.017698+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('5fwDetDu', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 13:32:38.025925+00', '2026-11-21 13:32:38.026688+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('xpLKnYEN', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.061198+00', '2026-11-21 13:32:38.069424+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('xpLKnYEN', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 13:32:38.080118+00', '2026-11-21 13:32:38.080638+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('oropAHFP', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.243187+00', '2026-11-21 13:32:38.250048+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('xHanBi2w', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.518639+00', '2026-11-21 13:32:38.521932+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('GIhTXtuq', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.663814+00', '2026-11-21 13:32:38.676425+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('pn0Rs29v', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.779995+00', '2026-11-21 13:32:38.789952+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('pn0Rs29v', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 13:32:38.791827+00', '2026-11-21 13:32:38.798313+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JpGWyd4a', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.209426+00', NULL, '2026-11-21 14:32:37.213943+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('6H9Hk3qX', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.958607+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('XrJZsyw3', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.359391+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('GIhTXtuq', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.678954+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('q2nItRLk', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.438319+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
-INSERT INTO df.node_runs VALUES ('q2nItRLk', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.523014+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('dCX3Wr3A', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.683494+00', NULL, '2026-11-21 14:32:37.684386+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('dCX3Wr3A', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:37.689403+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('TVel3COu', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.110246+00', NULL, '2026-11-21 13:37:38.111397+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('oropAHFP', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.246173+00', NULL, '2121-12-15 18:52:38.247154+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('oropAHFP', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.273163+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
-INSERT INTO df.node_runs VALUES ('xHanBi2w', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:32:38.527289+00', NULL, '2026-11-21 14:32:38.527602+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'UtkWBCuY', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:14.171758+00', '2026-11-21 13:32:19.871729+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'wVSWEjub', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:20.791891+00', '2026-11-21 13:32:20.899263+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'pBGCYbE4', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:24.096256+00', '2026-11-21 13:32:24.31138+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'JpGWyd4a', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:25.762095+00', '2026-11-21 13:32:25.807253+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'q2nItRLk', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:37.359296+00', '2026-11-21 13:32:37.384809+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'dCX3Wr3A', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:37.637444+00', '2026-11-21 13:32:37.647754+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '6H9Hk3qX', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:37.899096+00', '2026-11-21 13:32:37.919258+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '5fwDetDu', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:37.973427+00', '2026-11-21 13:32:37.991237+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'xpLKnYEN', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.037772+00', '2026-11-21 13:32:38.040813+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'TVel3COu', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.084546+00', '2026-11-21 13:32:38.094324+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'oropAHFP', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.206001+00', '2026-11-21 13:32:38.217013+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'XrJZsyw3', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.288004+00', '2026-11-21 13:32:38.300087+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'xHanBi2w', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.406301+00', '2026-11-21 13:32:38.434187+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'GIhTXtuq', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.639479+00', '2026-11-21 13:32:38.654139+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'GIhTXtuq', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 13:32:38.705723+00', '2026-11-21 13:32:38.708561+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'pn0Rs29v', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:38.714775+00', '2026-11-21 13:32:38.736968+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'FOgz6KXm', 'start', NULL, NULL, '@alice@', '2026-11-21 13:32:39.033673+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'wVSWEjub', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 13:32:39.058289+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'xHanBi2w', 'pause', '3', NULL, '@alice@', '2026-11-21 13:32:39.087397+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'XrJZsyw3', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 13:32:39.090577+00', NULL, 10, NULL, '2026-11-21 13:32:39.090577+00', 'broken');
-INSERT INTO df.relays VALUES ('66ee5e50-9ed9-40f9-a143-7ce2c7449425', '2026-11-21 13:32:18.571906+00', '2026-11-21 13:32:38.772749+00', '2026-11-21 13:32:53.772749+00', '0.1.0', 1, false, 1000, 20972);
+INSERT INTO df.meta VALUES ('place', '7710621434405711586/16836');
+INSERT INTO df.node_runs VALUES ('EppEMHFc', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:21.746602+00', '2026-11-21 13:49:21.784319+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('LXl97iMO', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:21.897542+00', '2026-11-21 13:49:21.921203+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('LXl97iMO', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:49:22.145437+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('o9OngSA4', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:22.249788+00', '2026-11-21 13:49:22.25816+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('o9OngSA4', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:49:22.450936+00', NULL, '2026-11-21 14:49:22.464277+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.392068+00', '2026-11-21 13:49:24.395192+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 13:49:24.392068+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.40065+00', '2026-11-21 13:49:24.401541+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.403808+00', '2026-11-21 13:49:24.404516+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.408845+00', '2026-11-21 13:49:24.409979+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.412739+00', '2026-11-21 13:49:24.413485+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.419446+00', '2026-11-21 13:49:24.420251+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.423404+00', '2026-11-21 13:49:24.424352+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.42761+00', '2026-11-21 13:49:24.428453+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.433108+00', '2026-11-21 13:49:24.434044+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.43683+00', '2026-11-21 13:49:24.437792+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.443306+00', '2026-11-21 13:49:24.444168+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.446941+00', '2026-11-21 13:49:24.460649+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.466475+00', '2026-11-21 13:49:24.467391+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.470696+00', '2026-11-21 13:49:24.471551+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.474452+00', '2026-11-21 13:49:24.475366+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.478843+00', '2026-11-21 13:49:24.479685+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.482421+00', '2026-11-21 13:49:24.483246+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.488807+00', '2026-11-21 13:49:24.489808+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.492848+00', '2026-11-21 13:49:24.49373+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.496665+00', '2026-11-21 13:49:24.497602+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.500418+00', '2026-11-21 13:49:24.501241+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.504653+00', '2026-11-21 13:49:24.505674+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.508281+00', '2026-11-21 13:49:24.511522+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.515168+00', '2026-11-21 13:49:24.516065+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.518989+00', '2026-11-21 13:49:24.519747+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.523065+00', '2026-11-21 13:49:24.524007+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.527065+00', '2026-11-21 13:49:24.527842+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.530996+00', '2026-11-21 13:49:24.534039+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.537626+00', '2026-11-21 13:49:24.538457+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.542489+00', '2026-11-21 13:49:24.543588+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('sQQkXrmT', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.59815+00', '2026-11-21 13:49:24.599074+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('sQQkXrmT', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 13:49:24.59815+00', '2026-11-21 13:49:24.599428+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('azLK7k7S', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.669787+00', '2026-11-21 13:49:24.670612+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('qtIXkifC', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.695627+00', '2026-11-21 13:49:24.697923+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('qtIXkifC', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 13:49:24.702005+00', '2026-11-21 13:49:24.702634+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('A4tdSdUm', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.728034+00', '2026-11-21 13:49:24.728674+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('A4tdSdUm', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 13:49:24.730571+00', '2026-11-21 13:49:24.730941+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('Z0blQPH2', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.819723+00', '2026-11-21 13:49:24.821099+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('mYttpMom', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.8921+00', '2026-11-21 13:49:24.893503+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('2vyRWOln', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.942116+00', '2026-11-21 13:49:24.943484+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('13QbioxS', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.974689+00', '2026-11-21 13:49:24.975762+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('13QbioxS', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 13:49:24.979321+00', '2026-11-21 13:49:24.980416+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBHTxsuz', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.54637+00', NULL, '2026-11-21 14:49:24.547739+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('kyNQbYhv', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.641959+00', NULL, '2026-11-21 14:49:24.642713+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('kyNQbYhv', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.643844+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('azLK7k7S', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.667347+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('sQQkXrmT', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.59346+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
+INSERT INTO df.node_runs VALUES ('sQQkXrmT', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.602062+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('6pLJplE6', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.759223+00', NULL, '2026-11-21 13:54:24.760464+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('Z0blQPH2', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.80627+00', NULL, '2121-12-15 19:09:24.808046+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('Z0blQPH2', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.82358+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
+INSERT INTO df.node_runs VALUES ('So9Es2yG', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.856127+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('mYttpMom', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.896315+00', NULL, '2026-11-21 14:49:24.897133+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('2vyRWOln', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 13:49:24.946052+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'EppEMHFc', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:19.646518+00', '2026-11-21 13:49:21.589735+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'LXl97iMO', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:21.816847+00', '2026-11-21 13:49:21.846108+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'o9OngSA4', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:22.192189+00', '2026-11-21 13:49:22.234852+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'JBHTxsuz', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:22.490238+00', '2026-11-21 13:49:22.503384+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'sQQkXrmT', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.57946+00', '2026-11-21 13:49:24.589721+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'kyNQbYhv', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.633428+00', '2026-11-21 13:49:24.638648+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'azLK7k7S', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.659127+00', '2026-11-21 13:49:24.663828+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'qtIXkifC', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.688324+00', '2026-11-21 13:49:24.692267+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'A4tdSdUm', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.713259+00', '2026-11-21 13:49:24.724623+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '6pLJplE6', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.746973+00', '2026-11-21 13:49:24.751801+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'Z0blQPH2', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.796437+00', '2026-11-21 13:49:24.802364+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'So9Es2yG', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.846065+00', '2026-11-21 13:49:24.849804+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'mYttpMom', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.875943+00', '2026-11-21 13:49:24.884726+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '2vyRWOln', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.930846+00', '2026-11-21 13:49:24.935121+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '2vyRWOln', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 13:49:24.961581+00', '2026-11-21 13:49:24.968342+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '13QbioxS', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:24.964363+00', '2026-11-21 13:49:24.971947+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'PMTQiMZl', 'start', NULL, NULL, '@alice@', '2026-11-21 13:49:25.003381+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'LXl97iMO', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 13:49:25.021391+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'mYttpMom', 'pause', '3', NULL, '@alice@', '2026-11-21 13:49:25.024698+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'So9Es2yG', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 13:49:25.027137+00', NULL, 10, NULL, '2026-11-21 13:49:25.027137+00', 'broken');
+INSERT INTO df.relays VALUES ('61c6b159-47ba-6ccd-230e-f664eece7cf4', '2026-11-21 13:49:21.190506+00', '2026-11-21 13:49:21.553906+00', '2026-11-21 13:49:36.553906+00', '0.1.0', 1, false, 1000, 8147);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -5572,8 +5716,8 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('wVSWEjub', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 13:32:39.058289+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('XrJZsyw3', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 13:32:39.090577+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('LXl97iMO', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 13:49:25.021391+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('So9Es2yG', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 13:49:25.027137+00', NULL, NULL);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -5603,20 +5747,25 @@ ALTER TABLE ONLY df.signals
 ALTER TABLE ONLY df.vars
     ADD CONSTRAINT vars_pkey PRIMARY KEY (owner, name);
 CREATE INDEX graphs_by_content ON df.graphs USING btree (owner, hash) WHERE (doomed_xid IS NULL);
+CREATE INDEX instances_by_label ON df.instances USING btree (submitted_by, label, created_at DESC, id) WHERE (label IS NOT NULL);
 CREATE INDEX instances_by_role ON df.instances USING btree (submitted_by, created_at DESC, id);
 CREATE INDEX instances_claimable ON df.instances USING btree (submitted_by, wake_at) WHERE ((owner IS NULL) AND (ended_at IS NULL) AND (paused_at IS NULL));
 CREATE INDEX instances_ended ON df.instances USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX instances_ended_badly ON df.instances USING btree (submitted_by, status, created_at DESC, id) WHERE ((status)::text = ANY (ARRAY['failed'::text, 'cancelled'::text]));
+CREATE INDEX instances_live ON df.instances USING btree (submitted_by, created_at DESC, id) WHERE ((status)::text = ANY (ARRAY['pending'::text, 'running'::text]));
 CREATE UNIQUE INDEX instances_once ON df.instances USING btree (submitted_by, once_key) WHERE (once_key IS NOT NULL);
 CREATE INDEX instances_owned ON df.instances USING btree (owner) WHERE (owner IS NOT NULL);
 CREATE INDEX outbox_delivered_signals ON df.outbox USING btree (delivered_at) WHERE (((kind)::text = 'signal'::text) AND (delivered_at IS NOT NULL));
 CREATE INDEX outbox_parked ON df.outbox USING btree (parked_at) WHERE (parked_at IS NOT NULL);
 CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
+CREATE INDEX outbox_undelivered_since ON df.outbox USING btree (created_at) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
 CREATE TRIGGER graphs_checked BEFORE INSERT ON df.graphs FOR EACH ROW EXECUTE FUNCTION df.refuse_bad_graph();
 CREATE TRIGGER instances_admitted BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION df.admit_instance();
 CREATE TRIGGER nodes_only_read INSTEAD OF INSERT OR DELETE OR UPDATE ON df.nodes FOR EACH ROW EXECUTE FUNCTION df.refuse_view_write();
 CREATE TRIGGER outbox_apply AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((((new.kind)::text <> 'start'::text) AND ((new.kind)::text <> 'signal'::text))) EXECUTE FUNCTION df.apply_event();
 CREATE CONSTRAINT TRIGGER outbox_wake AFTER INSERT ON df.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION df.wake_relays();
 CREATE TRIGGER vars_unset AFTER INSERT OR UPDATE ON df.vars FOR EACH ROW WHEN ((new.value IS NULL)) EXECUTE FUNCTION df.remove_unset_var();
+CREATE POLICY admin_meta ON df.meta FOR SELECT TO df_admin USING (true);
 CREATE POLICY admin_rows ON df.graphs FOR SELECT USING (( SELECT pg_has_role(CURRENT_USER, 'df_admin'::name, 'member'::text) AS pg_has_role));
 CREATE POLICY admin_rows ON df.instances FOR SELECT USING (( SELECT pg_has_role(CURRENT_USER, 'df_admin'::name, 'member'::text) AS pg_has_role));
 CREATE POLICY admin_rows ON df.outbox FOR SELECT USING (( SELECT pg_has_role(CURRENT_USER, 'df_admin'::name, 'member'::text) AS pg_has_role));
@@ -5686,6 +5835,7 @@ GRANT ALL ON FUNCTION df.await_instance(instance_id text, timeout_seconds intege
 REVOKE ALL ON FUNCTION df.blocked_steps(p_instance text, p_role oid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.blocked_steps(p_instance text, p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.blocked_steps(p_instance text, p_role oid) TO @alice@;
+REVOKE ALL ON FUNCTION df.bound_of(p_bounds json, p_role oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.break(value text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.break(value text) TO df_admin;
 GRANT ALL ON FUNCTION df.break(value text) TO @alice@;
@@ -5712,7 +5862,7 @@ GRANT ALL ON FUNCTION df.child_role(p_parent_type text, p_segment text) TO @alic
 REVOKE ALL ON FUNCTION df.choice_query(p_node_type text, p_query text, p_condition jsonb, OUT query text, OUT fault text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.choice_query(p_node_type text, p_query text, p_condition jsonb, OUT query text, OUT fault text) TO df_admin;
 GRANT ALL ON FUNCTION df.choice_query(p_node_type text, p_query text, p_condition jsonb, OUT query text, OUT fault text) TO @alice@;
-REVOKE ALL ON FUNCTION df.claimable(p_incarnation uuid, p_limit integer, p_runs integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.clearvars() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.clearvars() TO df_admin;
 GRANT ALL ON FUNCTION df.clearvars() TO @alice@;
@@ -5955,10 +6105,14 @@ REVOKE ALL ON FUNCTION df.refuse_view_write() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.regrant(p_role text, p_http boolean, p_with_grant boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.relay_adopt() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_adopt() TO df_relay;
-REVOKE ALL ON FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer) TO df_relay;
-REVOKE ALL ON FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer) TO df_relay;
+REVOKE ALL ON FUNCTION df.relay_bounds(p_incarnation uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.relay_bounds(p_incarnation uuid) TO df_relay;
+REVOKE ALL ON FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds json) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds json) TO df_relay;
+REVOKE ALL ON FUNCTION df.relay_clock() FROM PUBLIC;
+GRANT ALL ON FUNCTION df.relay_clock() TO df_relay;
+REVOKE ALL ON FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_doctor() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_doctor() TO df_admin;
 GRANT ALL ON FUNCTION df.relay_doctor() TO df_relay;
@@ -5978,10 +6132,12 @@ REVOKE ALL ON FUNCTION df.relay_load(p_incarnation uuid, p_instances text[]) FRO
 GRANT ALL ON FUNCTION df.relay_load(p_incarnation uuid, p_instances text[]) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_login(p_role oid, p_database text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_login(p_role oid, p_database text) TO df_relay;
-REVOKE ALL ON FUNCTION df.relay_look(p_incarnation uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.relay_look(p_incarnation uuid) TO df_relay;
+REVOKE ALL ON FUNCTION df.relay_look(p_incarnation uuid, p_bounds json) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.relay_look(p_incarnation uuid, p_bounds json) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) TO df_relay;
+REVOKE ALL ON FUNCTION df.relay_name(p_incarnation uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.relay_name(p_incarnation uuid) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_owned(p_incarnation uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_owned(p_incarnation uuid) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_park(p_incarnation uuid, p_entries json) FROM PUBLIC;
@@ -6175,7 +6331,7 @@ GRANT ALL ON FUNCTION df.wait_for_signal(name text, timeout_seconds integer) TO 
 REVOKE ALL ON FUNCTION df.waiting_leaves(p_instance text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.waiting_leaves(p_instance text) TO df_admin;
 GRANT ALL ON FUNCTION df.waiting_leaves(p_instance text) TO @alice@;
-REVOKE ALL ON FUNCTION df.waiting_roles(p_runs integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.waiting_roles(p_runs integer, p_bounds json) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.wake_overdue() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.wake_relays() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.why(instance_id text) FROM PUBLIC;
@@ -6186,7 +6342,6 @@ GRANT ALL ON FUNCTION df.why_leaves(p_instance text, p_role oid, OUT state text,
 GRANT ALL ON FUNCTION df.why_leaves(p_instance text, p_role oid, OUT state text, OUT waiting_for text, OUT since timestamp with time zone, OUT release_by text, OUT detail text) TO @alice@;
 REVOKE ALL ON FUNCTION df.write_setting(p_name text, p_value text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.write_setting(p_name text, p_value text) TO df_admin;
-REVOKE ALL ON FUNCTION df.xor_bytes(p_bits bit) FROM PUBLIC;
 GRANT SELECT,INSERT,UPDATE ON TABLE app.effects TO @alice@;
 GRANT SELECT,INSERT,UPDATE ON TABLE app.gate TO @alice@;
 GRANT SELECT,INSERT,UPDATE ON TABLE app.switch TO @alice@;
@@ -6210,6 +6365,7 @@ GRANT INSERT(vars) ON TABLE df.instances TO @alice@;
 GRANT INSERT(once_key) ON TABLE df.instances TO df_admin;
 GRANT INSERT(once_key) ON TABLE df.instances TO @alice@;
 GRANT SELECT ON TABLE df.meta TO df_relay;
+GRANT SELECT ON TABLE df.meta TO df_admin;
 GRANT SELECT ON TABLE df.node_runs TO df_admin;
 GRANT SELECT ON TABLE df.node_runs TO @alice@;
 GRANT SELECT ON TABLE df.nodes TO df_admin;
