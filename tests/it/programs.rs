@@ -71,8 +71,7 @@ impl Stage {
     }
 
     async fn with(place: Place, admin: Client, authors: [Client; 2]) -> Stage {
-        let prepare = "select df.configure('http_allow_private', 'true');
-                       insert into df.clock_override (shift) values ('61 seconds')";
+        let prepare = "select df.configure('http_allow_private', 'true')";
         admin.batch_execute(prepare).await.unwrap();
         let web = Web::start();
         authors[0].batch_execute(PRELUDE).await.unwrap();

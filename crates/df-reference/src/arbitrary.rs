@@ -40,7 +40,6 @@ pub fn programs(weights: &Weights) -> BoxedStrategy<Program> {
     let waits = prop::sample::select(vec![
         Leaf::Sleep,
         Leaf::Nap,
-        Leaf::Schedule,
         Leaf::Signal,
         Leaf::Signal,
         Leaf::Shared,

@@ -12,13 +12,7 @@ impl Leaf {
     pub fn waits(&self) -> bool {
         matches!(
             self,
-            Leaf::Sleep
-                | Leaf::Nap
-                | Leaf::Schedule
-                | Leaf::Signal
-                | Leaf::Shared
-                | Leaf::Silence
-                | Leaf::Endless
+            Leaf::Sleep | Leaf::Nap | Leaf::Signal | Leaf::Shared | Leaf::Silence | Leaf::Endless
         )
     }
 
@@ -87,7 +81,6 @@ impl Interpreter<'_> {
             Leaf::Http(answer) => End::Done(answered(*answer, number)),
             Leaf::Sleep => End::Done(json!({"slept": true, "seconds": 0})),
             Leaf::Nap => End::Done(json!({"slept": true, "seconds": 0.02})),
-            Leaf::Schedule => End::Done(json!({"scheduled": true})),
             // S5.
             Leaf::Silence => End::Done(json!({
                 "signal_name": "silence", "timed_out": true, "data": null,

@@ -52,8 +52,6 @@ pub enum Leaf {
     Outside,
     /// A request that notes what the names stand for.
     Http(Answer),
-    /// Until the next minute, which by the clock of the tests has begun.
-    Schedule,
     /// A sleep that is long enough to be waited for.
     Nap,
     /// Waits for a signal that nobody sends, until its timeout.

@@ -203,7 +203,6 @@ fn leaf_expression(leaf: &Leaf, number: u32, spelling: Spelling) -> String {
         Leaf::Http(answer) => http_expression(*answer, number, &seen),
         Leaf::Sleep => "df.sleep(0)".to_owned(),
         Leaf::Nap => "df.sleep_interval('0.02 seconds')".to_owned(),
-        Leaf::Schedule => "df.wait_for_schedule('* * * * *')".to_owned(),
         Leaf::Signal => format!("df.wait_for_signal('s{number}')"),
         Leaf::Shared => format!("df.wait_for_signal('{SHARED}')"),
         Leaf::Silence => "df.wait_for_signal('silence', 1)".to_owned(),
