@@ -32,6 +32,7 @@ async fn superuser(db: &TestDb) -> Client {
 
 /// A role with one instance that waits for its signal, and dead rows that the returned session keeps.
 async fn with_dead_rows(db: &TestDb, count: u32) -> (Role, Client) {
+    db.may_be_unsound();
     let role = db.role("worker").await;
     role.text("select df.start(df.wait_for_signal('go'), 'original')")
         .await;

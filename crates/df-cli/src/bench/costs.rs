@@ -11,8 +11,6 @@ use super::workload::{self, Relays, graph, sequence};
 /// Workflows that run before anything is counted, so that no page is written for the first time.
 const WARM_UP: usize = 50;
 
-/// How many lots of workflows, each vacuumed, tell the bytes at rest.
-const VACUUMED_ROUNDS: usize = 4;
 const VACUUM: &str = "vacuum df.instances, df.outbox, df.node_runs, df.graphs";
 
 /// The server's counters at one moment.
@@ -118,14 +116,14 @@ impl Bench {
         let caller = self.place.caller(0);
         let text = graph(&caller.connect().await?, &sequence(10)).await?;
         let mut before = None;
-        for _ in 0..=VACUUMED_ROUNDS {
+        for _ in 0..=self.scale.vacuumed_rounds {
             self.drain_each(&text, self.scale.counted).await?;
             self.place.client.batch_execute(VACUUM).await?;
             let bytes = self.counters().await?.table_bytes;
             before.get_or_insert(bytes);
         }
         let grown = self.counters().await?.table_bytes - before.unwrap_or_default();
-        let workflows = self.scale.counted * VACUUMED_ROUNDS;
+        let workflows = self.scale.counted * self.scale.vacuumed_rounds;
         let what = "table and index bytes per finished ten-step workflow";
         let figure = Figure::told(
             "bytes_10",

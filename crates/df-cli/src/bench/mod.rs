@@ -41,6 +41,8 @@ struct Scale {
     /// Workflows at once; the targets say 200.
     at_once: usize,
     counted: usize,
+    /// How many lots of `counted` workflows, each vacuumed, tell the bytes at rest.
+    vacuumed_rounds: usize,
     per_role: usize,
     loop_seconds: f64,
     load_seconds: f64,
@@ -54,6 +56,7 @@ const SMOKE: Scale = Scale {
     one_step: 20,
     at_once: 5,
     counted: 5,
+    vacuumed_rounds: 1,
     per_role: 2,
     loop_seconds: 0.5,
     load_seconds: 0.2,
@@ -66,6 +69,7 @@ const QUICK: Scale = Scale {
     one_step: 1000,
     at_once: 200,
     counted: 100,
+    vacuumed_rounds: 4,
     per_role: 40,
     loop_seconds: 6.0,
     load_seconds: 2.0,
@@ -78,6 +82,7 @@ const FULL: Scale = Scale {
     one_step: 10_000,
     at_once: 200,
     counted: 500,
+    vacuumed_rounds: 4,
     per_role: 200,
     loop_seconds: 60.0,
     load_seconds: 5.0,
