@@ -1,9 +1,14 @@
 //! `df-relay bench` runs, leaves nothing behind, and says what it found.
 
+use std::time::Duration;
+
 use df_postgres::ConnectOptions;
 use serde_json::Value;
 
 use crate::support::{TestDb, spawn};
+
+/// A run makes and ends hundreds of connections and a dozen relays, in a build that is not optimised.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a run may leave on a server: nothing of these.
 const LEFT_BEHIND: &str = "
@@ -20,7 +25,7 @@ async fn a_bench_judges_every_row_and_leaves_nothing_behind() {
     let url = db.superuser_url();
     let args = ["bench", "--smoke", "--json", &json, "--svg", &svg];
     let mut bench = spawn(&args, &[("DF_DATABASE_URL", &url)]);
-    assert!(bench.wait().success(), "{}", bench.log());
+    assert!(bench.wait_for(PATIENCE).success(), "{}", bench.log());
 
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let figures = report["run"]["figures"].as_array().unwrap();

@@ -172,7 +172,12 @@ impl Process {
 
     /// Waits for the end, and for the rest of the output.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_for(PATIENCE)
+    }
+
+    /// The same for what takes longer.
+    pub fn wait_for(&mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
         let mut lines = self.output.lines.lock().unwrap();
         while lines.open_streams > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
