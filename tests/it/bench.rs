@@ -25,7 +25,7 @@ async fn a_bench_judges_every_row_and_leaves_nothing_behind() {
     let url = db.superuser_url();
     let args = ["bench", "--smoke", "--json", &json, "--svg", &svg];
     let mut bench = spawn(&args, &[("DF_DATABASE_URL", &url)]);
-    assert!(bench.wait_for(PATIENCE).success(), "{}", bench.log());
+    assert!(bench.wait_within(PATIENCE).success(), "{}", bench.log());
 
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let figures = report["run"]["figures"].as_array().unwrap();

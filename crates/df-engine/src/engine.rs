@@ -429,7 +429,7 @@ async fn inside_gate(
     let kind = &loaded.graph.nodes[plan.node].kind;
     let is_leaf = name == walk::LEAF;
     let attempt = activity.attempt_now();
-    let span = observe::span(&loaded.assignment, kind, is_leaf, &run_path, attempt);
+    let span = observe::span(&loaded.assignment, kind, is_leaf, run_path, attempt);
     let started = Instant::now();
     let work = work.instrument(span.clone());
     tokio::pin!(work);

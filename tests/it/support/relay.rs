@@ -172,11 +172,11 @@ impl Process {
 
     /// Waits for the end, and for the rest of the output.
     pub fn wait(&mut self) -> ExitStatus {
-        self.wait_for(PATIENCE)
+        self.wait_within(PATIENCE)
     }
 
     /// The same for what takes longer.
-    pub fn wait_for(&mut self, patience: Duration) -> ExitStatus {
+    pub fn wait_within(&mut self, patience: Duration) -> ExitStatus {
         let deadline = Instant::now() + patience;
         let mut lines = self.output.lines.lock().unwrap();
         while lines.open_streams > 0 {
