@@ -4,8 +4,7 @@ create function df.new_instance_id() returns text
     as $$ select left(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', 'kQ'), 8) $$;
 
 -- What a column may hold stands in its domain where it can: a session keeps a domain's check ready,
--- and reads a table's CHECK from its stored form again for every statement, which cost a third of
--- df.start.
+-- and reads a table's CHECK from its stored form again for every statement.
 create domain df.instance_status as text constraint instance_status_known
     check (value in ('pending', 'running', 'completed', 'failed', 'cancelled'));
 create domain df.label as text constraint label_size check (octet_length(value) <= 4096);
