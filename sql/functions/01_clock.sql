@@ -39,14 +39,13 @@ begin
 end
 $$;
 
--- The name of the step login of a role in this database.
+-- The name of the step login of a role in this database. Every name is qualified instead of pinned, so
+-- that the server can put it in line where a start and each step compare it.
 create or replace function df.step_login_name(p_role oid) returns name
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
+    language sql stable
     as $$
-begin
-    return 'df_step_' || df.database_oid() || '_' || p_role;
-end
+    select ('df_step_' operator(pg_catalog.||) df.database_oid()::pg_catalog.text
+            operator(pg_catalog.||) '_' operator(pg_catalog.||) p_role::pg_catalog.text)::pg_catalog.name
 $$;
 
 -- Text as JSON: itself where it is JSON that Postgres can hold, else a JSON string.

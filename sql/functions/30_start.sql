@@ -59,14 +59,13 @@ create trigger graphs_checked before insert on df.graphs
     for each row execute function df.refuse_bad_graph();
 
 -- The limits of a new instance: how many its role has unfinished, and its variables, which are an
--- object of texts.
+-- object of texts. Counts what the caller can see, which holds all of its own.
 create or replace function df.admit_instance() returns trigger
-    language plpgsql volatile security definer
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_limit bigint := (select coalesce(s.value, s.default_value) from df.setting_values s
-                        where s.name = 'max_pending_per_role');
+    v_limit bigint := df.setting('max_pending_per_role');
 begin
     if v_limit > 0 and v_limit <= (
         select count(*) from (
@@ -104,7 +103,7 @@ declare
     v_role record;
 begin
     select r.rolsuper, r.rolcanlogin,
-           to_regrole('df_step_' || df.database_oid() || '_' || r.oid) is not null as has_login
+           to_regrole(df.step_login_name(r.oid)::text) is not null as has_login
       into v_role from pg_roles r where r.rolname = current_user;
     if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
         raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'

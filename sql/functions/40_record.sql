@@ -17,7 +17,7 @@ declare
 begin
     -- What a relay holds from before a restart or a failover may be ahead of this server. No
     -- incarnation is none of this run, though nobody's instance has no owner either.
-    if right(p_incarnation::text, 12) is distinct from df.server_run() then
+    if not df.is_of_this_server_run(p_incarnation) then
         return 'DF001';
     end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
@@ -41,7 +41,7 @@ begin
     if not found then
         return 'DF001';
     end if;
-    if p_login <> 'df_step_' || df.database_oid() || '_' || v_inst.submitted_by::oid then
+    if p_login <> df.step_login_name(v_inst.submitted_by) then
         return 'DF001';
     end if;
     if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from df.relay_name(p_incarnation) then

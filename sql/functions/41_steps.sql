@@ -9,7 +9,7 @@ create or replace function df.step_begin(p_instance text, p_epoch bigint, p_inca
     set search_path = pg_catalog, pg_temp
     as $$
 begin
-    if session_user <> 'df_step_' || df.database_oid() || '_' || quote_ident(current_user)::regrole::oid then
+    if session_user <> df.step_login_name(quote_ident(current_user)::regrole) then
         raise exception 'session user % is not the step login of role %', session_user, current_user
             using errcode = 'DF006';
     end if;

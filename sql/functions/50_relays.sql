@@ -13,15 +13,14 @@ begin
 end
 $$;
 
--- Whether an incarnation was registered during this run of this server: it ends with its name, so
--- that every fence can tell without another row.
+-- Whether an incarnation was registered during this run of the server: it ends with its name, so
+-- that every fence can tell without another row. No incarnation is of none. Qualified instead of
+-- pinned, as df.relay_name is.
 create or replace function df.is_of_this_server_run(p_incarnation uuid) returns boolean
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
+    language sql stable
     as $$
-begin
-    return right(p_incarnation::text, 12) = df.server_run();
-end
+    select coalesce(pg_catalog.right(p_incarnation::pg_catalog.text, 12) operator(pg_catalog.=) df.server_run(),
+                    false)
 $$;
 
 -- The name that stands for an incarnation wherever roles can read it, as in df.instances.owner. Who
