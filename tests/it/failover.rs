@@ -15,7 +15,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::support::effects::{TABLES, VIOLATIONS, trace};
 use crate::support::proxy::Proxy;
-use crate::support::{Process, spawn};
+use crate::support::{Process, own_server, spawn};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const WORKFLOWS: usize = 40;
@@ -31,15 +31,8 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Pair {
-        let mut primary = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
-        primary.start().unwrap();
+        let primary = own_server();
         let url = primary.superuser_url("postgres");
-        let variables = [
-            ("DF_DATABASE_URL", url.as_str()),
-            ("DF_RELAY_PASSWORD", "relay"),
-        ];
-        let mut install = spawn(&["install"], &variables);
-        assert!(install.wait().success(), "{}", install.log());
         let make = format!(
             "create role worker login password 'pw'; select df.grant_usage('worker');
              grant create on schema public to worker; set role worker; {TABLES};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use df_local::{Cluster, ClusterConfig, StopMode};
+use df_local::{Cluster, StopMode};
 use df_postgres::ConnectOptions;
 use tokio_postgres::Client;
 
-use crate::support::{Process, TestDb, spawn};
+use crate::support::{Process, TestDb, own_server, spawn};
 
 /// How long a relay is watched while it can do nothing.
 const WATCHED: Duration = Duration::from_secs(5);
@@ -36,15 +36,7 @@ struct Own {
 
 impl Own {
     async fn start() -> Own {
-        let mut cluster = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
-        cluster.start().unwrap();
-        let url = cluster.superuser_url("postgres");
-        let variables = [
-            ("DF_DATABASE_URL", url.as_str()),
-            ("DF_RELAY_PASSWORD", "relay"),
-        ];
-        let mut install = spawn(&["install"], &variables);
-        assert!(install.wait().success(), "{}", install.log());
+        let cluster = own_server();
         let own = Own { cluster };
         let make = "create role alice login password 'pw'; select df.grant_usage('alice');
                     grant create on schema public to alice";

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use df_local::{Cluster, ClusterConfig};
+use df_local::Cluster;
 use df_postgres::ConnectOptions;
 use df_reference::{
     Effect, PRELUDE, Program, Request, Run, SHARED, Seen, differences, signals, sql, start_sql,
 };
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::support::{Process, TestDb, Web, spawn};
+use crate::support::{Process, TestDb, Web, own_server, spawn};
 
 /// How many programs are started in one transaction.
 const STARTS_PER_TRANSACTION: usize = 25;
@@ -50,15 +50,8 @@ impl Stage {
 
     /// On a server that [`Stage::crash`] may kill.
     pub async fn on_its_own_server() -> Stage {
-        let mut cluster = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
-        cluster.start().unwrap();
+        let cluster = own_server();
         let url = cluster.superuser_url("postgres");
-        let variables = [
-            ("DF_DATABASE_URL", url.as_str()),
-            ("DF_RELAY_PASSWORD", "relay"),
-        ];
-        let mut install = spawn(&["install"], &variables);
-        assert!(install.wait().success(), "{}", install.log());
         let (admin, authors) = {
             let admin = connect(&url).await;
             let make = "create role author login password 'pw';

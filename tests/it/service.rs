@@ -1,9 +1,9 @@
 //! The relay as a process: what it waits for, what it refuses, how it stops.
 
-use df_local::{Cluster, ClusterConfig, StopMode};
+use df_local::StopMode;
 use df_postgres::ConnectOptions;
 
-use crate::support::{TestDb, spawn};
+use crate::support::{TestDb, own_server, spawn};
 
 const WRONG_SCHEMA: i32 = 4;
 
@@ -57,15 +57,8 @@ async fn another_df_schema_ends_the_relay() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_started_before_postgres_waits_for_it() {
-    let mut cluster = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
-    cluster.start().unwrap();
+    let mut cluster = own_server();
     let admin_url = cluster.superuser_url("postgres");
-    let variables = [
-        ("DF_DATABASE_URL", admin_url.as_str()),
-        ("DF_RELAY_PASSWORD", "relay"),
-    ];
-    let mut install = spawn(&["install"], &variables);
-    assert!(install.wait().success(), "{}", install.log());
     cluster.stop(StopMode::Fast).unwrap();
 
     let url = cluster.url("df_relay", "relay", "postgres");

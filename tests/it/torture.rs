@@ -4,14 +4,14 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use df_local::{Cluster, ClusterConfig, StopMode};
+use df_local::{Cluster, StopMode};
 use df_postgres::ConnectOptions;
 use nix::sys::signal::Signal;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::support::effects::{OUTCOME, TABLES, VIOLATIONS, workflows};
 use crate::support::proxy::Proxy;
-use crate::support::{Process, spawn};
+use crate::support::{Process, own_server, spawn};
 
 const RELAYS: usize = 3;
 const SHORT_SECONDS: u64 = 20;
@@ -160,15 +160,7 @@ async fn drive(world: &World) {
 
 impl World {
     async fn new() -> World {
-        let mut cluster = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
-        cluster.start().unwrap();
-        let url = cluster.superuser_url("postgres");
-        let variables = [
-            ("DF_DATABASE_URL", url.as_str()),
-            ("DF_RELAY_PASSWORD", "relay"),
-        ];
-        let mut install = spawn(&["install"], &variables);
-        assert!(install.wait().success(), "{}", install.log());
+        let cluster = own_server();
         let proxy = Proxy::start(cluster.port()).await;
         let world = World {
             cluster,

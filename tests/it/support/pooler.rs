@@ -13,7 +13,7 @@ use df_local::Cluster;
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
-use super::relay::WATCHER;
+use super::relay::watch;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -112,14 +112,7 @@ impl Pooler {
             command.uid(owner.uid()).gid(owner.gid());
         }
         let child = command.process_group(0).spawn().expect("pgbouncer starts");
-        let watcher = Command::new("/bin/sh")
-            .args(["-c", WATCHER, "watcher", &child.id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("the watcher starts");
+        let watcher = watch(&child);
         let mut pooler = Pooler {
             port,
             child,

@@ -14,7 +14,7 @@ use super::binary::df_relay;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ends the child when this process ends without having done so: its stdin is a pipe from us.
-pub const WATCHER: &str = r#"read -r _line; kill -s KILL "$1" 2>/dev/null"#;
+const WATCHER: &str = r#"read -r _line; kill -s KILL "$1" 2>/dev/null"#;
 
 /// A running df-relay. Dropping it kills it.
 pub struct Process {
@@ -37,6 +37,18 @@ struct Lines {
     open_streams: u32,
 }
 
+/// A process that ends the other when this one is gone, in whatever way.
+pub fn watch(child: &Child) -> Child {
+    Command::new("/bin/sh")
+        .args(["-c", WATCHER, "watcher", &child.id().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("the watcher starts")
+}
+
 /// Starts df-relay with arguments and variables; its other `DF_*` variables are removed.
 pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> Process {
     let mut command = Command::new(df_relay());
@@ -51,14 +63,7 @@ pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> Process {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().expect("df-relay starts");
-    let watcher = Command::new("/bin/sh")
-        .args(["-c", WATCHER, "watcher", &child.id().to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("the watcher starts");
+    let watcher = watch(&child);
     let output = Arc::new(Output::default());
     output.lines.lock().unwrap().open_streams = 2;
     let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());

@@ -11,6 +11,7 @@ use df_postgres::{ConnectOptions, RELAY_ROLE};
 use tokio_util::sync::CancellationToken;
 
 use super::pooler::Pooler;
+use super::relay::spawn;
 
 /// The database with the schema that every test's own is cloned from.
 pub const TEMPLATE: &str = "df_template";
@@ -30,6 +31,20 @@ pub struct Server {
 fn pooler_sessions() -> Option<u32> {
     let asked = std::env::var("DF_TEST_POOLER").ok()?;
     Some(asked.parse().expect("DF_TEST_POOLER is a number"))
+}
+
+/// A server of a test's own, which it may stop or kill, with the schema in its database `postgres`.
+pub fn own_server() -> Cluster {
+    let mut cluster = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
+    cluster.start().unwrap();
+    let url = cluster.superuser_url("postgres");
+    let variables = [
+        ("DF_DATABASE_URL", url.as_str()),
+        ("DF_RELAY_PASSWORD", RELAY_PASSWORD),
+    ];
+    let mut install = spawn(&["install"], &variables);
+    assert!(install.wait().success(), "{}", install.log());
+    cluster
 }
 
 impl Server {
