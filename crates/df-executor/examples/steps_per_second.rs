@@ -25,6 +25,7 @@ impl LoginSource for Fixed {
             role_name: "alice".into(),
             database: "postgres".into(),
             settings: vec![],
+            functions: None,
         })
     }
 }

@@ -8,12 +8,12 @@ use df_postgres::Session;
 use parking_lot::Mutex;
 
 use crate::render::{CatalogError, TYPE_QUERY, TypeCatalog, TypeInfo, TypeRow};
-use crate::sql_step::{Login, LoginError, LoginSource};
+use crate::sql_step::{Login, LoginError, LoginSource, StepFunctions};
 
 /// How old a setting may be.
 const SETTINGS_LIFE: Duration = Duration::from_secs(2);
 
-/// What every step's session begins with, over the role's own settings; `df.step_begin` checks it.
+/// What every step's session begins with, over the role's own settings, and goes back to.
 const PINNED: [(&str, &str); 6] = [
     ("standard_conforming_strings", "on"),
     ("DateStyle", "ISO, YMD"),
@@ -77,7 +77,8 @@ impl LoginSource for Directory {
         let rows = self
             .session
             .query(
-                "select role_name::text, login::text, password, settings, database_exists
+                "select role_name::text, login::text, password, settings, database_exists,
+                        to_regproc('df.step_begin')::oid, to_regproc('df.step_record')::oid
                    from df.relay_login($1, $2)",
                 &[&role_oid, &database],
             )
@@ -110,6 +111,7 @@ impl LoginSource for Directory {
                 .chain(PINNED)
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            functions: StepFunctions::new(row.get(5), row.get(6)),
         })
     }
 }

@@ -149,7 +149,12 @@ impl SqlSteps {
             Err(PipelineError::Server {
                 statement, error, ..
             }) => match statements.len() - statement {
-                seam::RECORD_FROM_END => classify::record(*error),
+                seam::RECORD_FROM_END => {
+                    if error.sqlstate == classify::NO_SUCH_FUNCTION {
+                        self.pools.invalidate(lease);
+                    }
+                    classify::record(*error)
+                }
                 seam::LIMIT_FROM_END => Verdict::Outage(error.to_string()),
                 _ => classify::statement(*error),
             },
@@ -175,7 +180,8 @@ impl SqlSteps {
         let elapsed = started.elapsed();
         // A cleaning sent behind a failed pipeline fails as well; only its end matters.
         let _ = lease.connection.settle().await;
-        if let Verdict::Stop(ExecutorError::Login(_)) = &verdict {
+        // A function that is not there, or not as it was, may have been made anew since the login was asked for.
+        if let Verdict::Stop(ExecutorError::Login(_) | ExecutorError::Schema(_)) = &verdict {
             self.pools.invalidate(&lease);
         }
         if !lease.connection.is_reusable() {

@@ -49,6 +49,8 @@ pub(super) fn statement(error: DbError) -> Verdict {
     }
 }
 
+pub(super) const NO_SUCH_FUNCTION: &str = "42883";
+
 /// An error of the relay's own statements before the user's; the flags say of which. Neither is
 /// BEGIN.
 pub(super) fn opening(error: DbError, set_role: bool, step_begin: bool, role: &str) -> Verdict {
@@ -81,6 +83,8 @@ pub(super) fn record(error: DbError) -> Verdict {
     match error.sqlstate.as_str() {
         "23505" => return Verdict::AlreadyRecorded,
         "55P03" => return Verdict::Busy,
+        // Made anew since its oid was asked for: it is asked for again.
+        NO_SUCH_FUNCTION => return Verdict::Outage(error.to_string()),
         "DF004" => return Verdict::Fail(transaction_control()),
         _ => {}
     }

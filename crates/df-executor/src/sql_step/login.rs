@@ -11,6 +11,25 @@ pub struct Login {
     pub database: String,
     /// The role's own settings, those that a non-superuser may set; the session's defaults.
     pub settings: Vec<(String, String)>,
+    /// Where the schema's functions are; `None` calls them by name.
+    pub functions: Option<StepFunctions>,
+}
+
+/// The oids of the two functions of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepFunctions {
+    pub begin: u32,
+    pub record: u32,
+}
+
+impl StepFunctions {
+    /// Both, where both are there.
+    pub fn new(begin: Option<u32>, record: Option<u32>) -> Option<Self> {
+        Some(StepFunctions {
+            begin: begin?,
+            record: record?,
+        })
+    }
 }
 
 /// Why a role has no usable login.

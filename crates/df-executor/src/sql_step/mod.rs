@@ -15,7 +15,7 @@ mod run;
 mod seam;
 mod sessions;
 
-pub use login::{Login, LoginError, LoginSource};
+pub use login::{Login, LoginError, LoginSource, StepFunctions};
 pub use outcome::{ExecutorError, Fenced, OutsideOutcome, StepFailure, StepOutcome};
 pub use pool::{PoolLimits, StepStatistics};
 pub use retry::RetrySchedule;

@@ -1,6 +1,6 @@
 //! The SQL seam of a step: which statements go out, with which parameters.
 
-use super::{Login, Sessions, StepFailure};
+use super::{Login, Sessions, StepFailure, StepFunctions};
 use crate::wire::{Param, Statement, oid};
 use df_engine::Effect;
 use std::borrow::Cow;
@@ -77,6 +77,7 @@ pub(super) const CLEAN: &str = "RESET ALL; CLOSE ALL; RESET ROLE; DEALLOCATE ALL
 /// The texts of a step's own statements, made once per attempt.
 pub(super) struct Texts {
     sessions: Sessions,
+    functions: Option<StepFunctions>,
     set_role: String,
     lock_timeout: String,
     epoch: String,
@@ -106,6 +107,8 @@ impl Texts {
         let timeout = step.statement_timeout.map(millis);
         Texts {
             sessions,
+            // PgBouncer loses count where the server skips one after an error.
+            functions: login.functions.filter(|_| sessions == Sessions::Own),
             set_role: sessions.take_role(login),
             lock_timeout: millis(fence_lock_timeout),
             epoch: step.epoch.to_string(),
@@ -151,7 +154,10 @@ impl Texts {
         let mut statements = vec![
             Statement::command(BEGIN),
             Statement::command(&self.set_role),
-            Statement::call(STEP_BEGIN, key),
+            match self.functions {
+                Some(functions) => Statement::function(functions.begin, key),
+                None => Statement::call(STEP_BEGIN, key),
+            },
         ];
         if self.timeout.is_some() {
             statements.push(Statement::call(BOUND_TIMEOUT, bound));
@@ -236,7 +242,10 @@ impl Texts {
         statements.extend(self.sessions.cleaning());
         statements.extend([
             Statement::command("SET LOCAL statement_timeout = 0"),
-            Statement::call(STEP_RECORD, params),
+            match self.functions {
+                Some(functions) => Statement::function(functions.record, params),
+                None => Statement::call(STEP_RECORD, params),
+            },
             Statement::command("COMMIT"),
         ]);
         statements

@@ -2,8 +2,9 @@
 
 use super::frames::{Fields, Frames, invalid};
 use super::startup::{self, ConnectError};
-use super::statement::{Column, PipelineError, Reply, Statement};
+use super::statement::{Column, Param, PipelineError, Reply, Statement};
 use super::{CancelHandle, ConnectConfig, DbError, Severity};
+use bytes::BufMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
 use std::io;
@@ -218,12 +219,25 @@ impl Connection {
                     batch.finish_statement();
                 }
                 b'I' => batch.finish_statement(),
+                b'V' => {
+                    let value = self.frames.body(length).await?;
+                    batch.reply.rows.push_value(&value);
+                    batch.finish_statement();
+                    batch.ready_to_come = true;
+                }
                 b'E' => {
                     let error = DbError::parse(&self.frames.head(length).await?);
                     if error.severity != Severity::Error {
                         return Err(lost(index, error));
                     }
-                    batch.error.get_or_insert(error);
+                    // After the first one the server skips what is left, or ran a function and goes on.
+                    if batch.error.is_none() {
+                        batch.failed = index;
+                        batch.ready_to_come = statements
+                            .get(index)
+                            .is_some_and(|one| one.function.is_some());
+                        batch.error = Some(error);
+                    }
                 }
                 b'G' => {
                     batch.copy = true;
@@ -244,7 +258,9 @@ impl Connection {
                 }
                 b'Z' => {
                     self.ready(length).await?;
-                    return batch.outcome(statements, self.status);
+                    if !std::mem::take(&mut batch.ready_to_come) {
+                        return batch.outcome(statements, self.status);
+                    }
                 }
                 other => {
                     let why = format!("unexpected message {:?}", other as char);
@@ -305,6 +321,10 @@ struct Batch {
     replies: Vec<Reply>,
     reply: Reply,
     error: Option<DbError>,
+    /// The statement of the error.
+    failed: usize,
+    /// A function was called, whose own ReadyForQuery is not the batch's.
+    ready_to_come: bool,
     copy: bool,
     too_large: bool,
     discarded: usize,
@@ -335,7 +355,7 @@ impl Batch {
         }
         if let Some(error) = self.error {
             return Err(PipelineError::Server {
-                statement,
+                statement: self.failed,
                 error: Box::new(error),
                 status,
             });
@@ -365,9 +385,13 @@ fn encode(
     out: &mut bytes::BytesMut,
 ) -> io::Result<()> {
     for statement in statements {
+        if let Some(oid) = statement.function {
+            function_call(oid, statement.params, out)?;
+            continue;
+        }
         let types = statement.params.iter().map(|one| one.type_oid);
         frontend::parse("", statement.sql, types, out)?;
-        let put = |param: &super::Param<'_>, out: &mut bytes::BytesMut| match param.value {
+        let put = |param: &Param<'_>, out: &mut bytes::BytesMut| match param.value {
             Some(value) => {
                 out.extend_from_slice(value.as_bytes());
                 Ok(IsNull::No)
@@ -389,6 +413,31 @@ fn encode(
     if let Some(sql) = trailing {
         frontend::query(sql, out)?;
     }
+    Ok(())
+}
+
+/// A FunctionCall: parameters and result in text.
+fn function_call(oid: u32, params: &[Param<'_>], out: &mut bytes::BytesMut) -> io::Result<()> {
+    let too_long = |_| invalid("a function call is too long");
+    out.put_u8(b'F');
+    let length_at = out.len();
+    out.put_i32(0);
+    out.put_u32(oid);
+    out.put_i16(1);
+    out.put_i16(0);
+    out.put_i16(i16::try_from(params.len()).map_err(too_long)?);
+    for param in params {
+        match param.value {
+            Some(value) => {
+                out.put_i32(i32::try_from(value.len()).map_err(too_long)?);
+                out.put_slice(value.as_bytes());
+            }
+            None => out.put_i32(-1),
+        }
+    }
+    out.put_i16(0);
+    let length = i32::try_from(out.len() - length_at).map_err(too_long)?;
+    out[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }
 

@@ -15,6 +15,9 @@ pub struct Param<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Statement<'a> {
     pub sql: &'a str,
+    /// The function to call instead, by its oid: nothing is parsed or planned, and nothing that the
+    /// session holds can stand in for it. See [`Statement::function`].
+    pub function: Option<u32>,
     pub params: &'a [Param<'a>],
     /// Whether the row description is asked for.
     pub describe: bool,
@@ -32,19 +35,31 @@ impl<'a> Statement<'a> {
     pub fn call(sql: &'a str, params: &'a [Param<'a>]) -> Self {
         Statement {
             sql,
+            function: None,
             params,
             describe: false,
             max_result_bytes: 64 * 1024,
         }
     }
 
+    /// A call of a function by its oid, with all of its parameters, by the protocol's own message.
+    /// Its result is the one value of the one row of the reply, in text.
+    ///
+    /// The server answers each with ReadyForQuery, and goes on after an error of it: what follows
+    /// runs into the failed transaction, and a COMMIT becomes a ROLLBACK.
+    pub fn function(oid: u32, params: &'a [Param<'a>]) -> Self {
+        Statement {
+            function: Some(oid),
+            ..Self::call("", params)
+        }
+    }
+
     /// A statement whose rows matter, with their description.
     pub fn query(sql: &'a str, max_result_bytes: usize) -> Self {
         Statement {
-            sql,
-            params: &[],
             describe: true,
             max_result_bytes,
+            ..Self::command(sql)
         }
     }
 }
@@ -81,6 +96,13 @@ impl Rows {
 
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
+    }
+
+    /// `body` is the body of a FunctionCallResponse: one length-prefixed value.
+    pub(super) fn push_value(&mut self, body: &[u8]) {
+        self.starts.push(self.data.len());
+        self.data.extend_from_slice(&1i16.to_be_bytes());
+        self.data.extend_from_slice(body);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {

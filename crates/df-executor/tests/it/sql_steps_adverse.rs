@@ -113,7 +113,11 @@ async fn a_cancelled_step_stops_promptly_and_leaves_no_session_running() {
 #[tokio::test]
 async fn a_connection_cut_after_commit_was_sent_finds_the_step_recorded() {
     let plain = Bench::start().await;
-    let proxy = Proxy::start(plain.database.cluster.port, b"df.step_record").await;
+    let proxy = Proxy::start(
+        plain.database.cluster.port,
+        b"SET CONSTRAINTS ALL IMMEDIATE",
+    )
+    .await;
     let bench = plain.behind(proxy.port);
     proxy.arm();
     let outcome = bench

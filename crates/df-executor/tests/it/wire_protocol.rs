@@ -64,6 +64,99 @@ async fn a_pipeline_is_one_flush_and_stops_at_the_first_error() {
     assert!(connection.is_reusable());
 }
 
+/// A call by oid answers with a ReadyForQuery of its own, within a batch that ends with another.
+#[tokio::test]
+async fn a_function_is_called_by_its_oid_wherever_it_stands_in_a_pipeline() {
+    let database = Database::create();
+    let function = |name: &str| -> u32 {
+        let sql = format!("select '{name}'::regprocedure::oid");
+        database.psql(&sql).parse().unwrap()
+    };
+    let (concat, divide) = (function("textcat(text,text)"), function("int4div(int,int)"));
+    let text = |value| Param {
+        type_oid: oid::TEXT,
+        value,
+    };
+    let (words, none) = (
+        [text(Some("a")), text(Some("ß"))],
+        [text(Some("a")), text(None)],
+    );
+    let by_zero = [text(Some("1")), text(Some("0"))];
+    let mut connection = database.connect("postgres").await;
+    let replies = connection
+        .pipeline_then(
+            &[
+                Statement::command("begin"),
+                Statement::function(concat, &words),
+                Statement::function(concat, &none),
+                Statement::query("select 'x'", LIMIT),
+                Statement::function(concat, &words),
+            ],
+            Some("select 1"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(replies[1].rows.first_value(), Some("aß".as_bytes()));
+    assert_eq!(replies[2].rows.first_value(), None);
+    assert_eq!(replies[3].rows.first_value(), Some(&b"x"[..]));
+    assert_eq!(replies[4].rows.first_value(), Some("aß".as_bytes()));
+    assert_eq!(connection.status(), TransactionStatus::InTransaction);
+
+    // What follows a call that failed runs into its transaction; what follows another failure does not run.
+    for (statements, failed, sqlstate, status) in [
+        (
+            vec![
+                Statement::function(divide, &by_zero),
+                Statement::command("select 1"),
+                Statement::command("commit"),
+            ],
+            0,
+            "22012",
+            TransactionStatus::Failed,
+        ),
+        (
+            vec![
+                Statement::function(divide, &by_zero),
+                Statement::command("commit"),
+            ],
+            0,
+            "25P02",
+            TransactionStatus::Idle,
+        ),
+        (
+            vec![
+                Statement::command("begin"),
+                Statement::command("select 1/0"),
+                Statement::function(concat, &words),
+                Statement::command("commit"),
+            ],
+            1,
+            "22012",
+            TransactionStatus::Failed,
+        ),
+    ] {
+        let error = connection.pipeline(&statements).await.unwrap_err();
+        let PipelineError::Server {
+            statement, error, ..
+        } = error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!((statement, error.sqlstate.as_str()), (failed, sqlstate));
+        assert_eq!(connection.status(), status);
+    }
+    connection
+        .pipeline(&[Statement::command("rollback")])
+        .await
+        .unwrap();
+    let replies = connection
+        .pipeline(&[Statement::function(concat, &words)])
+        .await
+        .unwrap();
+    assert_eq!(replies[0].rows.first_value(), Some("aß".as_bytes()));
+    assert!(connection.is_reusable());
+}
+
 #[tokio::test]
 async fn copy_is_an_error_and_never_a_hang() {
     let database = Database::create();

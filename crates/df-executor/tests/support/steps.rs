@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::database::{Catalog, Database, LIMIT};
 use df_executor::sql_step::{
     Fence, Login, LoginError, LoginSource, PoolLimits, RetryOn, RetrySchedule, Sessions, SqlSteps,
-    SqlStepsConfig, Step, StepFailure, StepOutcome,
+    SqlStepsConfig, Step, StepFailure, StepFunctions, StepOutcome,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ pub struct Bench {
     pub fence: Fence,
 }
 
-struct Logins(String);
+struct Logins(String, Option<StepFunctions>);
 
 #[async_trait::async_trait]
 impl LoginSource for Logins {
@@ -35,8 +35,17 @@ impl LoginSource for Logins {
             role_name: "alice".into(),
             database: database.unwrap_or(&self.0).to_owned(),
             settings: vec![("search_path".into(), "app, public".into())],
+            functions: self.1,
         })
     }
+}
+
+/// Both where the stand-ins are, as in the directory of a relay.
+fn functions(database: &Database) -> Option<StepFunctions> {
+    let answer =
+        database.psql("select to_regproc('df.step_begin')::oid, to_regproc('df.step_record')::oid");
+    let (begin, record) = answer.split_once('|').expect("two columns");
+    StepFunctions::new(begin.parse().ok(), record.parse().ok())
 }
 
 impl Bench {
@@ -74,7 +83,7 @@ impl Bench {
             fence_lock_timeout: Duration::from_millis(200),
         };
         change(&mut config);
-        let logins = Arc::new(Logins(database.name.clone()));
+        let logins = Arc::new(Logins(database.name.clone(), functions(&database)));
         let steps = SqlSteps::new(config, logins, Arc::new(Catalog(database.clone())));
         Bench {
             database,
