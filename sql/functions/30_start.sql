@@ -8,24 +8,26 @@ create or replace function df.store_graph(p_fut text) returns bigint
     as $$
 declare
     v_owner regrole := quote_ident(current_user)::regrole;
-    v_hash  bytea := sha256(convert_to(p_fut, 'UTF8'));
-    v_graph text;
+    v_graph text := p_fut;
+    v_hash  bytea;
     v_id    bigint;
 begin
-    select g.id into v_id from df.graphs g
-     where g.owner = v_owner and g.hash = v_hash and g.doomed_xid is null limit 1;
-    if found then
-        return v_id;
+    -- What begins as a statement does, a word and then another, is no node and no refused step: its
+    -- canonical text is known without judging it, and most are stored already.
+    if p_fut ~ '^[A-Za-z]+\s+[^\s.]' and not p_fut ^@ 'Instance ' then
+        v_graph := '{"node_type":"SQL","query":' || to_json(p_fut)::text || '}';
     end if;
-    v_graph := df.check_graph(p_fut);
-    if v_graph is distinct from p_fut then
+    loop
         v_hash := sha256(convert_to(v_graph, 'UTF8'));
         select g.id into v_id from df.graphs g
          where g.owner = v_owner and g.hash = v_hash and g.doomed_xid is null limit 1;
         if found then
             return v_id;
         end if;
-    end if;
+        p_fut := df.check_graph(p_fut);
+        exit when v_graph = p_fut;
+        v_graph := p_fut;
+    end loop;
     insert into df.graphs (hash, graph) values (v_hash, v_graph) returning id into v_id;
     return v_id;
 end
@@ -58,23 +60,32 @@ drop trigger if exists graphs_checked on df.graphs;
 create trigger graphs_checked before insert on df.graphs
     for each row execute function df.refuse_bad_graph();
 
--- The limits of a new instance: how many its role has unfinished, and its variables, which are an
--- object of texts. Counts what the caller can see, which holds all of its own.
+-- What a new instance takes from its role: the variables, which are an object of texts, and the limit of how
+-- many may be unfinished. One query for both, since every start pays for it.
 create or replace function df.admit_instance() returns trigger
-    language plpgsql volatile
+    language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_limit bigint := df.setting('max_pending_per_role');
+    v_limit bigint;
+    v_vars  json;
 begin
-    if v_limit > 0 and v_limit <= (
-        select count(*) from (
-            select from df.instances i
-             where i.submitted_by = new.submitted_by and i.status in ('pending', 'running')
-            limit v_limit) as unfinished) then
-        raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
-            new.submitted_by, v_limit using errcode = '54000';
+    select coalesce(s.value, s.default_value)::bigint,
+           (select json_object_agg(v.name, v.value order by v.name) from df.vars v where v.owner = new.submitted_by)
+      into v_limit, v_vars
+      from df.setting_values s where s.name = 'max_pending_per_role';
+    if v_limit > 0 then
+        if v_limit <= (
+            select count(*) from (
+                select from df.instances i
+                 where i.submitted_by = new.submitted_by and i.status in ('pending', 'running')
+                limit v_limit) as unfinished) then
+            raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
+                new.submitted_by, v_limit using errcode = '54000';
+        end if;
     end if;
+    new.root_node := new.id || ':root';
+    new.vars := coalesce(new.vars, v_vars);
     if new.vars is null then
         return new;
     end if;
@@ -82,8 +93,9 @@ begin
         raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
             octet_length(new.vars::text), df.setting('max_vars_bytes') using errcode = '54000';
     end if;
-    if json_typeof(new.vars) <> 'object'
-       or exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
+    if json_typeof(new.vars) <> 'object' then
+        raise exception 'variables are an object of texts' using errcode = '22023';
+    elsif exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
         raise exception 'variables are an object of texts' using errcode = '22023';
     end if;
     return new;
@@ -105,6 +117,9 @@ begin
     select r.rolsuper, r.rolcanlogin,
            to_regrole(df.step_login_name(r.oid)::text) is not null as has_login
       into v_role from pg_roles r where r.rolname = current_user;
+    if v_role.rolcanlogin and v_role.has_login and not v_role.rolsuper and p_database is null then
+        return;
+    end if;
     if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
         raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'
             using errcode = '42501',
@@ -132,14 +147,11 @@ create or replace function df.insert_instance(
     language plpgsql volatile
     as $$
 declare
-    v_id   text;
-    v_vars json;
+    v_id text;
 begin
-    select json_object_agg(v.name, v.value order by v.name) into v_vars
-      from df.vars v where v.owner = quote_ident(current_user)::regrole;
-    for i in 1..20 loop
-        insert into df.instances (label, database, graph_id, vars, once_key)
-        values (p_label, p_database, p_graph_id, v_vars, p_once_key)
+    loop
+        insert into df.instances (label, database, graph_id, once_key)
+        values (p_label, p_database, p_graph_id, p_once_key)
         on conflict (id) do nothing
         returning id into v_id;
         exit when v_id is not null;

@@ -15,50 +15,41 @@ create or replace function df.fence(
 declare
     v_inst record;
 begin
-    -- What a relay holds from before a restart or a failover may be ahead of this server. No
-    -- incarnation is none of this run, though nobody's instance has no owner either.
-    if not df.is_of_this_server_run(p_incarnation) then
-        return 'DF001';
-    end if;
+    -- What a relay holds from before a restart or a failover may be ahead of this server: it finds no
+    -- row. No incarnation is none of this run, though nobody's instance has no owner either.
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance for no key update skip locked;
-        if not found then
-            return case when exists (select from df.instances i where i.id = p_instance)
-                        then 'busy' else 'DF001' end;
+          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
+           for no key update skip locked;
+        if not found and exists (select from df.instances i where i.id = p_instance)
+           and df.is_of_this_server_run(p_incarnation) then
+            return 'busy';
         end if;
     elsif p_exclusive then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance for no key update;
+          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
+           for no key update;
     else
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance for share;
+          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
+           for share;
     end if;
-    if not found then
-        return 'DF001';
-    end if;
-    if p_login <> df.step_login_name(v_inst.submitted_by) then
-        return 'DF001';
-    end if;
-    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from df.relay_name(p_incarnation) then
-        return 'DF001';
-    end if;
-    if v_inst.ended_at is not null then
-        if v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id() then
-            return 'own-cancel';
-        end if;
-        return 'DF002';
-    end if;
-    -- A pause lets nothing begin. A step's transaction (only those name a login) that began before
-    -- it goes on; one that began after is undone, and made again at the resume.
-    if p_login is not null and v_inst.paused_at < now() then
-        return 'DF007';
-    end if;
-    return 'ok';
+    -- One expression, since each that a transaction evaluates first costs as much as reading a row.
+    return case
+        when not found or p_login <> df.step_login_name(v_inst.submitted_by)
+            or v_inst.epoch is distinct from p_epoch
+            or v_inst.owner is distinct from df.relay_name(p_incarnation) then 'DF001'
+        when v_inst.ended_at is not null then
+            case when v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id()
+                 then 'own-cancel' else 'DF002' end
+        -- A pause lets nothing begin. A step's transaction (only those name a login) that began
+        -- before it goes on; one that began after is undone, and made again at the resume.
+        when p_login is not null and v_inst.paused_at < now() then 'DF007'
+        else 'ok' end;
 end
 $$;
 
@@ -112,6 +103,27 @@ begin
      where i.id = p_instance and i.ended_at is null;
 end
 $$;
+
+-- What a CHECK would say. Nobody but df's own functions can write these columns and every row begins
+-- with their defaults, so a start need not pay for it.
+create or replace function df.check_ended() returns trigger
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if (new.ended_at is null) <> (new.status in ('pending', 'running'))
+       or (new.completed_at is null) <> (new.status <> 'completed') then
+        raise exception 'instance % is % though ended_at is % and completed_at %', new.id, new.status,
+            coalesce(new.ended_at::text, 'null'), coalesce(new.completed_at::text, 'null')
+            using errcode = '23514';
+    end if;
+    return new;
+end
+$$;
+
+drop trigger if exists instances_ended_as_status_says on df.instances;
+create trigger instances_ended_as_status_says before update of ended_at, completed_at on df.instances
+    for each row execute function df.check_ended();
 
 -- Moves loops' checkpoints forward and deletes what they have passed, but for the rows that names
 -- still point at. p_checkpoints: [{"path", "turn", "names": {…}, "keep": [run path, …]}].
@@ -169,13 +181,15 @@ begin
     if v_fence not in ('ok', 'own-cancel') then
         return v_fence;
     end if;
+    -- In a statement of its own: what the lock waited for is seen by no older snapshot.
     if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
         return 'DF003';
     end if;
-    -- An intent comes before its act, so here nothing has begun yet.
-    if p_status = 'intent' and exists (select from df.instances i
-                                        where i.id = p_instance and i.paused_at is not null) then
-        return 'DF007';
+    if p_status = 'intent' then
+        -- An intent comes before its act, so here nothing has begun yet.
+        if exists (select from df.instances i where i.id = p_instance and i.paused_at is not null) then
+            return 'DF007';
+        end if;
     end if;
     insert into df.node_runs (instance_id, run_path, status, result, error, sqlstate, attempt, turn,
                               epoch, ended_at)
@@ -190,9 +204,9 @@ begin
                ended_at = case when p_status <> 'intent' then clock_timestamp() end
          where r.instance_id = p_instance and r.run_path = p_run_path
            and (r.status = 'intent' or (r.status = 'waiting' and r.attempt < p_attempt));
-    end if;
-    if not found then
-        return 'exists';
+        if not found then
+            return 'exists';
+        end if;
     end if;
     if p_decides <> '{}' then
         perform df.decide(p_instance, p_epoch, p_within, p_turns, p_decides);

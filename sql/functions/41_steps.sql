@@ -1,38 +1,21 @@
 -- What a step connection calls, as the submitting role, before and after the user's statement.
 
--- Checks who this session is and pins the settings that recording relies on, for this transaction.
--- Returns the transaction's id, which df.step_record compares: a COMMIT in user SQL shows there.
+-- Checks who this session is. Returns the transaction's id, which df.step_record compares: a COMMIT in
+-- user SQL shows there. Every name is qualified instead of pinned. What the session is set to is not looked at:
+-- it was set as the session began, no step can change what RESET ALL goes back to, and a session is
+-- lent to the next step only after that.
 -- Errors: DF006 when the session is not the step login of its current role.
 create or replace function df.step_begin(p_instance text, p_epoch bigint, p_incarnation uuid)
     returns text
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 begin
-    if session_user <> df.step_login_name(quote_ident(current_user)::regrole) then
+    if session_user operator(pg_catalog.<>)
+            df.step_login_name(pg_catalog.quote_ident(current_user)::pg_catalog.regrole) then
         raise exception 'session user % is not the step login of role %', session_user, current_user
             using errcode = 'DF006';
     end if;
-    if current_setting('transaction_read_only') <> 'off'
-       or current_setting('transaction_isolation') <> 'read committed' then
-        raise exception 'a step runs READ COMMITTED and READ WRITE' using errcode = 'DF006';
-    end if;
-    if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
-        perform set_config('synchronous_commit', 'on', true);
-    end if;
-    -- The session begins with these (see Directory::login); a step may have changed one.
-    if (current_setting('standard_conforming_strings'), current_setting('DateStyle'),
-        current_setting('IntervalStyle'), current_setting('bytea_output'),
-        current_setting('extra_float_digits'), current_setting('xmlbinary'))
-       is distinct from ('on', 'ISO, YMD', 'postgres', 'hex', '1', 'base64') then
-        perform set_config('standard_conforming_strings', 'on', true),
-                set_config('DateStyle', 'ISO, YMD', true),
-                set_config('IntervalStyle', 'postgres', true),
-                set_config('bytea_output', 'hex', true),
-                set_config('extra_float_digits', '1', true),
-                set_config('xmlbinary', 'base64', true);
-    end if;
-    return pg_current_xact_id()::text;
+    return pg_catalog.pg_current_xact_id()::pg_catalog.text;
 end
 $$;
 
@@ -60,18 +43,17 @@ begin
     if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
         perform set_config('synchronous_commit', 'on', true);
     end if;
-    if p_lock_timeout is not null then
-        v_ignored := set_config('lock_timeout', p_lock_timeout, true);
-    end if;
+    -- A step can call this by itself: what it records must not fill whoever reads it.
     if p_status not in ('completed', 'failed') or p_run_path is null then
         raise exception 'a step is recorded as completed or failed' using errcode = '22023';
-    end if;
-    -- A step can call this by itself: what it records must not fill whoever reads it.
-    if octet_length(p_run_path) > 8192 or octet_length(p_checkpoints) > 16777216
+    elsif octet_length(p_run_path) > 8192 or octet_length(p_checkpoints) > 16777216
        or (octet_length(p_result) > 1048576
            and octet_length(p_result) > df.setting('max_result_bytes')::bigint) then
         raise exception 'what is recorded is larger than the max_result_bytes setting of %',
             df.setting('max_result_bytes') using errcode = '54000';
+    end if;
+    if p_lock_timeout is not null then
+        v_ignored := set_config('lock_timeout', p_lock_timeout, true);
     end if;
     v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
         p_result::json, left(p_error, 100000), left(p_sqlstate, 5), p_attempt, null, p_within, p_turns, p_decides,

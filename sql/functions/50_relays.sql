@@ -190,7 +190,7 @@ create or replace function df.wake_relays() returns trigger
     as $$
 begin
     if coalesce(current_setting('df.notify', true), 'on') <> 'off'
-       and (select s.last_value from df.relay_idle s) = 2 then
+       and pg_sequence_last_value('df.relay_idle') = 2 then
         perform pg_notify('df_relay', '');
     end if;
     return null;

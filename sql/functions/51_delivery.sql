@@ -90,9 +90,12 @@ $$;
 -- clock. Rows that somebody has locked count as work. Locks nothing.
 create or replace function df.relay_look(p_incarnation uuid, p_bounds json default null)
     returns table (work boolean, next_wake double precision)
-    language sql volatile security definer
+    language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
+#variable_conflict use_column
+begin
+    return query
     -- The events apart (offset 0), or they would be sought from the instances; in the order of the index
     -- that knows the bound.
     select coalesce(w.seconds <= 0, false)
@@ -107,7 +110,8 @@ create or replace function df.relay_look(p_incarnation uuid, p_bounds json defau
       from (select extract(epoch from min(r.next_wake) - df.clock())::double precision as seconds
               from df.waiting_roles((select l.runs_version from df.relays l
                                       where l.incarnation = (select df.relay_name(p_incarnation))), p_bounds) as r
-             where r.next_wake < 'infinity') as w
+             where r.next_wake < 'infinity') as w;
+end
 $$;
 
 -- Delivers the events of instances that this relay owns or that nobody owns; an instance that has
@@ -243,33 +247,45 @@ $$;
 create or replace function df.relay_load(p_incarnation uuid, p_instances text[])
     returns table (instance_id text, run_path text, status text, turn integer, attempt integer,
                    truth boolean, error text, sqlstate text, detail text)
-    language sql stable security definer
+    language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    select r.instance_id, r.run_path, r.status, r.turn, r.attempt,
+#variable_conflict use_column
+begin
+    return query
+    select r.instance_id, r.run_path, r.status::text, r.turn, r.attempt,
            case when r.status = 'completed' and r.run_path like '%condition_node%' then df.truth(r.result) end,
            r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
       from df.node_runs r
-     where r.instance_id = any (p_instances)
+     where r.instance_id = any (p_instances);
+end
 $$;
 
 -- The results of some runs, as JSON text.
 create or replace function df.relay_results(p_instance text, p_paths text[])
     returns table (run_path text, result text)
-    language sql stable security definer
+    language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
+#variable_conflict use_column
+begin
+    return query
     select r.run_path, r.result::text from df.node_runs r
-     where r.instance_id = p_instance and r.run_path = any (p_paths)
+     where r.instance_id = p_instance and r.run_path = any (p_paths);
+end
 $$;
 
 -- A graph, for the instance's own submitter: a forged graph_id of another role's graph is no row.
 create or replace function df.relay_graph(p_graph_id bigint, p_owner oid)
     returns table (graph text, hash bytea)
-    language sql stable security definer
+    language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    select g.graph, g.hash from df.graphs g where g.id = p_graph_id and g.owner::oid = p_owner
+#variable_conflict use_column
+begin
+    return query
+    select g.graph, g.hash from df.graphs g where g.id = p_graph_id and g.owner::oid = p_owner;
+end
 $$;
 
 -- Gives back instances that only wait: owner null, wake_at when the first of their waits is due.
@@ -320,9 +336,15 @@ $$;
 -- What a relay owns, for its periodic comparison with the engine.
 create or replace function df.relay_owned(p_incarnation uuid)
     returns table (instance_id text, epoch bigint)
-    language sql stable security definer
+    language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
-    as $$ select i.id, i.epoch from df.instances i where i.owner = (select df.relay_name(p_incarnation)) $$;
+    as $$
+#variable_conflict use_column
+begin
+    return query
+    select i.id, i.epoch from df.instances i where i.owner = (select df.relay_name(p_incarnation));
+end
+$$;
 
 -- Fails an instance that can never run: its graph is gone, damaged or not its submitter's.
 create or replace function df.relay_fail(

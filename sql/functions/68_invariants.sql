@@ -110,6 +110,7 @@ begin
                          when 'checkpoint' then false
                          else r.ended_at is not null or r.result is not null end
         or r.ended_at < r.created_at or r.attempt < 1
+        or (r.turn is null) <> (r.status not in ('decided', 'checkpoint'))
     union all
     select 'step_effects_recorded_once', p.path,
            format('run %s: a %s has no run that is %s', p.run_path, p.node_type, p.status)

@@ -6,7 +6,7 @@ create or replace function df.internal_functions() returns setof text
     language sql immutable
     set search_path = pg_catalog, pg_temp
     as $$
-    select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'checkpoint',
+    select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'check_ended', 'checkpoint',
         'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
         'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',

@@ -17,7 +17,7 @@ create domain df.label as text constraint label_size check (octet_length(value) 
 create table df.instances (
     id           text collate "C" primary key default df.new_instance_id(),
     label        df.label,
-    root_node    text collate "C" generated always as (id || ':root') stored,
+    root_node    text collate "C",
     submitted_by regrole not null default quote_ident(current_user)::regrole,
     status       df.instance_status not null default 'pending',
     database     text,
@@ -38,11 +38,7 @@ create table df.instances (
     error_sqlstate text,
     error_path   text,
     executions   bigint not null default 1,
-    min_version  integer not null default 1,
-    constraint instances_ended_iff_terminal
-        check ((ended_at is null) = (status = 'pending' or status = 'running')),
-    constraint instances_completed_at_on_success
-        check ((completed_at is not null) = (status = 'completed'))
+    min_version  integer not null default 1
 ) with (fillfactor = 90);
 
 create index instances_claimable on df.instances (submitted_by, wake_at)

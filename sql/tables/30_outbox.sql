@@ -19,9 +19,7 @@ create table df.outbox (
     attempts     integer not null default 0,
     retry_at     timestamptz,
     parked_at    timestamptz,
-    last_error   text,
-    constraint outbox_key_fits_kind
-        check ((key is null) = (kind = 'start' or kind = 'cancel'))
+    last_error   text
 );
 
 -- Starts are found by their instance, so they stay out of this index and their update stays cheap.

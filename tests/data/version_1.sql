@@ -44,17 +44,25 @@ CREATE FUNCTION df.admit_instance() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_limit bigint := (select coalesce(s.value, s.default_value) from df.setting_values s
-                        where s.name = 'max_pending_per_role');
+    v_limit bigint;
+    v_vars  json;
 begin
-    if v_limit > 0 and v_limit <= (
-        select count(*) from (
-            select from df.instances i
-             where i.submitted_by = new.submitted_by and i.status in ('pending', 'running')
-            limit v_limit) as unfinished) then
-        raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
-            new.submitted_by, v_limit using errcode = '54000';
+    select coalesce(s.value, s.default_value)::bigint,
+           (select json_object_agg(v.name, v.value order by v.name) from df.vars v where v.owner = new.submitted_by)
+      into v_limit, v_vars
+      from df.setting_values s where s.name = 'max_pending_per_role';
+    if v_limit > 0 then
+        if v_limit <= (
+            select count(*) from (
+                select from df.instances i
+                 where i.submitted_by = new.submitted_by and i.status in ('pending', 'running')
+                limit v_limit) as unfinished) then
+            raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
+                new.submitted_by, v_limit using errcode = '54000';
+        end if;
     end if;
+    new.root_node := new.id || ':root';
+    new.vars := coalesce(new.vars, v_vars);
     if new.vars is null then
         return new;
     end if;
@@ -62,8 +70,9 @@ begin
         raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
             octet_length(new.vars::text), df.setting('max_vars_bytes') using errcode = '54000';
     end if;
-    if json_typeof(new.vars) <> 'object'
-       or exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
+    if json_typeof(new.vars) <> 'object' then
+        raise exception 'variables are an object of texts' using errcode = '22023';
+    elsif exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
         raise exception 'variables are an object of texts' using errcode = '22023';
     end if;
     return new;
@@ -274,6 +283,21 @@ begin
 end
 $$;
 ALTER FUNCTION df.cancel(instance_id text, reason text) OWNER TO df_owner;
+CREATE FUNCTION df.check_ended() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if (new.ended_at is null) <> (new.status in ('pending', 'running'))
+       or (new.completed_at is null) <> (new.status <> 'completed') then
+        raise exception 'instance % is % though ended_at is % and completed_at %', new.id, new.status,
+            coalesce(new.ended_at::text, 'null'), coalesce(new.completed_at::text, 'null')
+            using errcode = '23514';
+    end if;
+    return new;
+end
+$$;
+ALTER FUNCTION df.check_ended() OWNER TO df_owner;
 CREATE FUNCTION df.check_graph(p_input text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -407,8 +431,11 @@ declare
     v_role record;
 begin
     select r.rolsuper, r.rolcanlogin,
-           to_regrole('df_step_' || df.database_oid() || '_' || r.oid) is not null as has_login
+           to_regrole(df.step_login_name(r.oid)::text) is not null as has_login
       into v_role from pg_roles r where r.rolname = current_user;
+    if v_role.rolcanlogin and v_role.has_login and not v_role.rolsuper and p_database is null then
+        return;
+    end if;
     if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
         raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'
             using errcode = '42501',
@@ -1067,50 +1094,41 @@ CREATE FUNCTION df.fence(p_instance text, p_epoch bigint, p_incarnation uuid, p_
 declare
     v_inst record;
 begin
-    -- What a relay holds from before a restart or a failover may be ahead of this server. No
-    -- incarnation is none of this run, though nobody's instance has no owner either.
-    if right(p_incarnation::text, 12) is distinct from df.server_run() then
-        return 'DF001';
-    end if;
+    -- What a relay holds from before a restart or a failover may be ahead of this server: it finds no
+    -- row. No incarnation is none of this run, though nobody's instance has no owner either.
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance for no key update skip locked;
-        if not found then
-            return case when exists (select from df.instances i where i.id = p_instance)
-                        then 'busy' else 'DF001' end;
+          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
+           for no key update skip locked;
+        if not found and exists (select from df.instances i where i.id = p_instance)
+           and df.is_of_this_server_run(p_incarnation) then
+            return 'busy';
         end if;
     elsif p_exclusive then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance for no key update;
+          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
+           for no key update;
     else
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance for share;
+          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
+           for share;
     end if;
-    if not found then
-        return 'DF001';
-    end if;
-    if p_login <> 'df_step_' || df.database_oid() || '_' || v_inst.submitted_by::oid then
-        return 'DF001';
-    end if;
-    if v_inst.epoch is distinct from p_epoch or v_inst.owner is distinct from df.relay_name(p_incarnation) then
-        return 'DF001';
-    end if;
-    if v_inst.ended_at is not null then
-        if v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id() then
-            return 'own-cancel';
-        end if;
-        return 'DF002';
-    end if;
-    -- A pause lets nothing begin. A step's transaction (only those name a login) that began before
-    -- it goes on; one that began after is undone, and made again at the resume.
-    if p_login is not null and v_inst.paused_at < now() then
-        return 'DF007';
-    end if;
-    return 'ok';
+    -- One expression, since each that a transaction evaluates first costs as much as reading a row.
+    return case
+        when not found or p_login <> df.step_login_name(v_inst.submitted_by)
+            or v_inst.epoch is distinct from p_epoch
+            or v_inst.owner is distinct from df.relay_name(p_incarnation) then 'DF001'
+        when v_inst.ended_at is not null then
+            case when v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id()
+                 then 'own-cancel' else 'DF002' end
+        -- A pause lets nothing begin. A step's transaction (only those name a login) that began
+        -- before it goes on; one that began after is undone, and made again at the resume.
+        when p_login is not null and v_inst.paused_at < now() then 'DF007'
+        else 'ok' end;
 end
 $$;
 ALTER FUNCTION df.fence(p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean, p_login name) OWNER TO df_owner;
@@ -1383,14 +1401,11 @@ CREATE FUNCTION df.insert_instance(p_graph_id bigint, p_label text, p_database t
     LANGUAGE plpgsql
     AS $$
 declare
-    v_id   text;
-    v_vars json;
+    v_id text;
 begin
-    select json_object_agg(v.name, v.value order by v.name) into v_vars
-      from df.vars v where v.owner = quote_ident(current_user)::regrole;
-    for i in 1..20 loop
-        insert into df.instances (label, database, graph_id, vars, once_key)
-        values (p_label, p_database, p_graph_id, v_vars, p_once_key)
+    loop
+        insert into df.instances (label, database, graph_id, once_key)
+        values (p_label, p_database, p_graph_id, p_once_key)
         on conflict (id) do nothing
         returning id into v_id;
         exit when v_id is not null;
@@ -1493,7 +1508,7 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'checkpoint',
+    select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'check_ended', 'checkpoint',
         'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
         'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
@@ -1512,12 +1527,10 @@ CREATE FUNCTION df.is_admin(p_role oid) RETURNS boolean
 $$;
 ALTER FUNCTION df.is_admin(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.is_of_this_server_run(p_incarnation uuid) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
+    LANGUAGE sql STABLE
     AS $$
-begin
-    return right(p_incarnation::text, 12) = df.server_run();
-end
+    select coalesce(pg_catalog.right(p_incarnation::pg_catalog.text, 12) operator(pg_catalog.=) df.server_run(),
+                    false)
 $$;
 ALTER FUNCTION df.is_of_this_server_run(p_incarnation uuid) OWNER TO df_owner;
 CREATE FUNCTION df.is_race(p_graph_id bigint, p_run_path text) RETURNS boolean
@@ -1606,6 +1619,19 @@ begin
 end
 $_$;
 ALTER FUNCTION df.json_value_truth(p_raw text) OWNER TO df_owner;
+CREATE FUNCTION df.key_fits(p_kind text, p_key text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if (p_key is null) <> (p_kind in ('start', 'cancel')) then
+        raise exception 'an event of kind % has % key', p_kind,
+            case when p_key is null then 'a' else 'no' end using errcode = '23514';
+    end if;
+    return true;
+end
+$$;
+ALTER FUNCTION df.key_fits(p_kind text, p_key text) OWNER TO df_owner;
 CREATE FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT fault text) RETURNS record
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2672,13 +2698,15 @@ begin
     if v_fence not in ('ok', 'own-cancel') then
         return v_fence;
     end if;
+    -- In a statement of its own: what the lock waited for is seen by no older snapshot.
     if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
         return 'DF003';
     end if;
-    -- An intent comes before its act, so here nothing has begun yet.
-    if p_status = 'intent' and exists (select from df.instances i
-                                        where i.id = p_instance and i.paused_at is not null) then
-        return 'DF007';
+    if p_status = 'intent' then
+        -- An intent comes before its act, so here nothing has begun yet.
+        if exists (select from df.instances i where i.id = p_instance and i.paused_at is not null) then
+            return 'DF007';
+        end if;
     end if;
     insert into df.node_runs (instance_id, run_path, status, result, error, sqlstate, attempt, turn,
                               epoch, ended_at)
@@ -2693,9 +2721,9 @@ begin
                ended_at = case when p_status <> 'intent' then clock_timestamp() end
          where r.instance_id = p_instance and r.run_path = p_run_path
            and (r.status = 'intent' or (r.status = 'waiting' and r.attempt < p_attempt));
-    end if;
-    if not found then
-        return 'exists';
+        if not found then
+            return 'exists';
+        end if;
     end if;
     if p_decides <> '{}' then
         perform df.decide(p_instance, p_epoch, p_within, p_turns, p_decides);
@@ -3171,10 +3199,14 @@ end
 $$;
 ALTER FUNCTION df.relay_fail(p_incarnation uuid, p_instance text, p_epoch bigint, p_error text, p_sqlstate text) OWNER TO df_owner;
 CREATE FUNCTION df.relay_graph(p_graph_id bigint, p_owner oid) RETURNS TABLE(graph text, hash bytea)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    select g.graph, g.hash from df.graphs g where g.id = p_graph_id and g.owner::oid = p_owner
+#variable_conflict use_column
+begin
+    return query
+    select g.graph, g.hash from df.graphs g where g.id = p_graph_id and g.owner::oid = p_owner;
+end
 $$;
 ALTER FUNCTION df.relay_graph(p_graph_id bigint, p_owner oid) OWNER TO df_owner;
 CREATE FUNCTION df.relay_has_doomed_graphs() RETURNS boolean
@@ -3237,14 +3269,18 @@ end
 $$;
 ALTER FUNCTION df.relay_identify() OWNER TO df_owner;
 CREATE FUNCTION df.relay_load(p_incarnation uuid, p_instances text[]) RETURNS TABLE(instance_id text, run_path text, status text, turn integer, attempt integer, truth boolean, error text, sqlstate text, detail text)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    select r.instance_id, r.run_path, r.status, r.turn, r.attempt,
+#variable_conflict use_column
+begin
+    return query
+    select r.instance_id, r.run_path, r.status::text, r.turn, r.attempt,
            case when r.status = 'completed' and r.run_path like '%condition_node%' then df.truth(r.result) end,
            r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
       from df.node_runs r
-     where r.instance_id = any (p_instances)
+     where r.instance_id = any (p_instances);
+end
 $$;
 ALTER FUNCTION df.relay_load(p_incarnation uuid, p_instances text[]) OWNER TO df_owner;
 CREATE FUNCTION df.relay_login(p_role oid, p_database text) RETURNS TABLE(role_name name, login name, password text, settings text[], database_exists boolean)
@@ -3272,9 +3308,12 @@ CREATE FUNCTION df.relay_login(p_role oid, p_database text) RETURNS TABLE(role_n
 $$;
 ALTER FUNCTION df.relay_login(p_role oid, p_database text) OWNER TO df_owner;
 CREATE FUNCTION df.relay_look(p_incarnation uuid, p_bounds json DEFAULT NULL::json) RETURNS TABLE(work boolean, next_wake double precision)
-    LANGUAGE sql SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+#variable_conflict use_column
+begin
+    return query
     -- The events apart (offset 0), or they would be sought from the instances; in the order of the index
     -- that knows the bound.
     select coalesce(w.seconds <= 0, false)
@@ -3289,7 +3328,8 @@ CREATE FUNCTION df.relay_look(p_incarnation uuid, p_bounds json DEFAULT NULL::js
       from (select extract(epoch from min(r.next_wake) - df.clock())::double precision as seconds
               from df.waiting_roles((select l.runs_version from df.relays l
                                       where l.incarnation = (select df.relay_name(p_incarnation))), p_bounds) as r
-             where r.next_wake < 'infinity') as w
+             where r.next_wake < 'infinity') as w;
+end
 $$;
 ALTER FUNCTION df.relay_look(p_incarnation uuid, p_bounds json) OWNER TO df_owner;
 CREATE FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) RETURNS boolean
@@ -3309,9 +3349,15 @@ CREATE FUNCTION df.relay_name(p_incarnation uuid) RETURNS uuid
 $$;
 ALTER FUNCTION df.relay_name(p_incarnation uuid) OWNER TO df_owner;
 CREATE FUNCTION df.relay_owned(p_incarnation uuid) RETURNS TABLE(instance_id text, epoch bigint)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$ select i.id, i.epoch from df.instances i where i.owner = (select df.relay_name(p_incarnation)) $$;
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+    select i.id, i.epoch from df.instances i where i.owner = (select df.relay_name(p_incarnation));
+end
+$$;
 ALTER FUNCTION df.relay_owned(p_incarnation uuid) OWNER TO df_owner;
 CREATE FUNCTION df.relay_park(p_incarnation uuid, p_entries json) RETURNS TABLE(instance_id text, busy boolean)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3503,11 +3549,15 @@ end
 $$;
 ALTER FUNCTION df.relay_replay(p_instances text[], p_after text, p_limit integer) OWNER TO df_owner;
 CREATE FUNCTION df.relay_results(p_instance text, p_paths text[]) RETURNS TABLE(run_path text, result text)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+#variable_conflict use_column
+begin
+    return query
     select r.run_path, r.result::text from df.node_runs r
-     where r.instance_id = p_instance and r.run_path = any (p_paths)
+     where r.instance_id = p_instance and r.run_path = any (p_paths);
+end
 $$;
 ALTER FUNCTION df.relay_results(p_instance text, p_paths text[]) OWNER TO df_owner;
 CREATE FUNCTION df.relay_set_idle(p_idle boolean) RETURNS void
@@ -4296,33 +4346,14 @@ $$;
 ALTER FUNCTION df.status_details(p_status text, p_path text, p_run_path text, p_attempt integer, p_run_status text, p_iteration integer, p_due_at timestamp with time zone, p_signal_name text, p_sqlstate text) OWNER TO df_owner;
 CREATE FUNCTION df.step_begin(p_instance text, p_epoch bigint, p_incarnation uuid) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-    if session_user <> 'df_step_' || df.database_oid() || '_' || quote_ident(current_user)::regrole::oid then
+    if session_user operator(pg_catalog.<>)
+            df.step_login_name(pg_catalog.quote_ident(current_user)::pg_catalog.regrole) then
         raise exception 'session user % is not the step login of role %', session_user, current_user
             using errcode = 'DF006';
     end if;
-    if current_setting('transaction_read_only') <> 'off'
-       or current_setting('transaction_isolation') <> 'read committed' then
-        raise exception 'a step runs READ COMMITTED and READ WRITE' using errcode = 'DF006';
-    end if;
-    if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
-        perform set_config('synchronous_commit', 'on', true);
-    end if;
-    -- The session begins with these (see Directory::login); a step may have changed one.
-    if (current_setting('standard_conforming_strings'), current_setting('DateStyle'),
-        current_setting('IntervalStyle'), current_setting('bytea_output'),
-        current_setting('extra_float_digits'), current_setting('xmlbinary'))
-       is distinct from ('on', 'ISO, YMD', 'postgres', 'hex', '1', 'base64') then
-        perform set_config('standard_conforming_strings', 'on', true),
-                set_config('DateStyle', 'ISO, YMD', true),
-                set_config('IntervalStyle', 'postgres', true),
-                set_config('bytea_output', 'hex', true),
-                set_config('extra_float_digits', '1', true),
-                set_config('xmlbinary', 'base64', true);
-    end if;
-    return pg_current_xact_id()::text;
+    return pg_catalog.pg_current_xact_id()::pg_catalog.text;
 end
 $$;
 ALTER FUNCTION df.step_begin(p_instance text, p_epoch bigint, p_incarnation uuid) OWNER TO df_owner;
@@ -4360,12 +4391,10 @@ end
 $_$;
 ALTER FUNCTION df.step_fault(p_input text) OWNER TO df_owner;
 CREATE FUNCTION df.step_login_name(p_role oid) RETURNS name
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
+    LANGUAGE sql STABLE
     AS $$
-begin
-    return 'df_step_' || df.database_oid() || '_' || p_role;
-end
+    select ('df_step_' operator(pg_catalog.||) df.database_oid()::pg_catalog.text
+            operator(pg_catalog.||) '_' operator(pg_catalog.||) p_role::pg_catalog.text)::pg_catalog.name
 $$;
 ALTER FUNCTION df.step_login_name(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text DEFAULT NULL::text) RETURNS void
@@ -4384,18 +4413,17 @@ begin
     if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
         perform set_config('synchronous_commit', 'on', true);
     end if;
-    if p_lock_timeout is not null then
-        v_ignored := set_config('lock_timeout', p_lock_timeout, true);
-    end if;
+    -- A step can call this by itself: what it records must not fill whoever reads it.
     if p_status not in ('completed', 'failed') or p_run_path is null then
         raise exception 'a step is recorded as completed or failed' using errcode = '22023';
-    end if;
-    -- A step can call this by itself: what it records must not fill whoever reads it.
-    if octet_length(p_run_path) > 8192 or octet_length(p_checkpoints) > 16777216
+    elsif octet_length(p_run_path) > 8192 or octet_length(p_checkpoints) > 16777216
        or (octet_length(p_result) > 1048576
            and octet_length(p_result) > df.setting('max_result_bytes')::bigint) then
         raise exception 'what is recorded is larger than the max_result_bytes setting of %',
             df.setting('max_result_bytes') using errcode = '54000';
+    end if;
+    if p_lock_timeout is not null then
+        v_ignored := set_config('lock_timeout', p_lock_timeout, true);
     end if;
     v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
         p_result::json, left(p_error, 100000), left(p_sqlstate, 5), p_attempt, null, p_within, p_turns, p_decides,
@@ -4411,24 +4439,26 @@ CREATE FUNCTION df.store_graph(p_fut text) RETURNS bigint
     AS $$
 declare
     v_owner regrole := quote_ident(current_user)::regrole;
-    v_hash  bytea := sha256(convert_to(p_fut, 'UTF8'));
-    v_graph text;
+    v_graph text := p_fut;
+    v_hash  bytea;
     v_id    bigint;
 begin
-    select g.id into v_id from df.graphs g
-     where g.owner = v_owner and g.hash = v_hash and g.doomed_xid is null limit 1;
-    if found then
-        return v_id;
+    -- What begins as a statement does, a word and then another, is no node and no refused step: its
+    -- canonical text is known without judging it, and most are stored already.
+    if p_fut ~ '^[A-Za-z]+\s+[^\s.]' and not p_fut ^@ 'Instance ' then
+        v_graph := '{"node_type":"SQL","query":' || to_json(p_fut)::text || '}';
     end if;
-    v_graph := df.check_graph(p_fut);
-    if v_graph is distinct from p_fut then
+    loop
         v_hash := sha256(convert_to(v_graph, 'UTF8'));
         select g.id into v_id from df.graphs g
          where g.owner = v_owner and g.hash = v_hash and g.doomed_xid is null limit 1;
         if found then
             return v_id;
         end if;
-    end if;
+        p_fut := df.check_graph(p_fut);
+        exit when v_graph = p_fut;
+        v_graph := p_fut;
+    end loop;
     insert into df.graphs (hash, graph) values (v_hash, v_graph) returning id into v_id;
     return v_id;
 end
@@ -4720,6 +4750,7 @@ begin
                          when 'checkpoint' then false
                          else r.ended_at is not null or r.result is not null end
         or r.ended_at < r.created_at or r.attempt < 1
+        or (r.turn is null) <> (r.status not in ('decided', 'checkpoint'))
     union all
     select 'step_effects_recorded_once', p.path,
            format('run %s: a %s has no run that is %s', p.run_path, p.node_type, p.status)
@@ -5016,7 +5047,7 @@ CREATE FUNCTION df.wake_relays() RETURNS trigger
     AS $$
 begin
     if coalesce(current_setting('df.notify', true), 'on') <> 'off'
-       and (select s.last_value from df.relay_idle s) = 2 then
+       and pg_sequence_last_value('df.relay_idle') = 2 then
         perform pg_notify('df_relay', '');
     end if;
     return null;
@@ -5276,7 +5307,7 @@ ALTER TABLE df.graphs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE df.instances (
     id text DEFAULT df.new_instance_id() NOT NULL COLLATE pg_catalog."C",
     label df.label,
-    root_node text GENERATED ALWAYS AS ((id || ':root'::text)) STORED COLLATE pg_catalog."C",
+    root_node text COLLATE pg_catalog."C",
     submitted_by regrole DEFAULT (quote_ident((CURRENT_USER)::text))::regrole NOT NULL,
     status df.instance_status DEFAULT 'pending'::text NOT NULL,
     database text,
@@ -5297,9 +5328,7 @@ CREATE TABLE df.instances (
     error_sqlstate text,
     error_path text,
     executions bigint DEFAULT 1 NOT NULL,
-    min_version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT instances_completed_at_on_success CHECK (((completed_at IS NOT NULL) = ((status)::text = 'completed'::text))),
-    CONSTRAINT instances_ended_iff_terminal CHECK (((ended_at IS NULL) = (((status)::text = 'pending'::text) OR ((status)::text = 'running'::text))))
+    min_version integer DEFAULT 1 NOT NULL
 )
 WITH (fillfactor='90');
 ALTER TABLE ONLY df.instances FORCE ROW LEVEL SECURITY;
@@ -5324,8 +5353,7 @@ CREATE TABLE df.node_runs (
     sqlstate text,
     error text,
     result json,
-    detail json,
-    CONSTRAINT node_runs_turn_where_needed CHECK (((turn IS NOT NULL) = (((status)::text = 'decided'::text) OR ((status)::text = 'checkpoint'::text))))
+    detail json
 )
 WITH (fillfactor='90');
 ALTER TABLE ONLY df.node_runs FORCE ROW LEVEL SECURITY;
@@ -5362,8 +5390,7 @@ CREATE TABLE df.outbox (
     attempts integer DEFAULT 0 NOT NULL,
     retry_at timestamp with time zone,
     parked_at timestamp with time zone,
-    last_error text,
-    CONSTRAINT outbox_key_fits_kind CHECK (((key IS NULL) = (((kind)::text = 'start'::text) OR ((kind)::text = 'cancel'::text))))
+    last_error text
 );
 ALTER TABLE ONLY df.outbox FORCE ROW LEVEL SECURITY;
 ALTER TABLE df.outbox OWNER TO df_owner;
@@ -5576,125 +5603,125 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16837, 'df_step_16836_16837', '601c64b57e174d5fbce1474abe7f0cd4b189240044514c05b39ba255d703fed3', 'postgres', '2026-11-21 13:47:18.345407+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 13:47:18.5086+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 13:47:19.230964+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 13:47:19.432595+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 13:47:19.667844+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 13:47:20.812987+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 13:47:20.881874+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 13:47:20.934406+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 13:47:21.000213+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 13:47:21.108808+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 13:47:21.241447+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 13:47:21.325415+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 13:47:21.358271+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 13:47:21.413964+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 13:47:21.505437+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 13:47:21.608496+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 13:47:21.688374+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('f9oeLGzq', 'mid sequence', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:18.5086+00', '2026-11-21 13:47:19.172098+00', NULL, 1, NULL, NULL, 1, 'e0874344-c336-b7a3-f309-73a67093e210', '2026-11-21 13:47:18.5086+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('MiQiG2Fv', 'signal', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:19.230964+00', '2026-11-21 13:47:19.25089+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('NFh6pbcQ', 'timer', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:19.432595+00', '2026-11-21 13:47:19.440402+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 14:47:19.61891+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('hwVwhOor', 'loop', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:19.667844+00', '2026-11-21 13:47:19.687015+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 14:47:20.75519+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('CJI0GpQj', 'race decided', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:20.812987+00', '2026-11-21 13:47:20.819688+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('ugTstCzQ', 'race open', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:20.881874+00', '2026-11-21 13:47:20.894755+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 14:47:20.908589+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('4qxSoQkg', 'join', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:20.934406+00', '2026-11-21 13:47:20.950362+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('eAE4men2', 'failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 13:47:21.000213+00', '2026-11-21 13:47:21.043772+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 13:47:21.000213+00', NULL, '2026-11-21 13:47:21.043772+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('HQY3h8Qx', 'left failed', DEFAULT, '@alice@', 'failed', NULL, '2026-11-21 13:47:21.108808+00', '2026-11-21 13:47:21.214368+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 13:47:21.108808+00', NULL, '2026-11-21 13:47:21.214368+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('85IuXwgy', 'attempts', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:21.241447+00', '2026-11-21 13:47:21.258794+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 13:52:21.291207+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('hLpKEGic', 'timed', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:21.325415+00', '2026-11-21 13:47:21.335828+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-15 19:07:21.346948+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('a8RkitB3', 'parked event', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:21.358271+00', '2026-11-21 13:47:21.366691+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('y3kwpwss', 'cancelled', DEFAULT, '@alice@', 'cancelled', NULL, '2026-11-21 13:47:21.505437+00', '2026-11-21 13:47:21.601467+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 13:47:21.601467+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('pAlrt839', 'completed', DEFAULT, '@alice@', 'completed', NULL, '2026-11-21 13:47:21.608496+00', '2026-11-21 13:47:21.654653+00', '2026-11-21 13:47:21.654653+00', 15, NULL, NULL, 1, NULL, '2026-11-21 13:47:21.608496+00', NULL, '2026-11-21 13:47:21.654653+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('SVgAfxmw', 'pending', DEFAULT, '@alice@', 'pending', NULL, '2026-11-21 13:47:21.688374+00', '2026-11-21 13:47:21.688374+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 13:47:21.688374+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('fPEk4e6K', 'paused', DEFAULT, '@alice@', 'running', NULL, '2026-11-21 13:47:21.413964+00', '2026-11-21 13:47:21.740206+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 14:47:21.450581+00', '2026-11-21 13:47:21.740206+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '5ff19545-b0a6-4f8b-99f2-8e72f2a6dcfe');
-INSERT INTO df.meta VALUES ('content_hash', '8ebbcf6e53d207d3c418e978ba10f8d3882da0266b4b871ac4d03e37fa7f9da0');
+INSERT INTO df.granted_roles VALUES (16835, 'df_step_16834_16835', '962adfc43ddd4396a0baf242da6ef712ea8253e5bc804d69a1f692c9fc1f3b41', 'postgres', '2026-11-21 16:11:35.110977+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 16:11:35.465432+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 16:11:36.178223+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 16:11:36.35168+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 16:11:36.581575+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 16:11:38.381271+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 16:11:38.440887+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 16:11:38.476109+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 16:11:38.51064+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 16:11:38.542932+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 16:11:38.574443+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 16:11:38.636931+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 16:11:38.664922+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 16:11:38.692431+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 16:11:38.743271+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 16:11:38.797644+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 16:11:38.830721+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('ywXwrG8p', 'mid sequence', 'ywXwrG8p:root', '@alice@', 'running', NULL, '2026-11-21 16:11:35.465432+00', '2026-11-21 16:11:36.121163+00', NULL, 1, NULL, NULL, 1, '6b364417-95e5-1f74-a4f2-988a899abdec', '2026-11-21 16:11:35.465432+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Aazm57q3', 'signal', 'Aazm57q3:root', '@alice@', 'running', NULL, '2026-11-21 16:11:36.178223+00', '2026-11-21 16:11:36.186568+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ELGUs4fh', 'timer', 'ELGUs4fh:root', '@alice@', 'running', NULL, '2026-11-21 16:11:36.35168+00', '2026-11-21 16:11:36.357576+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 17:11:36.544644+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('PgUUGAde', 'loop', 'PgUUGAde:root', '@alice@', 'running', NULL, '2026-11-21 16:11:36.581575+00', '2026-11-21 16:11:36.594718+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 17:11:38.355246+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('uL0d3tCQ', 'race decided', 'uL0d3tCQ:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.381271+00', '2026-11-21 16:11:38.402777+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('0UmDCWe7', 'race open', '0UmDCWe7:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.440887+00', '2026-11-21 16:11:38.453577+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 17:11:38.468293+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('srFntkzx', 'join', 'srFntkzx:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.476109+00', '2026-11-21 16:11:38.487725+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('yhN0o5Pt', 'failed', 'yhN0o5Pt:root', '@alice@', 'failed', NULL, '2026-11-21 16:11:38.51064+00', '2026-11-21 16:11:38.540604+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 16:11:38.51064+00', NULL, '2026-11-21 16:11:38.540604+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('HoSz0BXd', 'left failed', 'HoSz0BXd:root', '@alice@', 'failed', NULL, '2026-11-21 16:11:38.542932+00', '2026-11-21 16:11:38.565317+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 16:11:38.542932+00', NULL, '2026-11-21 16:11:38.565317+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('5ZtTkp37', 'attempts', '5ZtTkp37:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.574443+00', '2026-11-21 16:11:38.593202+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 16:16:38.617846+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('NDtaoM60', 'timed', 'NDtaoM60:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.636931+00', '2026-11-21 16:11:38.643403+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-15 21:31:38.652051+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('U4S6iWtm', 'parked event', 'U4S6iWtm:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.664922+00', '2026-11-21 16:11:38.67+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('L6GKkTJg', 'cancelled', 'L6GKkTJg:root', '@alice@', 'cancelled', NULL, '2026-11-21 16:11:38.743271+00', '2026-11-21 16:11:38.796442+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 16:11:38.796442+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('4EqPC71Q', 'completed', '4EqPC71Q:root', '@alice@', 'completed', NULL, '2026-11-21 16:11:38.797644+00', '2026-11-21 16:11:38.81869+00', '2026-11-21 16:11:38.81869+00', 15, NULL, NULL, 1, NULL, '2026-11-21 16:11:38.797644+00', NULL, '2026-11-21 16:11:38.81869+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('And2mUSg', 'pending', 'And2mUSg:root', '@alice@', 'pending', NULL, '2026-11-21 16:11:38.830721+00', '2026-11-21 16:11:38.830721+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 16:11:38.830721+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('KwRAW2CP', 'paused', 'KwRAW2CP:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.692431+00', '2026-11-21 16:11:38.865241+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 17:11:38.705203+00', '2026-11-21 16:11:38.865241+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', 'a5a1a8e1-6c0e-4925-83bc-a7e97257752d');
+INSERT INTO df.meta VALUES ('content_hash', '8778b93cb1b09bb4d0058b15dcac254c114a4cdce0d44baa3aea00eee0b1a78d');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7710620934242122032/16836');
-INSERT INTO df.node_runs VALUES ('f9oeLGzq', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:19.197446+00', '2026-11-21 13:47:19.213696+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('MiQiG2Fv', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:19.257538+00', '2026-11-21 13:47:19.268769+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('MiQiG2Fv', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:47:19.379506+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('NFh6pbcQ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:19.447612+00', '2026-11-21 13:47:19.448943+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('NFh6pbcQ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:47:19.58607+00', NULL, '2026-11-21 14:47:19.61891+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.468941+00', '2026-11-21 13:47:20.474223+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 13:47:20.468941+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.485422+00', '2026-11-21 13:47:20.489943+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.492461+00', '2026-11-21 13:47:20.493785+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.495578+00', '2026-11-21 13:47:20.497766+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.512924+00', '2026-11-21 13:47:20.517982+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.521122+00', '2026-11-21 13:47:20.522441+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.524631+00', '2026-11-21 13:47:20.52548+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.535643+00', '2026-11-21 13:47:20.537078+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.553435+00', '2026-11-21 13:47:20.558069+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.573421+00', '2026-11-21 13:47:20.582012+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.58461+00', '2026-11-21 13:47:20.586731+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.593464+00', '2026-11-21 13:47:20.595111+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.601443+00', '2026-11-21 13:47:20.603038+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.605636+00', '2026-11-21 13:47:20.607346+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.610021+00', '2026-11-21 13:47:20.611014+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.613097+00', '2026-11-21 13:47:20.622256+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.625131+00', '2026-11-21 13:47:20.630821+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.64545+00', '2026-11-21 13:47:20.64999+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.652797+00', '2026-11-21 13:47:20.653849+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.655843+00', '2026-11-21 13:47:20.656703+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.658612+00', '2026-11-21 13:47:20.659275+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.677451+00', '2026-11-21 13:47:20.682088+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.689417+00', '2026-11-21 13:47:20.693994+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.69698+00', '2026-11-21 13:47:20.698589+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.708555+00', '2026-11-21 13:47:20.710037+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.712528+00', '2026-11-21 13:47:20.71363+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.717902+00', '2026-11-21 13:47:20.722021+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.729421+00', '2026-11-21 13:47:20.737995+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.740916+00', '2026-11-21 13:47:20.743953+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.746704+00', '2026-11-21 13:47:20.747809+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('CJI0GpQj', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.824655+00', '2026-11-21 13:47:20.82577+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('CJI0GpQj', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 13:47:20.824655+00', '2026-11-21 13:47:20.826134+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('4qxSoQkg', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:20.98481+00', '2026-11-21 13:47:20.98586+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('eAE4men2', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:21.025264+00', '2026-11-21 13:47:21.029888+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('eAE4men2', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 13:47:21.042512+00', '2026-11-21 13:47:21.043389+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('HQY3h8Qx', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:21.166714+00', '2026-11-21 13:47:21.173167+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('HQY3h8Qx', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 13:47:21.21349+00', '2026-11-21 13:47:21.214218+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('hLpKEGic', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:21.339871+00', '2026-11-21 13:47:21.340895+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('fPEk4e6K', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:21.437418+00', '2026-11-21 13:47:21.44143+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('y3kwpwss', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:21.540875+00', '2026-11-21 13:47:21.542271+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('pAlrt839', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 13:47:21.638664+00', '2026-11-21 13:47:21.645049+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('pAlrt839', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 13:47:21.647255+00', '2026-11-21 13:47:21.654456+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('hwVwhOor', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:47:20.75343+00', NULL, '2026-11-21 14:47:20.75519+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('CJI0GpQj', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:47:20.834889+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('4qxSoQkg', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:47:20.965429+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('85IuXwgy', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 13:47:21.289687+00', NULL, '2026-11-21 13:52:21.291207+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('a8RkitB3', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 13:47:21.38062+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('fPEk4e6K', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:47:21.449809+00', NULL, '2026-11-21 14:47:21.450581+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('ugTstCzQ', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 13:47:20.906856+00', NULL, '2026-11-21 14:47:20.908589+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('ugTstCzQ', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 13:47:20.912111+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('hLpKEGic', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 13:47:21.345431+00', NULL, '2121-12-15 19:07:21.346948+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('hLpKEGic', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 13:47:21.353894+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
-INSERT INTO df.node_runs VALUES ('y3kwpwss', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 13:47:21.546882+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'f9oeLGzq', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:18.5086+00', '2026-11-21 13:47:19.17173+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'MiQiG2Fv', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:19.230964+00', '2026-11-21 13:47:19.250758+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'NFh6pbcQ', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:19.432595+00', '2026-11-21 13:47:19.440124+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'hwVwhOor', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:19.667844+00', '2026-11-21 13:47:19.686867+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'CJI0GpQj', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:20.812987+00', '2026-11-21 13:47:20.819571+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'ugTstCzQ', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:20.881874+00', '2026-11-21 13:47:20.894584+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '4qxSoQkg', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:20.934406+00', '2026-11-21 13:47:20.950163+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'eAE4men2', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.000213+00', '2026-11-21 13:47:21.005061+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'HQY3h8Qx', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.108808+00', '2026-11-21 13:47:21.15751+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '85IuXwgy', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.241447+00', '2026-11-21 13:47:21.258531+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'hLpKEGic', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.325415+00', '2026-11-21 13:47:21.335553+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'a8RkitB3', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.358271+00', '2026-11-21 13:47:21.366439+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'fPEk4e6K', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.413964+00', '2026-11-21 13:47:21.426426+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'y3kwpwss', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.505437+00', '2026-11-21 13:47:21.517308+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'y3kwpwss', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 13:47:21.590321+00', '2026-11-21 13:47:21.607738+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'pAlrt839', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.608496+00', '2026-11-21 13:47:21.616776+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'SVgAfxmw', 'start', NULL, NULL, '@alice@', '2026-11-21 13:47:21.688374+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'MiQiG2Fv', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 13:47:21.709423+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'fPEk4e6K', 'pause', '3', NULL, '@alice@', '2026-11-21 13:47:21.73792+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'a8RkitB3', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 13:47:21.785589+00', NULL, 10, NULL, '2026-11-21 13:47:21.785589+00', 'broken');
-INSERT INTO df.relays VALUES ('e0874344-c336-b7a3-f309-73a67093e210', '2026-11-21 13:47:19.023038+00', '2026-11-21 13:47:19.160281+00', '2026-11-21 13:47:34.160282+00', '0.1.0', 1, false, 1000, 2710);
+INSERT INTO df.meta VALUES ('place', '7710658087838085565/16834');
+INSERT INTO df.node_runs VALUES ('ywXwrG8p', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:36.145832+00', '2026-11-21 16:11:36.156387+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('Aazm57q3', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:36.19317+00', '2026-11-21 16:11:36.200886+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('Aazm57q3', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:36.299221+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ELGUs4fh', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:36.361182+00', '2026-11-21 16:11:36.363476+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ELGUs4fh', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:36.537153+00', NULL, '2026-11-21 17:11:36.544644+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('NDtaoM60', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.647335+00', NULL, '2121-12-15 21:31:38.652051+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.064961+00', '2026-11-21 16:11:38.067644+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 16:11:38.064961+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.079985+00', '2026-11-21 16:11:38.082144+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.08547+00', '2026-11-21 16:11:38.087635+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.092799+00', '2026-11-21 16:11:38.094613+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.099303+00', '2026-11-21 16:11:38.100824+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.107406+00', '2026-11-21 16:11:38.109789+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.114013+00', '2026-11-21 16:11:38.115291+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.120145+00', '2026-11-21 16:11:38.122195+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.128459+00', '2026-11-21 16:11:38.129518+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.133185+00', '2026-11-21 16:11:38.136411+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.139026+00', '2026-11-21 16:11:38.140513+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.142541+00', '2026-11-21 16:11:38.144937+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.148599+00', '2026-11-21 16:11:38.152623+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.155683+00', '2026-11-21 16:11:38.158595+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.163036+00', '2026-11-21 16:11:38.164979+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.168636+00', '2026-11-21 16:11:38.172376+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.183245+00', '2026-11-21 16:11:38.18622+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.189163+00', '2026-11-21 16:11:38.193659+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.20066+00', '2026-11-21 16:11:38.204214+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.21044+00', '2026-11-21 16:11:38.21188+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.218156+00', '2026-11-21 16:11:38.219406+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.229211+00', '2026-11-21 16:11:38.232672+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.24416+00', '2026-11-21 16:11:38.247683+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.253114+00', '2026-11-21 16:11:38.254951+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.267592+00', '2026-11-21 16:11:38.271971+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.282237+00', '2026-11-21 16:11:38.287041+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.293995+00', '2026-11-21 16:11:38.295474+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.309769+00', '2026-11-21 16:11:38.314057+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.321051+00', '2026-11-21 16:11:38.323267+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.332773+00', '2026-11-21 16:11:38.335376+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('uL0d3tCQ', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.408075+00', '2026-11-21 16:11:38.409885+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('uL0d3tCQ', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 16:11:38.408075+00', '2026-11-21 16:11:38.410348+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('srFntkzx', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.493029+00', '2026-11-21 16:11:38.49556+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('yhN0o5Pt', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.532817+00', '2026-11-21 16:11:38.534338+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('yhN0o5Pt', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 16:11:38.538417+00', '2026-11-21 16:11:38.540144+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('HoSz0BXd', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.560101+00', '2026-11-21 16:11:38.561249+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('HoSz0BXd', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 16:11:38.564322+00', '2026-11-21 16:11:38.565133+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('NDtaoM60', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.649622+00', '2026-11-21 16:11:38.655627+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('KwRAW2CP', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.700761+00', '2026-11-21 16:11:38.702298+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('L6GKkTJg', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.764759+00', '2026-11-21 16:11:38.766585+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('4EqPC71Q', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.812232+00', '2026-11-21 16:11:38.813394+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('4EqPC71Q', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.816916+00', '2026-11-21 16:11:38.818496+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.353406+00', NULL, '2026-11-21 17:11:38.355246+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('uL0d3tCQ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.413242+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('0UmDCWe7', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.466835+00', NULL, '2026-11-21 17:11:38.468293+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('0UmDCWe7', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.47414+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('srFntkzx', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.492894+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('5ZtTkp37', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.616424+00', NULL, '2026-11-21 16:16:38.617846+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('L6GKkTJg', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.768884+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('NDtaoM60', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.658149+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
+INSERT INTO df.node_runs VALUES ('U4S6iWtm', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.674108+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('KwRAW2CP', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.704251+00', NULL, '2026-11-21 17:11:38.705203+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'ywXwrG8p', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:35.465432+00', '2026-11-21 16:11:36.120889+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'Aazm57q3', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:36.178223+00', '2026-11-21 16:11:36.186474+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'ELGUs4fh', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:36.35168+00', '2026-11-21 16:11:36.357325+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'PgUUGAde', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:36.581575+00', '2026-11-21 16:11:36.59461+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'uL0d3tCQ', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.381271+00', '2026-11-21 16:11:38.402617+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '0UmDCWe7', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.440887+00', '2026-11-21 16:11:38.453298+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'srFntkzx', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.476109+00', '2026-11-21 16:11:38.487425+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'yhN0o5Pt', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.51064+00', '2026-11-21 16:11:38.520711+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'HoSz0BXd', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.542932+00', '2026-11-21 16:11:38.548569+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '5ZtTkp37', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.574443+00', '2026-11-21 16:11:38.592971+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'NDtaoM60', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.636931+00', '2026-11-21 16:11:38.643167+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'U4S6iWtm', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.664922+00', '2026-11-21 16:11:38.669758+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'KwRAW2CP', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.692431+00', '2026-11-21 16:11:38.697488+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'L6GKkTJg', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.743271+00', '2026-11-21 16:11:38.755712+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'L6GKkTJg', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 16:11:38.79425+00', '2026-11-21 16:11:38.80628+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '4EqPC71Q', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.797644+00', '2026-11-21 16:11:38.807603+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'And2mUSg', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.830721+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'Aazm57q3', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 16:11:38.843475+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'KwRAW2CP', 'pause', '3', NULL, '@alice@', '2026-11-21 16:11:38.86363+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'U4S6iWtm', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 16:11:38.869479+00', NULL, 10, NULL, '2026-11-21 16:11:38.869479+00', 'broken');
+INSERT INTO df.relays VALUES ('6b364417-95e5-1f74-a4f2-988a899abdec', '2026-11-21 16:11:35.841424+00', '2026-11-21 16:11:36.114285+00', '2026-11-21 16:11:51.114285+00', '0.1.0', 1, false, 1000, 5304);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -5715,8 +5742,8 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('MiQiG2Fv', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 13:47:21.709423+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('a8RkitB3', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 13:47:21.785589+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('Aazm57q3', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 16:11:38.843475+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('U4S6iWtm', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 16:11:38.869479+00', NULL, NULL);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -5760,6 +5787,7 @@ CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((d
 CREATE INDEX outbox_undelivered_since ON df.outbox USING btree (created_at) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
 CREATE TRIGGER graphs_checked BEFORE INSERT ON df.graphs FOR EACH ROW EXECUTE FUNCTION df.refuse_bad_graph();
 CREATE TRIGGER instances_admitted BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION df.admit_instance();
+CREATE TRIGGER instances_ended_as_status_says BEFORE UPDATE OF ended_at, completed_at ON df.instances FOR EACH ROW EXECUTE FUNCTION df.check_ended();
 CREATE TRIGGER nodes_only_read INSTEAD OF INSERT OR DELETE OR UPDATE ON df.nodes FOR EACH ROW EXECUTE FUNCTION df.refuse_view_write();
 CREATE TRIGGER outbox_apply AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((((new.kind)::text <> 'start'::text) AND ((new.kind)::text <> 'signal'::text))) EXECUTE FUNCTION df.apply_event();
 CREATE CONSTRAINT TRIGGER outbox_wake AFTER INSERT ON df.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION df.wake_relays();
@@ -5776,15 +5804,15 @@ ALTER TABLE df.instances ENABLE ROW LEVEL SECURITY;
 ALTER TABLE df.meta ENABLE ROW LEVEL SECURITY;
 ALTER TABLE df.node_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE df.outbox ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own_insert ON df.graphs FOR INSERT WITH CHECK (((owner)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid));
-CREATE POLICY own_insert ON df.instances FOR INSERT WITH CHECK (((submitted_by)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid));
-CREATE POLICY own_insert ON df.outbox FOR INSERT WITH CHECK ((((submitted_by)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid) AND (EXISTS ( SELECT
+CREATE POLICY own_insert ON df.graphs FOR INSERT WITH CHECK (((owner)::oid = ((quote_ident((CURRENT_USER)::text))::regrole)::oid));
+CREATE POLICY own_insert ON df.instances FOR INSERT WITH CHECK (((submitted_by)::oid = ((quote_ident((CURRENT_USER)::text))::regrole)::oid));
+CREATE POLICY own_insert ON df.outbox FOR INSERT WITH CHECK ((((submitted_by)::oid = ((quote_ident((CURRENT_USER)::text))::regrole)::oid) AND ((((kind)::text = 'start'::text) AND (key IS NULL)) OR df.key_fits((kind)::text, (key)::text)) AND (EXISTS ( SELECT
    FROM df.instances i
   WHERE (i.id = outbox.instance_id)))));
-CREATE POLICY own_insert ON df.signals FOR INSERT WITH CHECK ((((submitted_by)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid) AND (EXISTS ( SELECT
+CREATE POLICY own_insert ON df.signals FOR INSERT WITH CHECK ((((submitted_by)::oid = ((quote_ident((CURRENT_USER)::text))::regrole)::oid) AND (EXISTS ( SELECT
    FROM df.instances i
   WHERE (i.id = signals.instance_id)))));
-CREATE POLICY own_insert ON df.vars FOR INSERT WITH CHECK (((owner)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid));
+CREATE POLICY own_insert ON df.vars FOR INSERT WITH CHECK (((owner)::oid = ((quote_ident((CURRENT_USER)::text))::regrole)::oid));
 CREATE POLICY own_rows ON df.graphs FOR SELECT USING (((owner)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid));
 CREATE POLICY own_rows ON df.instances FOR SELECT USING (((submitted_by)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid));
 CREATE POLICY own_rows ON df.outbox FOR SELECT USING (((submitted_by)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid));
@@ -5842,6 +5870,7 @@ REVOKE ALL ON FUNCTION df.calling_role() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.cancel(instance_id text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.cancel(instance_id text, reason text) TO df_admin;
 GRANT ALL ON FUNCTION df.cancel(instance_id text, reason text) TO @alice@;
+REVOKE ALL ON FUNCTION df.check_ended() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.check_graph(p_input text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.check_graph(p_input text) TO df_admin;
 GRANT ALL ON FUNCTION df.check_graph(p_input text) TO @alice@;
@@ -5983,6 +6012,9 @@ GRANT ALL ON FUNCTION df.join3(a text, b text, c text) TO @alice@;
 REVOKE ALL ON FUNCTION df.json_value_truth(p_raw text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.json_value_truth(p_raw text) TO df_admin;
 GRANT ALL ON FUNCTION df.json_value_truth(p_raw text) TO @alice@;
+REVOKE ALL ON FUNCTION df.key_fits(p_kind text, p_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.key_fits(p_kind text, p_key text) TO df_admin;
+GRANT ALL ON FUNCTION df.key_fits(p_kind text, p_key text) TO @alice@;
 REVOKE ALL ON FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT fault text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT fault text) TO df_admin;
 GRANT ALL ON FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT fault text) TO @alice@;
