@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::sync::Barrier;
 use tokio::time::Instant;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 
 /// What runs the transactions.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Load<'a> {
     pub role: &'a ConnectOptions,
     pub password: &'a str,
     pub clients: usize,
+    /// Seconds that are not counted: what a session does first, it plans. pgbench takes whole ones.
+    pub warm_up: f64,
     /// pgbench takes whole seconds, at least one.
     pub seconds: f64,
     /// The statements of one transaction; several begin with BEGIN and end with COMMIT.
@@ -46,6 +48,7 @@ impl Driver {
             role,
             password,
             clients: 1,
+            warm_up: 0.0,
             seconds: 1.0,
             statements: &statements,
         };
@@ -97,7 +100,11 @@ async fn pgbench(program: &Path, load: &Load<'_>) -> anyhow::Result<f64> {
     command.args(["--no-vacuum", "--protocol=prepared", "--file=-"]);
     command.arg(format!("--client={}", load.clients));
     command.arg(format!("--jobs={}", load.clients.min(threads)));
-    command.arg(format!("--time={}", load.seconds.ceil().max(1.0)));
+    let (warm_up, seconds) = (load.warm_up.ceil(), load.seconds.ceil().max(1.0));
+    command.arg(format!("--time={}", warm_up + seconds));
+    if warm_up > 0.0 {
+        command.arg("--progress=1");
+    }
     command.env("PGHOST", host).env("PGPORT", port.to_string());
     command.env("PGUSER", load.role.user().unwrap_or_default());
     command.env("PGDATABASE", load.role.database().unwrap_or_default());
@@ -127,8 +134,26 @@ async fn pgbench(program: &Path, load: &Load<'_>) -> anyhow::Result<f64> {
     if !output.status.success() {
         bail!("pgbench: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    transactions_a_second(&text).context("pgbench told no tps")
+    let (told, progress) = (&output.stdout, &output.stderr);
+    let rate = if warm_up > 0.0 {
+        rate_after(&String::from_utf8_lossy(progress), warm_up)
+    } else {
+        transactions_a_second(&String::from_utf8_lossy(told))
+    };
+    rate.context("pgbench told no tps")
+}
+
+/// The mean of the `progress: 3.0 s, 1234.5 tps, …` that pgbench tells after so many seconds.
+fn rate_after(progress: &str, warm_up: f64) -> Option<f64> {
+    let rates: Vec<f64> = progress
+        .lines()
+        .filter_map(|line| {
+            let (at, rest) = line.strip_prefix("progress: ")?.split_once(" s, ")?;
+            let rate = rest.split_once(" tps")?.0.parse().ok()?;
+            (at.parse::<f64>().ok()? > warm_up + 0.5).then_some(rate)
+        })
+        .collect();
+    (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64)
 }
 
 /// The last `tps = …` of pgbench's output, connecting apart.
@@ -146,9 +171,16 @@ async fn own_loops(load: &Load<'_>) -> anyhow::Result<f64> {
     for _ in 0..load.clients {
         let client = load.role.connect().await?;
         let statements = load.statements.to_vec();
-        let (ready, seconds) = (ready.clone(), load.seconds);
+        let ready = ready.clone();
+        let (warm_up, seconds) = (load.warm_up, load.seconds);
         clients.push(tokio::spawn(async move {
-            one_loop(&client, &statements, &ready, seconds).await
+            let mut prepared = Vec::new();
+            for sql in &statements {
+                prepared.push(client.prepare(sql).await?);
+            }
+            ready.wait().await;
+            one_loop(&client, &prepared, warm_up).await?;
+            one_loop(&client, &prepared, seconds).await
         }));
     }
     let mut per_second = 0.0;
@@ -159,22 +191,12 @@ async fn own_loops(load: &Load<'_>) -> anyhow::Result<f64> {
 }
 
 /// One client's transactions a second.
-async fn one_loop(
-    client: &Client,
-    statements: &[String],
-    ready: &Barrier,
-    seconds: f64,
-) -> anyhow::Result<f64> {
-    let mut prepared = Vec::new();
-    for sql in statements {
-        prepared.push(client.prepare(sql).await?);
-    }
-    ready.wait().await;
+async fn one_loop(client: &Client, statements: &[Statement], seconds: f64) -> anyhow::Result<f64> {
     let begin = Instant::now();
     let end = begin + Duration::from_secs_f64(seconds);
     let mut done = 0u64;
     while Instant::now() < end {
-        for statement in &prepared {
+        for statement in statements {
             client.execute(statement, &[]).await?;
         }
         done += 1;
@@ -185,6 +207,14 @@ async fn one_loop(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_while_warming_up_does_not_count() {
+        let told = "progress: 1.0 s, 10.0 tps, lat 1 ms stddev 2\nprogress: 2.0 s, 100.0 tps, lat 1\n\
+                    progress: 3.0 s, 200.5 tps, lat 1 ms stddev 0.4, 0 failed\nother\n";
+        assert_eq!(rate_after(told, 1.0), Some(150.25));
+        assert_eq!(rate_after(told, 3.0), None);
+    }
 
     #[test]
     fn the_rate_without_connecting_is_read() {
