@@ -75,6 +75,13 @@ explore: ## Run random programs; DF_EXPLORE_SEED and _PROGRAMS choose them
 	DF_RELAY_BINARY=$(RELEASE_RELAY) DF_EXPLORE_PROGRAMS=$${DF_EXPLORE_PROGRAMS:-1000} \
 		$(CARGO) test -p df-tests explore:: -- --nocapture
 
+.PHONY: inputs
+inputs: ## Feed random input to all a role may call; DF_TEST_SEED and _TRIES choose it
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
+	@seed=$${DF_TEST_SEED:-$$(date +%s)}; echo "seed $$seed"; DF_TEST_SEED=$$seed \
+	DF_TEST_TRIES=$${DF_TEST_TRIES:-200} \
+		$(CARGO) test --workspace --features $(TEST_FEATURES) --test it inputs:: -- --nocapture
+
 .PHONY: golden
 golden: ## Write tests/golden anew
 	DF_GOLDEN_WRITE=1 $(CARGO) test -p df-tests golden::
