@@ -46,12 +46,12 @@ async fn replaying_everything_again_and_again_changes_nothing() {
         assert!(told.last().unwrap().contains("0 delivered"), "{told:?}");
         assert!(
             told.iter()
-                .any(|line| line.ends_with(" times start: started already")),
+                .any(|line| line.ends_with(" × start: started already")),
             "{told:?}"
         );
         assert!(
             told.iter()
-                .any(|line| line.ends_with(" times cancel: ended already as cancelled")),
+                .any(|line| line.ends_with(" × cancel: ended already as cancelled")),
             "{told:?}"
         );
         // A line for what was done, which is nothing, and not one for each event.

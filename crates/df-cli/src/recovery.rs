@@ -58,7 +58,7 @@ pub(crate) async fn replay(options: &ReplayOptions, config: &Config) -> anyhow::
     shown.context("writing to stdout")?;
     if !options.json {
         for (found, count) in found_so {
-            output::line(format_args!("{count} times {found}"))?;
+            output::line(format_args!("{count} × {found}"))?;
         }
         output::line(format_args!(
             "{events} events compared, {changed} delivered, {busy} locked by somebody"

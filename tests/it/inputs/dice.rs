@@ -46,6 +46,8 @@ pub struct Dice {
     state: u64,
     /// Ids, names and keys that are there, somebody else's too.
     pub known: Vec<String>,
+    /// Ids of instances, somebody else's too.
+    pub ids: Vec<String>,
     /// Graphs as the builders make them.
     pub graphs: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Dice {
         Dice {
             state: seed,
             known: Vec::new(),
+            ids: Vec::new(),
             graphs: Vec::new(),
         }
     }
@@ -98,23 +101,18 @@ impl Dice {
     }
 
     pub fn known(&mut self) -> String {
-        match self.known.len() {
-            0 => String::new(),
-            some => {
-                let which = self.roll(some);
-                self.known[which].clone()
-            }
-        }
+        let which = self.roll(self.known.len());
+        self.known[which].clone()
+    }
+
+    pub fn id(&mut self) -> String {
+        let which = self.roll(self.ids.len());
+        self.ids[which].clone()
     }
 
     pub fn whole_graph(&mut self) -> String {
-        match self.graphs.len() {
-            0 => String::new(),
-            some => {
-                let which = self.roll(some);
-                self.graphs[which].clone()
-            }
-        }
+        let which = self.roll(self.graphs.len());
+        self.graphs[which].clone()
     }
 
     /// A graph of the builders', changed in up to three places.
