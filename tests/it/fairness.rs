@@ -67,8 +67,9 @@ async fn a_role_beside_a_thousand_long_steps_drains_faster_than_the_poll() {
     )
     .await;
     let begun = Instant::now();
-    // Six shares: by polls alone that takes a hundred seconds.
-    bob.text("select count(df.start('select 1')) from generate_series(1, 96)")
+    // Twenty shares. A relay looks for other reasons every five seconds or so (a third of its lease):
+    // by these looks alone that takes a hundred seconds.
+    bob.text("select count(df.start('select 1')) from generate_series(1, 320)")
         .await;
     let left = "select count(*) from df.instances where ended_at is null";
     while bob.text(left).await.as_deref() != Some("0") {
