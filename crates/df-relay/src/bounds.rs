@@ -51,7 +51,7 @@ impl Bounds {
             if held.is_some() {
                 tracing::info!(
                     cost_ms,
-                    "dead rows at the head of the queue; df-relay doctor names what keeps them"
+                    "dead rows at the head of the queue; df-relay doctor names what keeps them, if something does"
                 );
             } else {
                 tracing::info!(cost_ms, "no more dead rows at the head of the queue");
