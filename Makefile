@@ -48,7 +48,7 @@ torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
 # Not among them: tests of the notification, and those that name what only a session of one's own says.
 POOLER_TOPICS = node_types:: control:: node_timeout:: http_nodes:: takeover:: retry_policy:: results:: nesting:: \
 	transactions:: shared_signals:: long_walks:: errors:: operator_control:: retention:: inputs:: pooler:: \
-	escapes::no_ escapes::nothing_ escapes::nobody_ escapes::a_statement_
+	escapes::
 
 .PHONY: pooler
 pooler: ## Run the core topics through PgBouncer; SESSIONS=n for each role
