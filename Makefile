@@ -48,7 +48,7 @@ torture: ## Kill relays and Postgres at random; SEED=n DURATION=seconds
 # Not among them: tests of the notification, and those that name what only a session of one's own says.
 POOLER_TOPICS = node_types:: control:: node_timeout:: http_nodes:: takeover:: retry_policy:: results:: nesting:: \
 	transactions:: shared_signals:: long_walks:: errors:: operator_control:: retention:: inputs:: pooler:: \
-	escapes::no_statement_changes_who_a_step_is escapes::nothing_is_left_behind_for_the_next_step
+	escapes::
 
 .PHONY: pooler
 pooler: ## Run the core topics through PgBouncer; SESSIONS=n for each role
@@ -74,6 +74,13 @@ explore: ## Run random programs; DF_EXPLORE_SEED and _PROGRAMS choose them
 	@seed=$${DF_EXPLORE_SEED:-$$(date +%s)}; echo "seed $$seed"; DF_EXPLORE_SEED=$$seed \
 	DF_RELAY_BINARY=$(RELEASE_RELAY) DF_EXPLORE_PROGRAMS=$${DF_EXPLORE_PROGRAMS:-1000} \
 		$(CARGO) test -p df-tests explore:: -- --nocapture
+
+.PHONY: inputs
+inputs: ## Feed random input to all a role may call; DF_TEST_SEED and _TRIES choose it
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
+	@seed=$${DF_TEST_SEED:-$$(date +%s)}; echo "seed $$seed"; DF_TEST_SEED=$$seed \
+	DF_TEST_TRIES=$${DF_TEST_TRIES:-200} \
+		$(CARGO) test --workspace --features $(TEST_FEATURES) --test it inputs:: -- --nocapture
 
 .PHONY: golden
 golden: ## Write tests/golden anew

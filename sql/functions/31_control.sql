@@ -9,7 +9,7 @@ begin
     select i.status into v_status from df.instances i where i.id = p_instance;
     if not found then
         raise exception 'Instance not found or access denied: %', coalesce(p_instance, 'NULL')
-            using errcode = 'P0002';
+            using errcode = 'P0002', hint = 'SELECT * FROM df.list_instances() shows those that this role may see.';
     end if;
     return v_status;
 end
@@ -101,7 +101,9 @@ begin
     end if;
     if octet_length(p_data) > df.setting('max_signal_bytes')::bigint then
         raise exception 'the signal has % bytes, more than the max_signal_bytes setting of %',
-            octet_length(p_data), df.setting('max_signal_bytes') using errcode = '54000';
+            octet_length(p_data), df.setting('max_signal_bytes')
+            using errcode = '54000',
+                  hint = 'Send a reference to it, or an administrator raises max_signal_bytes with df.configure.';
     end if;
     if df.visible_status(p_instance) not in ('pending', 'running') then
         return 'OK';
@@ -184,7 +186,9 @@ begin
         end if;
         if clock_timestamp() >= v_until then
             raise exception 'instance % is still % after % seconds', await_instance.instance_id,
-                v_status, timeout_seconds using errcode = '57014';
+                v_status, timeout_seconds
+                using errcode = '57014',
+                      hint = format('SELECT * FROM df.why(%L) says what it waits for.', await_instance.instance_id);
         end if;
         perform pg_sleep(least(v_pause, greatest(extract(epoch from v_until - clock_timestamp()), 0)));
         v_pause := least(v_pause * 1.5, 0.25);

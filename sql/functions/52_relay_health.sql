@@ -50,7 +50,7 @@ create or replace function df.relay_status() returns json
         select * from df.relay_health(null)
     ), stuck as (
         -- What ought to move and has not for a minute.
-        select i.id, i.label, i.wake_at, i.owner
+        select i.id, i.label, i.wake_at, i.owner, count(*) over () as among
           from df.instances i
          where i.status in ('pending', 'running') and i.paused_at is null
            and (i.owner is null and i.wake_at < df.clock() - interval '1 minute'
@@ -78,6 +78,7 @@ create or replace function df.relay_status() returns json
         'parked_events', coalesce((select json_agg(json_build_object('event_id', p.event_id, 'error', p.last_error))
                                      from (select o.event_id, o.last_error from df.outbox o
                                             where o.parked_at is not null order by o.parked_at limit 20) p), '[]'),
+        'stuck_count', coalesce((select max(s.among) from stuck s), 0),
         'stuck', coalesce((select json_agg(json_build_object('id', s.id, 'label', s.label, 'since', s.wake_at,
                            'why', case when s.owner is null then 'no relay has claimed it'
                                        else 'its relay is gone and none has taken it over' end)) from stuck s), '[]'))

@@ -18,9 +18,13 @@ begin
     for v_event in
         select o.event_id, o.kind, o.key, o.instance_id, o.submitted_by, i.status, i.epoch,
                i.id is not null as has_instance
-          from df.outbox o left join df.instances i on i.id = o.instance_id
+          from (select a.* from df.outbox a where p_instances is null
+                union all
+                -- A range of the primary key: nothing else leads to one instance's delivered events.
+                select a.* from (select distinct unnest(p_instances)) as w(id)
+                  join df.outbox a on a.event_id > w.id || '/' and a.event_id < w.id || '0') o
+          left join df.instances i on i.id = o.instance_id
          where o.event_id > p_after
-           and (p_instances is null or o.instance_id = any (p_instances))
          order by o.event_id limit p_limit
     loop
         event_id := v_event.event_id;

@@ -110,7 +110,7 @@ begin
     select case when bool_and(l.waits) then 'waiting' else 'running' end,
            string_agg(l.what, '; ' order by l.n) filter (where l.n <= c_most),
            min(l.since), string_agg(distinct l.release_by, E'\n') filter (where l.n <= c_most),
-           string_agg('Its last error: ' || l.last_error, ' ' order by l.n) filter (where l.n <= c_most),
+           string_agg('Its last error: ' || rtrim(l.last_error, '. ') || '.', ' ' order by l.n) filter (where l.n <= c_most),
            bool_or(l.kind = 'step'), count(*)
       into state, waiting_for, since, release_by, detail, v_steps, v_count
       from (select w.*, row_number() over () as n from df.waiting_leaves(p_instance) w) l;
@@ -161,7 +161,8 @@ begin
                              coalesce('[' || v_inst.error_sqlstate || '] ', ''), v_inst.error);
             release_by := format('SELECT df.retry(%L);', v_inst.id);
         elsif v_inst.status = 'cancelled' then
-            detail := 'It was cancelled: ' || coalesce(v_inst.error, 'no reason was given');
+            detail := 'It was cancelled: ' || rtrim(coalesce(v_inst.error, 'no reason was given'), '. ')
+                || '. A cancel is final; df.start starts it anew.';
         else
             detail := 'It completed; SELECT df.result(' || quote_literal(v_inst.id) || ') has the result.';
         end if;

@@ -126,13 +126,14 @@ declare
 begin
     if not has_schema_privilege(current_user, 'df', 'usage with grant option') then
         raise exception 'role % may not grant the use of df', quote_ident(current_user)
-            using errcode = '42501';
+            using errcode = '42501',
+                  hint = 'The installing role may, and whom it granted to with_grant.';
     end if;
     if include_http and not has_function_privilege(
         current_user, 'df.http(text,text,text,jsonb,integer)', 'execute with grant option')
     then
         raise exception 'role % may not grant df.http: its own access came without the option', quote_ident(current_user)
-            using errcode = '42501';
+            using errcode = '42501', hint = 'Leave out include_http, or ask the installing role.';
     end if;
     perform df.regrant(p_role, coalesce(include_http, false), coalesce(with_grant, false));
     perform df.make_login(p_role, v_oid);
@@ -176,7 +177,8 @@ begin
     end if;
     if not has_schema_privilege(current_user, 'df', 'usage with grant option') then
         raise exception 'role % may not revoke the use of df', quote_ident(current_user)
-            using errcode = '42501';
+            using errcode = '42501',
+                  hint = 'The installing role may, and whom it granted to with_grant.';
     end if;
     for v_grant in select g.object, g.privilege from df.grants_of(v_oid) g
                     where g.grantor = v_me

@@ -98,8 +98,20 @@ async fn a_parked_event_is_shown_with_its_release_and_ends_the_doctor_with_one()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_relay_status_and_doctor_say_so() {
     let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    alice
+        .text("select count(df.start('select 1')) from generate_series(1, 25)")
+        .await;
+    let long_ago = "update df.instances set wake_at = now() - interval '2 minutes'";
+    db.client.batch_execute(long_ago).await.unwrap();
     let (code, text) = run(&db, &["status"]);
     assert_eq!(code, 0, "{text}");
+    assert_eq!(
+        text.matches("no relay has claimed it").count(),
+        20,
+        "{text}"
+    );
+    assert!(text.contains("and 5 more"), "{text}");
     assert!(text.contains("start one with df-relay run"), "{text}");
     let (code, text) = run(&db, &["doctor", "--json"]);
     assert_eq!(code, 1, "{text}");

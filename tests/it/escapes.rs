@@ -16,14 +16,18 @@ enum Ends {
     Completed,
     /// It fails, and its error holds this.
     Failed(&'static str),
+    /// Either: behind a pooler what it set is undone before its record.
+    Harmless(&'static str),
 }
-use Ends::{Completed, Failed};
+use Ends::{Completed, Failed, Harmless};
 
 struct Stage {
     db: TestDb,
     relay: Process,
     alice: Role,
     bob: Role,
+    /// An instance of the victim's that has ended.
+    victim: String,
 }
 
 impl Stage {
@@ -31,11 +35,12 @@ impl Stage {
         let db = TestDb::new().await;
         let (alice, bob) = (db.role("alice").await, db.role("bob").await);
         let relay = db.start_relay();
-        let stage = Stage {
+        let mut stage = Stage {
             db,
             relay,
             alice,
             bob,
+            victim: String::new(),
         };
         let secret = format!(
             "create table public.secrets as select {} as secret",
@@ -60,6 +65,7 @@ impl Stage {
             .await
             .unwrap();
         assert_eq!(stage.ended(&stage.alice, &id).await, "completed");
+        stage.victim = id;
         stage
     }
 
@@ -71,7 +77,8 @@ impl Stage {
                 role.name
             )
         };
-        sql.replace("{alice}", &self.alice.name)
+        sql.replace("{victim}", &self.victim)
+            .replace("{alice}", &self.alice.name)
             .replace("{bob}", &self.bob.name)
             .replace("{alice_login}", &login(&self.alice))
             .replace("{bob_login}", &login(&self.bob))
@@ -99,6 +106,7 @@ impl Stage {
         let as_said = match ends {
             Completed => status == "completed",
             Failed(why) => status == "failed" && output.contains(why),
+            Harmless(why) => status == "completed" || output.contains(why),
         };
         if !as_said {
             return Err(format!("{name} ended as {status}: {output}"));
@@ -121,6 +129,10 @@ impl Stage {
                  where (rolname = '{bob}' or rolname like 'df\\_%') and (rolsuper or rolcreaterole or rolbypassrls)
                 union all select 'a member: ' || roleid::regrole || ' of ' || member::regrole from pg_auth_members
                  where roleid = '{alice}'::regrole and member::regrole::text not like 'df\\_step%'
+                union all select 'a prepared transaction: ' || gid from pg_prepared_xacts
+                 where database = current_database() and owner <> '{bob}'
+                union all select 'a child of df: ' || inhrelid::regclass from pg_inherits i
+                  join pg_class c on c.oid = i.inhparent where c.relnamespace = 'df'::regnamespace and c.relkind = 'r'
                 union all select 'a function in df: ' || proname from pg_proc p
                  where pronamespace = 'df'::regnamespace and proowner <> 'df_owner'::regrole
              ) as gains(what)",
@@ -129,6 +141,11 @@ impl Stage {
         );
         if let Some(gains) = self.db.text(&gained).await {
             return Err(format!("{name} gained: {gains}"));
+        }
+        // A role may leave one behind from any session of its own; the next attack is not to meet it.
+        let prepared = "select format('rollback prepared %L', gid) from pg_prepared_xacts where database = current_database()";
+        while let Some(rollback) = self.db.text(prepared).await {
+            self.db.text(&rollback).await;
         }
         // What the next step of either role finds: its own identity and a session as after login.
         let clean = "select json_build_array(current_user = rolname, session_user::text like 'df\\_step%',
@@ -190,7 +207,6 @@ async fn no_statement_changes_who_a_step_is() {
             "do $$ begin create or replace function public.bob_f() returns text language plpgsql as 'begin reset role; return (select secret from public.secrets); end'; perform public.bob_f(); end $$",
             Failed("permission denied for table secrets"),
         ),
-        ("a plain read", "select secret from public.secrets", Failed("permission denied for table secrets")),
         ("a membership", "grant \"{alice}\" to \"{bob}\"", Failed("")),
         ("a new role", "create role evil superuser", Failed("")),
         (
@@ -203,6 +219,46 @@ async fn no_statement_changes_who_a_step_is() {
             "do $$ begin set role none; execute format('alter role %I password %L', {alice_login}, 'x'); end $$",
             Failed("permission denied"),
         ),
+        ("the same in a DO block", "do $$ begin execute 'set role \"{alice}\"'; end $$", Failed("permission denied to set role")),
+        (
+            "the session's authorization in a DO block",
+            "do $$ begin execute 'set session authorization \"{alice}\"'; end $$",
+            Failed("permission denied"),
+        ),
+        ("set local role", "set local role \"{alice}\"", Failed("permission denied to set role")),
+        (
+            "the victim's step login",
+            "do $$ begin execute format('set role %I', {alice_login}); end $$",
+            Failed("permission denied to set role"),
+        ),
+        (
+            "a function that is declared to run as the victim",
+            "do $$ begin
+                create or replace function public.bob_as() returns text language sql set role to \"{alice}\" as 'select secret from public.secrets';
+                insert into public.loot select public.bob_as();
+             end $$",
+            Failed("permission denied to set role"),
+        ),
+        (
+            "a definer function that sets the role",
+            "do $$ begin
+                create or replace function public.bob_escalates() returns void language plpgsql security definer as 'begin set role none; insert into public.loot select secret from public.secrets; end';
+                perform public.bob_escalates();
+             end $$",
+            Failed("within security-definer function"),
+        ),
+        (
+            "a trigger that resets the role",
+            "do $$ begin
+                create table if not exists public.bob_r (n int);
+                create or replace function public.bob_resets() returns trigger language plpgsql as
+                    'begin set role none; insert into public.loot select secret from public.secrets; return new; end';
+                create or replace trigger resets before insert on public.bob_r for each row execute function public.bob_resets();
+                insert into public.bob_r values (1);
+             end $$",
+            Failed("permission denied"),
+        ),
+        ("its own attributes", "alter role \"{bob}\" createrole bypassrls", Failed("")),
         (
             "a definer function of the attacker",
             "do $$ begin create or replace function public.bob_definer() returns text language sql security definer as 'select current_user::text'; insert into public.loot select public.bob_definer(); end $$",
@@ -227,7 +283,18 @@ async fn no_statement_ends_or_bends_its_transaction() {
         (
             "prepare transaction",
             "prepare transaction 'evil'",
-            Failed(""),
+            Failed("transaction control"),
+        ),
+        ("abort", "abort", Failed("transaction control")),
+        (
+            "a prepared transaction of another",
+            "commit prepared 'evil'",
+            Failed("cannot run inside a transaction block"),
+        ),
+        (
+            "back to a savepoint",
+            "rollback to savepoint s",
+            Failed("does not exist"),
         ),
         (
             "two commands",
@@ -279,14 +346,23 @@ async fn no_statement_ends_or_bends_its_transaction() {
         ("copy to stdout", "copy public.loot to stdout", Failed("")),
         ("copy from stdin", "copy public.loot from stdin", Failed("")),
         (
-            "a lock on df",
-            "lock table df.instances in access exclusive mode",
-            Failed("permission denied"),
-        ),
-        (
-            "a lock on df.vars",
-            "lock table df.vars in access exclusive mode",
-            Failed("permission denied"),
+            "any lock on any table of df but the readers' own",
+            "do $$ declare
+                v_table regclass;
+                v_mode  text;
+             begin
+                for v_table in select oid from pg_class where relnamespace = 'df'::regnamespace and relkind in ('r', 'v') loop
+                    foreach v_mode in array array['row share', 'row exclusive', 'share update exclusive', 'share',
+                                                  'share row exclusive', 'exclusive', 'access exclusive'] loop
+                        begin
+                            execute format('lock table %s in %s mode nowait', v_table, v_mode);
+                            insert into public.loot values (format('secret: locked %s in %s', v_table, v_mode));
+                        exception when insufficient_privilege then null;
+                        end;
+                    end loop;
+                end loop;
+             end $$",
+            Completed,
         ),
         (
             "disabled triggers",
@@ -296,7 +372,7 @@ async fn no_statement_ends_or_bends_its_transaction() {
         (
             "row security off",
             "set row_security = off",
-            Failed("row-level security"),
+            Harmless("row-level security"),
         ),
     ])
     .await;
@@ -306,7 +382,6 @@ async fn no_statement_ends_or_bends_its_transaction() {
 async fn nothing_is_left_behind_for_the_next_step() {
     check_all(&[
         ("a prepared statement", "prepare evil as select secret from public.secrets", Completed),
-        ("a harmless prepared statement", "prepare evil as select 1", Completed),
         ("a cursor", "declare evil cursor with hold for select 1", Completed),
         ("a session lock", "select pg_advisory_lock(1)", Completed),
         ("listen", "listen df_relay", Completed),
@@ -321,6 +396,30 @@ async fn nothing_is_left_behind_for_the_next_step() {
             "do $$ begin
                 create or replace function public.bob_eq(text, text) returns boolean language plpgsql as 'begin insert into public.notes values (current_user, ''operator''); return true; end';
                 create operator public.= (leftarg = text, rightarg = text, function = public.bob_eq);
+             end $$",
+            Completed,
+        ),
+        ("a cursor of the transaction", "declare evil cursor for select 1", Completed),
+        ("no prepared statements", "deallocate all", Completed),
+        ("no plans", "discard plans", Completed),
+        ("no settings", "reset all", Completed),
+        ("no session", "discard all", Completed),
+        (
+            "catalogs of its own",
+            "do $$ begin
+                create temp table pg_roles as select 'x' as rolname, 1 as oid;
+                create temp table pg_class as select 'x' as relname, 1 as oid;
+                create temp table node_runs as select 'x' as run_path;
+             end $$",
+            Completed,
+        ),
+        (
+            "types that the record names",
+            "do $$ begin
+                create domain pg_temp.uuid as text;
+                create domain pg_temp.json as text check (current_user = '{bob}');
+                create domain pg_temp.text as pg_catalog.text check (false);
+                create domain pg_temp.int4 as pg_catalog.int4 check (false);
              end $$",
             Completed,
         ),
@@ -368,6 +467,36 @@ async fn nobody_else_runs_the_attackers_code() {
             Completed,
         ),
         ("a value of that type", "select row('x')::public.bob_type as v", Completed),
+        (
+            "a domain with a check of its own",
+            "do $$ begin
+                create or replace function public.bob_check(text) returns boolean language plpgsql as
+                    'begin if current_user <> ''{bob}'' then insert into public.notes values (current_user, ''check''); end if; return true; end';
+                create domain public.bob_domain as text check (public.bob_check(value));
+             end $$",
+            Completed,
+        ),
+        ("a value of that domain", "select 'x'::public.bob_domain as v", Completed),
+        (
+            "a leak in a condition",
+            "do $$ begin
+                create or replace function public.bob_leak(text, regrole) returns boolean language plpgsql cost 0.0001 as
+                    'begin if $2 <> ''{bob}''::regrole then insert into public.loot values (''a secret: '' || $1); end if; return true; end';
+                perform from df.instances where public.bob_leak(id, submitted_by);
+                perform from df.nodes where public.bob_leak(instance_id, submitted_by);
+                perform from df.outbox where public.bob_leak(event_id, submitted_by);
+                perform from df.signals where public.bob_leak(key, submitted_by);
+                perform from df.vars where public.bob_leak(name, owner);
+                perform from df.graphs where public.bob_leak(graph, owner);
+                perform from df.parked_events where public.bob_leak(event_id, submitted_by);
+                perform from df.outbox_lag where public.bob_leak('lag', submitted_by);
+             end $$",
+            Completed,
+        ),
+        ("a foreign key to df", "create table public.bob_fk (id text references df.instances (id))", Failed("permission denied")),
+        ("a child of df's", "create table public.bob_child () inherits (df.outbox)", Failed("must be owner")),
+        ("statistics of df's", "create statistics public.evil on id, status from df.instances", Failed("must be owner")),
+        ("a publication of df's", "create publication evil for table df.instances", Failed("permission denied")),
         ("a trigger on df", "create trigger evil after insert on df.node_runs for each row execute function public.bob_trigger()", Failed("permission denied")),
         ("a policy on df", "create policy evil on df.instances using (true)", Failed("must be owner")),
         ("row security off on df", "alter table df.instances disable row level security", Failed("must be owner")),
@@ -378,9 +507,32 @@ async fn nobody_else_runs_the_attackers_code() {
         ("an event trigger", "create event trigger evil on ddl_command_end execute function public.bob_trigger()", Failed("permission denied")),
         ("the relay's functions", "select * from df.relay_login(0, null)", Failed("permission denied")),
         ("the passwords", "select * from df.granted_roles", Failed("permission denied")),
-        ("the settings", "select df.configure('http_allow_private', 'true')", Failed("permission denied")),
         ("the victim's instances", "select count(*)::text || ' seen' from df.instances where submitted_by = '{alice}'::regrole having count(*) > 0", Completed),
         ("a cancel of the victim's", "insert into df.outbox (instance_id, kind) values ('AAAAAAAA', 'cancel')", Failed("row-level security")),
+        (
+            "what tells the victim's instance from none",
+            "do $$ declare
+                v_id  text;
+                v_all text[] := '{}';
+             begin
+                foreach v_id in array array['{victim}', 'AAAAAAAA'] loop
+                    begin
+                        insert into df.outbox (instance_id, kind) values (v_id, 'cancel');
+                    exception when others then
+                        v_all := v_all || (sqlstate || replace(sqlerrm, v_id, ''));
+                    end;
+                    begin
+                        insert into df.signals (instance_id, key, name) values (v_id, 'k', 'n');
+                    exception when others then
+                        v_all := v_all || (sqlstate || replace(sqlerrm, v_id, ''));
+                    end;
+                end loop;
+                if v_all[1:2] <> v_all[3:4] or cardinality(v_all) <> 4 then
+                    insert into public.loot values ('a secret: ' || v_all::text);
+                end if;
+             end $$",
+            Completed,
+        ),
         ("a signal in the victim's name", "insert into df.signals (instance_id, key, name) values ('AAAAAAAA', 'k', 'n')", Failed("row-level security")),
         ("a record for the victim", "select df.step_record(id, 1, gen_random_uuid(), pg_current_xact_id()::text, 'root', 'completed', '{}', null, null, 1, '{}', '{}', '{}', null, null) from (values ('AAAAAAAA')) as v(id)", Failed("is not owned by")),
         ("large results", "select repeat('x', 1000000) as x from generate_series(1, 100)", Failed("max_result_bytes")),
@@ -400,9 +552,12 @@ async fn a_changed_step_password_parks_its_own_role_until_granted_again() {
     assert_eq!(status, "completed", "{output}");
     stage.db.client.batch_execute("select pg_terminate_backend(pid) from pg_stat_activity where usename like 'df\\_step%'").await.unwrap();
     let id = stage.bob.text("select df.start('select 1')").await.unwrap();
-    stage
-        .relay
-        .wait_for_log("step waits for its set-up to be mended");
+    // PgBouncer says of it what it says where its server is away.
+    let told = match std::env::var_os("DF_TEST_POOLER") {
+        Some(_) => "SASL authentication failed",
+        None => "step waits for its set-up to be mended",
+    };
+    stage.relay.wait_for_log(told);
     let (status, _) = stage.step(&stage.alice, "select 1").await;
     assert_eq!(status, "completed");
     stage

@@ -60,15 +60,18 @@ async fn a_role_beside_a_thousand_long_steps_drains_faster_than_the_poll() {
     let (hog, bob) = (db.role("hog").await, db.role("bob").await);
     hog.text("select count(df.start('select pg_sleep(900)')) from generate_series(1, 1500)")
         .await;
-    let relay = db.spawn_relay(&["--poll-interval-ms", "20000"]);
+    // What it looks for besides is to be rare: a takeover once a third of the lease.
+    let rare = ["--poll-interval-ms", "20000", "--lease-seconds", "3600"];
+    let relay = db.spawn_relay(&rare);
     db.until(
         "select count(*) from df.instances where owner is not null",
         "1000",
     )
     .await;
     let begun = Instant::now();
-    // Six shares: by polls alone that takes a hundred seconds.
-    bob.text("select count(df.start('select 1')) from generate_series(1, 96)")
+    // Twenty shares. It compares what it owns every five seconds, and looks then too: by these looks
+    // alone that takes a hundred seconds.
+    bob.text("select count(df.start('select 1')) from generate_series(1, 320)")
         .await;
     let left = "select count(*) from df.instances where ended_at is null";
     while bob.text(left).await.as_deref() != Some("0") {

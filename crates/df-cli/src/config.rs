@@ -192,7 +192,7 @@ impl Config {
         );
         let listen = self.listen.map(|address| address.to_string());
         put("listen", listen.map(toml::Value::from));
-        put("relay", toml::Value::try_from(&self.tuning).ok());
+        put("relay", toml::Value::try_from(self.tuning.whole()).ok());
         table.to_string()
     }
 }

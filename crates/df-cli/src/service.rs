@@ -208,7 +208,7 @@ async fn look(
         Fit::OtherFunctions => {
             tracing::info!(
                 installed_by = meta.installed_by,
-                "the schema is of another build"
+                "the schema is of another build; df-relay install with the newest binary in use mends it"
             );
             Ok(Look::Usable)
         }

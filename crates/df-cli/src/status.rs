@@ -103,6 +103,11 @@ fn screen(status: &Value) -> String {
             df_postgres::quote_literal(&id)
         ));
     }
+    let shown = list("stuck").len() as u64;
+    let among = status["stuck_count"].as_u64().unwrap_or(shown);
+    if among > shown {
+        lines.push(format!("stuck      and {} more", among - shown));
+    }
     if live == 0 {
         lines.push("No relay is running: start one with df-relay run.".to_owned());
     }

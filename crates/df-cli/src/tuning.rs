@@ -63,6 +63,22 @@ impl Tuning {
         }
     }
 
+    /// The same options with every default filled in.
+    pub fn whole(&self) -> Tuning {
+        let (relay, engine, executor) = (self.relay(), self.engine(), self.executor());
+        let millis = |pause: Duration| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        Tuning {
+            lease_seconds: Some(relay.lease.as_secs()),
+            poll_interval_ms: Some(millis(relay.poll_interval)),
+            poll_only: Some(self.is_poll_only()),
+            max_instances: Some(relay.max_instances),
+            step_connections: Some(executor.step_connections),
+            step_connections_open: Some(executor.step_connections_open),
+            step_connections_per_role: Some(executor.step_connections_per_role),
+            linger_ms: Some(millis(engine.linger)),
+        }
+    }
+
     /// Whether a transaction pooler may be in between.
     pub fn is_poll_only(&self) -> bool {
         self.poll_only.unwrap_or(false)

@@ -63,6 +63,8 @@ impl ClusterConfig {
             ("fsync", "off"),
             ("full_page_writes", "off"),
             ("max_connections", "400"),
+            // A step that tries to prepare its transaction must not fail for want of a slot.
+            ("max_prepared_transactions", "10"),
         ]
         .map(|(name, value)| (name.to_string(), value.to_string()));
         ClusterConfig {

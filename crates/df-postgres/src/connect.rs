@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -76,13 +77,20 @@ pub async fn connect_when_up(
                 Some(_) => Attempt::Again(error),
             })
     };
+    // The first failure is told at once, those of the quick tries after it to whoever asks for them.
+    let told = AtomicBool::new(false);
     let on_retry = |error: &Error, pause: std::time::Duration| {
+        let worth_a_line =
+            !told.swap(true, Ordering::Relaxed) || pause >= std::time::Duration::from_secs(1);
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         match error.class() {
             Some(ErrorClass::Login) => {
                 tracing::error!(%error, pause_ms, "postgres refuses the login; waiting");
             }
-            _ => tracing::warn!(%error, pause_ms, "postgres is not reachable; waiting"),
+            _ if worth_a_line => {
+                tracing::warn!(%error, pause_ms, "postgres is not reachable; waiting");
+            }
+            _ => tracing::debug!(%error, pause_ms, "postgres is not reachable; waiting"),
         }
     };
     match retry::run(policy, shutdown, attempt, on_retry).await {

@@ -48,11 +48,14 @@ impl Bounds {
         let held = (cost > CHEAP).then(|| rows[0].get(0));
         if held.is_some() != self.held.is_some() {
             let cost_ms = cost.as_millis() as u64;
-            tracing::info!(
-                bounded = held.is_some(),
-                cost_ms,
-                "dead rows at the head of the queue"
-            );
+            if held.is_some() {
+                tracing::info!(
+                    cost_ms,
+                    "dead rows at the head of the queue; df-relay doctor names what keeps them, if something does"
+                );
+            } else {
+                tracing::info!(cost_ms, "no more dead rows at the head of the queue");
+            }
         }
         self.held = held;
         self.suspect = false;

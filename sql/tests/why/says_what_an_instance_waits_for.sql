@@ -89,7 +89,7 @@ select pg_temp.check('a request', df.http('https://example.com/x'),
 select pg_temp.check('a retry and its error', df.retry_policy('select 1', 5),
     $$status = 'running', epoch = 1, wake_at = '2040-01-01 00:00+00'$$,
     $$('root', 'waiting', 1, '2030-01-02 00:00+00'::timestamptz, '2040-01-01 00:00+00'::timestamptz, null, 2, 'division by zero', '22012')$$,
-    'waiting', 'attempt 3 of step root, at 2040-01-01 00:00:00 UTC', '-', 'Its last error: [22012] division by zero');
+    'waiting', 'attempt 3 of step root, at 2040-01-01 00:00:00 UTC', '-', 'Its last error: [22012] division by zero.');
 select pg_temp.check('a paused instance', df.sleep(30), $$status = 'running', epoch = 1, paused_at = now()$$, '',
     'paused', 'somebody to resume it', 'SELECT df.resume(''whyaaaaa'');', '');
 select pg_temp.check('a completed instance', 'a', $$status = 'completed', ended_at = now(), completed_at = now()$$, '',
@@ -98,7 +98,7 @@ select pg_temp.check('a failed instance', 'a',
     $$status = 'failed', ended_at = now(), error = 'division by zero', error_sqlstate = '22012', error_path = 'root.left'$$,
     '', 'failed', '-', 'SELECT df.retry(''whyaaaaa'');', 'root.left failed: [22012] division by zero');
 select pg_temp.check('a cancelled instance', 'a', $$status = 'cancelled', ended_at = now(), error = 'not needed'$$, '',
-    'cancelled', '-', '-', 'It was cancelled: not needed');
+    'cancelled', '-', '-', 'It was cancelled: not needed. A cancel is final; df.start starts it anew.');
 insert into df.outbox (instance_id, kind, key, submitted_by, parked_at, attempts, last_error)
 values ('whyaaaaa', 'signal', 'n/1', 'test_why', now(), 10, 'it would not go');
 select pg_temp.check('a parked event', df.wait_for_signal('go'),

@@ -13,7 +13,7 @@ use crate::wire::{ConnectConfig, PipelineError, TransactionStatus};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The fence's lock is waited for in short turns, so a step waits little between them.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -48,6 +48,37 @@ pub struct SqlSteps {
     limits: Mutex<StepLimits>,
     pub(super) pools: Arc<Pools>,
     pub(super) types: TypeCache,
+    outages: Outages,
+}
+
+/// How often an outage is told of at the most, whatever it holds up.
+const OUTAGE_LINE_PAUSE: Duration = Duration::from_secs(10);
+
+/// When an outage was last told of: hundreds of steps that wait for one server are one line.
+#[derive(Default)]
+struct Outages(Mutex<Told>);
+
+#[derive(Default)]
+struct Told {
+    at: Option<Instant>,
+    /// What was not told since.
+    others: u64,
+}
+
+impl Outages {
+    /// Whether this one is to be told of, and how many others were not since the last that was.
+    fn line(&self, now: Instant) -> Option<u64> {
+        let mut told = self.0.lock();
+        if told
+            .at
+            .is_some_and(|at| now.duration_since(at) < OUTAGE_LINE_PAUSE)
+        {
+            told.others += 1;
+            return None;
+        }
+        told.at = Some(now);
+        Some(std::mem::take(&mut told.others))
+    }
 }
 
 /// How often a step was tried, by the reason that it was not the last time.
@@ -83,6 +114,7 @@ impl SqlSteps {
             limits: Mutex::new(limits),
             pools,
             types: TypeCache::new(catalog),
+            outages: Outages::default(),
         }
     }
 
@@ -144,7 +176,13 @@ impl SqlSteps {
             Verdict::Stop(error) => Next::Settled(Err(error)),
             Verdict::Busy => Next::Wait(BUSY_PAUSE),
             Verdict::Outage(why) => {
-                tracing::warn!(%why, tries = tries.in_a_row, "step waits for the database");
+                let tries = tries.in_a_row;
+                match self.outages.line(Instant::now()) {
+                    Some(others) => {
+                        tracing::warn!(%why, tries, others, "step waits for the database");
+                    }
+                    None => tracing::debug!(%why, tries, "step waits for the database"),
+                }
                 Next::Wait(pause)
             }
             Verdict::Transient(failure) => {
@@ -296,5 +334,21 @@ fn limited(tries: u32, limit: Option<u32>, failure: StepFailure, pause: Duration
         Next::Fail(failure)
     } else {
         Next::Wait(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_one_line_and_not_one_for_each_step_that_waits() {
+        let outages = Outages::default();
+        let now = Instant::now();
+        assert_eq!(outages.line(now), Some(0));
+        for millis in 1..100 {
+            assert_eq!(outages.line(now + Duration::from_millis(millis)), None);
+        }
+        assert_eq!(outages.line(now + OUTAGE_LINE_PAUSE), Some(99));
     }
 }

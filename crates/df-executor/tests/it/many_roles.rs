@@ -59,3 +59,23 @@ async fn more_roles_than_connections_log_in_once_a_turn_and_not_once_a_step() {
     // A session that was told to end takes a moment to be gone.
     assert!(most <= 3 + 2, "{most} sessions");
 }
+
+/// A session is opened with the login that the one before it made known: one that is asked for twice
+/// was wanted by two at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_one_role_opens_its_sessions_one_after_the_other() {
+    let bench = Arc::new(Bench::start().await);
+    let runs = (0..16).map(|number| {
+        let bench = bench.clone();
+        tokio::spawn(async move {
+            let path = format!("root.{number}");
+            bench.run(&path, "select pg_sleep(0.2)").await
+        })
+    });
+    for run in runs.collect::<Vec<_>>() {
+        let end = run.await.unwrap();
+        assert!(matches!(end, StepOutcome::Completed { .. }), "{end:?}");
+    }
+    assert!(bench.connections() > 1, "nothing was to be had at once");
+    assert_eq!(bench.logins_asked(), 1);
+}

@@ -7,7 +7,7 @@ use df_executor::sql_step::{
     SqlStepsConfig, Step, StepFailure, StepFunctions, StepOutcome,
 };
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,13 +19,20 @@ pub struct Bench {
     pub database: Database,
     pub steps: SqlSteps,
     pub fence: Fence,
+    logins: Arc<Logins>,
 }
 
-struct Logins(String, Option<StepFunctions>);
+struct Logins {
+    database: String,
+    functions: Option<StepFunctions>,
+    /// How often somebody asked.
+    asked: AtomicU64,
+}
 
 #[async_trait::async_trait]
 impl LoginSource for Logins {
     async fn login(&self, role_oid: u32, database: Option<&str>) -> Result<Login, LoginError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         if role_oid == 0 {
             return Err(LoginError::RoleGone(0));
         }
@@ -33,9 +40,9 @@ impl LoginSource for Logins {
             user: "df_step_alice".into(),
             password: None,
             role_name: "alice".into(),
-            database: database.unwrap_or(&self.0).to_owned(),
+            database: database.unwrap_or(&self.database).to_owned(),
             settings: vec![("search_path".into(), "app, public".into())],
-            functions: self.1,
+            functions: self.functions,
         })
     }
 }
@@ -83,12 +90,17 @@ impl Bench {
             fence_lock_timeout: Duration::from_millis(200),
         };
         change(&mut config);
-        let logins = Arc::new(Logins(database.name.clone(), functions(&database)));
-        let steps = SqlSteps::new(config, logins, Arc::new(Catalog(database.clone())));
+        let logins = Arc::new(Logins {
+            database: database.name.clone(),
+            functions: functions(&database),
+            asked: AtomicU64::new(0),
+        });
+        let steps = SqlSteps::new(config, logins.clone(), Arc::new(Catalog(database.clone())));
         Bench {
             database,
             steps,
             fence: Fence::default(),
+            logins,
         }
     }
 
@@ -142,6 +154,11 @@ impl Bench {
             .statistics()
             .connections_opened
             .load(Ordering::Relaxed)
+    }
+
+    /// How often a login was asked for.
+    pub fn logins_asked(&self) -> u64 {
+        self.logins.asked.load(Ordering::Relaxed)
     }
 
     /// Waits until a query on the server answers `t`.
