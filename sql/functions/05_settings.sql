@@ -17,7 +17,7 @@ insert into df.setting_values (name, default_value, kind, meaning) values
     ('step_transient_attempts', '20', 'integer', 'How often a step is tried again after a serialization failure or deadlock.'),
     ('fence_lock_timeout_seconds', '5', 'number', 'How long recording a step waits for its instance''s lock before it tries again, in seconds.'),
     ('max_steps_per_role', '16', 'integer', 'How many steps of one role a relay runs at a time, SQL and HTTP alike.'),
-    ('max_pending_per_role', '0', 'integer', 'How many instances of one role may be unfinished; 0 means no limit.'),
+    ('max_pending_per_role', '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.'),
     ('max_vars_bytes', '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.'),
     ('delivery_attempts', '10', 'integer', 'How often delivering an event is tried before it is parked.')
 on conflict (name) do update
