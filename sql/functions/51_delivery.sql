@@ -238,16 +238,20 @@ create or replace function df.postpone_event(p_event_id text, p_error text) retu
      where o.event_id = p_event_id
 $$;
 
--- What is recorded of an instance, without results: a replay needs paths, decisions and the truth
--- of conditions. One row per run.
-create or replace function df.relay_load(p_incarnation uuid, p_instances text[])
+-- What is recorded of an instance, one row per run. Of results a replay needs those of conditions,
+-- whose truth the relay reads from the recorded text as it did when it came; asks says which those
+-- are, and result holds the text where it is short: a long one is fetched by itself.
+drop function if exists df.relay_load(uuid, text[]);  -- said what a condition is worth by its own reading
+create or replace function df.relay_recorded(p_incarnation uuid, p_instances text[])
     returns table (instance_id text, run_path text, status text, turn integer, attempt integer,
-                   truth boolean, error text, sqlstate text, detail text)
+                   asks boolean, result text, error text, sqlstate text, detail text)
     language sql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
     select r.instance_id, r.run_path, r.status, r.turn, r.attempt,
-           case when r.status = 'completed' and r.run_path like '%condition_node%' then df.truth(r.result) end,
+           r.status = 'completed' and r.run_path like '%condition\_node%',
+           case when r.status = 'completed' and r.run_path like '%condition\_node%'
+                     and octet_length(r.result::text) <= 65536 then r.result::text end,
            r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
       from df.node_runs r
      where r.instance_id = any (p_instances)
