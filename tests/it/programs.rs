@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use df_local::Cluster;
 use df_postgres::ConnectOptions;
 use df_reference::{
-    Effect, PRELUDE, Program, Request, Run, SHARED, Seen, differences, signals, sql, start_sql,
+    Effect, PRELUDE, Program, Request, Run, SCHEDULES_ARE_DUE, SHARED, Seen, differences, signals,
+    sql, start_sql,
 };
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -66,6 +67,7 @@ impl Stage {
     async fn with(place: Place, admin: Client, authors: [Client; 2]) -> Stage {
         let prepare = "select df.configure('http_allow_private', 'true')";
         admin.batch_execute(prepare).await.unwrap();
+        admin.batch_execute(SCHEDULES_ARE_DUE).await.unwrap();
         let web = Web::start();
         authors[0].batch_execute(PRELUDE).await.unwrap();
         let set = "select df.setvar('web', $1)";
