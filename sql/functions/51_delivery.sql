@@ -133,7 +133,7 @@ begin
                and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                and (o.retry_at is null or o.retry_at <= clock_timestamp())
              order by o.created_at)
-        select i.id, i.owner, i.ended_at, i.paused_at from df.instances i
+        select i.id, i.owner, i.status, i.ended_at, i.paused_at from df.instances i
          where i.id in (select e.instance_id from events e)
            and (i.owner = v_name or i.owner is null)
          order by i.id limit p_limit for no key update skip locked
@@ -171,16 +171,39 @@ begin
             -- One that was cancelled before any relay claimed it never had its start delivered.
             update df.outbox o set delivered_at = clock_timestamp()
              where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
-            -- What it had begun outside of its transactions is not waited for any more.
-            update df.node_runs r
-               set status = 'failed', ended_at = greatest(v_inst.ended_at, r.created_at), sqlstate = '57014',
-                   error = 'cancelled while it ran: what came of it is not known'
-             where r.instance_id = v_inst.id and r.status = 'intent';
+            if v_inst.status = 'cancelled' then
+                perform df.end_intents(v_inst.id, v_inst.ended_at);
+            end if;
         end if;
         if v_inst.ended_at is not null and v_inst.owner is not null then
             update df.instances i set owner = null where i.id = v_inst.id;
         end if;
     end loop;
+end
+$$;
+
+-- Ends what a cancelled instance had begun outside of its transactions: nobody waits for it any more.
+-- The loser of a decided race, and what ran in a node when its time was up, ended with that decision
+-- and stay as they are recorded. The caller holds the instance's lock; a retry finds none left.
+create or replace function df.end_intents(p_instance text, p_ended_at timestamptz) returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    update df.node_runs r
+       set status = 'failed', ended_at = greatest(p_ended_at, r.created_at), sqlstate = '57014',
+           error = 'cancelled while it ran: what came of it is not known'
+     where r.instance_id = p_instance and r.status = 'intent'
+       and not exists (
+           select from df.node_runs d
+            where d.instance_id = p_instance and d.status = 'decided'
+              and case when d.run_path like '%.timeout'
+                       then d.turn = 1 and starts_with(r.run_path || '.', regexp_replace(d.run_path, 'timeout$', ''))
+                       else starts_with(r.run_path, d.run_path || case d.turn when 0 then '.right' else '.left' end)
+                            and exists (select from df.instances i join df.graphs g on g.id = i.graph_id,
+                                               df.node_tree(g.graph) t
+                                         where i.id = p_instance and t.node_type = 'RACE'
+                                           and t.path = df.static_path(d.run_path)) end);
 end
 $$;
 
