@@ -283,6 +283,7 @@ async fn check(workflows: &Workflows, nodes: &[Node]) {
         }
         alice.client.batch_execute("commit").await.unwrap();
     }
+    workflows.db.settled().await;
     let mut wrong = Vec::new();
     for (id, node) in started {
         let expected = node.end("root.right.right", false);
