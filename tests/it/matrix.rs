@@ -69,6 +69,27 @@ async fn every_shape_does_the_same_on_two_relays() {
     stage.verify(&programs, &ids).await;
 }
 
+/// S31: steps that act in another database than the record's. A loser's may have acted unrecorded there,
+/// and tries are counted at home, so that neither is among these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shape_does_the_same_in_another_database() {
+    let stage = Stage::with_another_database().await;
+    let _relay = stage.relay(&[]);
+    let counts = |program: &Program| {
+        let leaves = program.numbered().into_iter();
+        leaves
+            .map(|(_, leaf)| leaf)
+            .any(|leaf| matches!(leaf, Leaf::Flaky { .. }))
+    };
+    let mut programs = chosen(13, slower_stride().div_ceil(2));
+    programs.retain(|program| !program.is_contested() && !counts(program));
+    let ids = stage.start(&programs).await;
+    stage.verify(&programs, &ids).await;
+    let at_home = "select count(*) from trace";
+    let at_home: i64 = stage.admin.query_one(at_home, &[]).await.unwrap().get(0);
+    assert_eq!(at_home, 0, "they acted in the other database");
+}
+
 /// S30 and S32: a SIGKILL of the only relay, several times while programs run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shape_survives_the_death_of_its_relay() {

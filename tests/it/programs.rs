@@ -29,6 +29,8 @@ pub struct Stage {
     pub authors: [Client; 2],
     web: Web,
     place: Place,
+    /// Where the SQL leaves act, if that is not the schema's own database.
+    elsewhere: Option<TestDb>,
     /// Whether something is killed or cut off while programs run, so that attempts may be lost.
     disturbed: bool,
 }
@@ -47,6 +49,24 @@ impl Stage {
         let admin = connect(&db.superuser_url()).await;
         let authors = [role.session().await, role.client];
         Stage::with(Place::Shared(db), admin, authors).await
+    }
+
+    /// Whose programs act in a database that is not the schema's.
+    pub async fn with_another_database() -> Stage {
+        let (db, other) = (TestDb::new().await, TestDb::empty().await);
+        let role = db.role("author").await;
+        let grant = format!("grant create on schema public to {}", role.name);
+        other.client.batch_execute(&grant).await.unwrap();
+        let (server, _) = role.url().rsplit_once('/').expect("a URL with a database");
+        let author = connect(&format!("{server}/{}", other.name)).await;
+        author.batch_execute(PRELUDE).await.unwrap();
+        let admin = connect(&db.superuser_url()).await;
+        let authors = [role.session().await, role.client];
+        let stage = Stage::with(Place::Shared(db), admin, authors).await;
+        Stage {
+            elsewhere: Some(other),
+            ..stage
+        }
     }
 
     /// On a server that [`Stage::crash`] may kill.
@@ -77,6 +97,7 @@ impl Stage {
             authors,
             web,
             place,
+            elsewhere: None,
             disturbed: false,
         }
     }
@@ -171,7 +192,14 @@ impl Stage {
             let mut text = "begin;".to_owned();
             for (index, program) in some.iter().enumerate() {
                 let label = format!("program {}", batch * STARTS_PER_TRANSACTION + index);
-                text.push_str(&render(program, &label));
+                let mut start = render(program, &label);
+                if let Some(other) = &self.elsewhere {
+                    let labelled = format!("'{label}') as id");
+                    let placed = format!("'{label}', database => '{}') as id", other.name);
+                    assert!(start.contains(&labelled), "{start}");
+                    start = start.replace(&labelled, &placed);
+                }
+                text.push_str(&start);
                 text.push_str(";\n");
             }
             text.push_str("commit");
@@ -274,7 +302,8 @@ impl Stage {
             }
         }
         let effects = "select instance, leaf, seen from trace where instance = any ($1) order by n";
-        for row in client.query(effects, &[&ids]).await.unwrap() {
+        let acted = self.elsewhere.as_ref().map_or(client, |db| &db.client);
+        for row in acted.query(effects, &[&ids]).await.unwrap() {
             let names: Option<String> = row.get(2);
             let effect = Effect {
                 leaf: row.get::<_, i32>(1).unsigned_abs(),
