@@ -120,8 +120,7 @@ async fn takes_late_signals(first: usize, linger_ms: &str) {
     let programs = chosen(first, slower_stride().div_ceil(2));
     let programs: Vec<Program> = programs.into_iter().filter(waits).collect();
     let ids = stage.start_unsignalled(&programs).await;
-    let quiet = Duration::from_millis(500);
-    stage.settle(0, quiet).await;
+    stage.settle_at_waits(Duration::from_secs(3)).await;
     stage.send_signals(&programs, &ids).await;
     stage.verify(&programs, &ids).await;
 }

@@ -264,6 +264,22 @@ impl Stage {
         }
     }
 
+    /// Waits until every instance that has not ended waits for a signal, or nothing has happened for so
+    /// long: some wait for a signal only after something else.
+    pub async fn settle_at_waits(&self, patience: Duration) {
+        let at_waits = "select count(*) from df.instances i where i.ended_at is null and not exists
+                            (select from df.node_runs r where r.instance_id = i.id
+                                and r.status = 'waiting' and r.signal_name is not null)";
+        let mut last = (i64::MAX, Instant::now());
+        while last.0 > 0 && last.1.elapsed() < patience {
+            let left: i64 = self.admin.query_one(at_waits, &[]).await.unwrap().get(0);
+            if left < last.0 {
+                last = (left, Instant::now());
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
     /// What these instances left behind, by id.
     pub async fn seen(&self, ids: &[String]) -> HashMap<String, Seen> {
         let mut all: HashMap<String, Seen> = HashMap::new();
