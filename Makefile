@@ -52,7 +52,7 @@ POOLER_TOPICS = node_types:: control:: node_timeout:: http_nodes:: takeover:: re
 
 .PHONY: pooler
 pooler: ## Run the core topics through PgBouncer; SESSIONS=n for each role
-	$(CARGO) build --workspace --bins --features df-cli/failpoints
+	$(CARGO) build --workspace --bins --features $(TEST_FEATURES)
 	DF_TEST_POOLER=$(or $(SESSIONS),3) $(CARGO) test -p df-tests --test it -- $(POOLER_TOPICS)
 
 .PHONY: pg-matrix

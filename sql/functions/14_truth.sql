@@ -1,15 +1,16 @@
--- The truth of a condition's result. It must agree with the relay's own (df-graph, `truth`): views
--- use this one to say which arm of an IF was taken, the relay to take it.
+-- The truth of a condition's result, for the views: which arm of an IF was taken. The relay takes it
+-- by its own reading (df-graph, `truth`), of a result that came just now as of a recorded one, and
+-- this one must say the same of the same text whatever the database's locale.
 
 -- The truth of one JSON value: NULL, false, zero, '', [] and {} are false, and so are texts that,
--- trimmed and in any case, are f, false, no or a number equal to zero (its digits decide: 1e-400
--- is not zero). p_raw is the text of a JSON value without unpaired surrogates or \u0000.
+-- trimmed of ASCII's white space and in any case, are f, false, no or a number equal to zero (its
+-- digits decide: 1e-400 is not zero). p_raw is the text of a JSON value without unpaired surrogates or \u0000.
 create or replace function df.json_value_truth(p_raw text) returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_zero constant text := '^[+-]?(0+\.?0*|\.0+)([eE][+-]?\d+)?$';
+  c_zero constant text := '^[+-]?(0+\.?0*|\.0+)([eE][+-]?[0-9]+)?$';
   v_text text := btrim(p_raw, E' \t\r\n');
 begin
   case left(v_text, 1)
@@ -19,7 +20,7 @@ begin
     when '[' then return v_text !~ '^\[\s*\]$';
     when '{' then return v_text !~ '^\{\s*\}$';
     when '"' then
-      v_text := regexp_replace(v_text::json #>> '{}', '^\s+|\s+$', '', 'g');
+      v_text := btrim(v_text::json #>> '{}', E' \t\n\r\x0b\x0c');
       return not (v_text = '' or lower(v_text) in ('f', 'false', 'no') or v_text ~ c_zero);
     else return v_text !~ c_zero;
   end case;

@@ -137,7 +137,7 @@ begin
                and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                and (o.retry_at is null or o.retry_at <= clock_timestamp())
              order by o.created_at)
-        select i.id, i.owner, i.ended_at, i.paused_at from df.instances i
+        select i.id, i.owner, i.status, i.ended_at, i.paused_at from df.instances i
          where i.id in (select e.instance_id from events e)
            and (i.owner = v_name or i.owner is null)
          order by i.id limit p_limit for no key update skip locked
@@ -175,16 +175,39 @@ begin
             -- One that was cancelled before any relay claimed it never had its start delivered.
             update df.outbox o set delivered_at = clock_timestamp()
              where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
-            -- What it had begun outside of its transactions is not waited for any more.
-            update df.node_runs r
-               set status = 'failed', ended_at = greatest(v_inst.ended_at, r.created_at), sqlstate = '57014',
-                   error = 'cancelled while it ran: what came of it is not known'
-             where r.instance_id = v_inst.id and r.status = 'intent';
+            if v_inst.status = 'cancelled' then
+                perform df.end_intents(v_inst.id, v_inst.ended_at);
+            end if;
         end if;
         if v_inst.ended_at is not null and v_inst.owner is not null then
             update df.instances i set owner = null where i.id = v_inst.id;
         end if;
     end loop;
+end
+$$;
+
+-- Ends what a cancelled instance had begun outside of its transactions: nobody waits for it any more.
+-- The loser of a decided race, and what ran in a node when its time was up, ended with that decision
+-- and stay as they are recorded. The caller holds the instance's lock; a retry finds none left.
+create or replace function df.end_intents(p_instance text, p_ended_at timestamptz) returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    update df.node_runs r
+       set status = 'failed', ended_at = greatest(p_ended_at, r.created_at), sqlstate = '57014',
+           error = 'cancelled while it ran: what came of it is not known'
+     where r.instance_id = p_instance and r.status = 'intent'
+       and not exists (
+           select from df.node_runs d
+            where d.instance_id = p_instance and d.status = 'decided'
+              and case when d.run_path like '%.timeout'
+                       then d.turn = 1 and starts_with(r.run_path || '.', regexp_replace(d.run_path, 'timeout$', ''))
+                       else starts_with(r.run_path, d.run_path || case d.turn when 0 then '.right' else '.left' end)
+                            and exists (select from df.instances i join df.graphs g on g.id = i.graph_id,
+                                               df.node_tree(g.graph) t
+                                         where i.id = p_instance and t.node_type = 'RACE'
+                                           and t.path = df.static_path(d.run_path)) end);
 end
 $$;
 
@@ -242,11 +265,13 @@ create or replace function df.postpone_event(p_event_id text, p_error text) retu
      where o.event_id = p_event_id
 $$;
 
--- What is recorded of an instance, without results: a replay needs paths, decisions and the truth
--- of conditions. One row per run.
-create or replace function df.relay_load(p_incarnation uuid, p_instances text[])
+-- What is recorded of an instance, one row per run. Of results a replay needs those of conditions,
+-- whose truth the relay reads from the recorded text as it did when it came; asks says which those
+-- are, and result holds the text where it is short: a long one is fetched by itself.
+drop function if exists df.relay_load(uuid, text[]);  -- said what a condition is worth by its own reading
+create or replace function df.relay_recorded(p_incarnation uuid, p_instances text[])
     returns table (instance_id text, run_path text, status text, turn integer, attempt integer,
-                   truth boolean, error text, sqlstate text, detail text)
+                   asks boolean, result text, error text, sqlstate text, detail text)
     language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
@@ -254,7 +279,9 @@ create or replace function df.relay_load(p_incarnation uuid, p_instances text[])
 begin
     return query
     select r.instance_id, r.run_path, r.status::text, r.turn, r.attempt,
-           case when r.status = 'completed' and r.run_path like '%condition_node%' then df.truth(r.result) end,
+           r.status = 'completed' and r.run_path like '%condition\_node%',
+           case when r.status = 'completed' and r.run_path like '%condition\_node%'
+                     and octet_length(r.result::text) <= 65536 then r.result::text end,
            r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
       from df.node_runs r
      where r.instance_id = any (p_instances);

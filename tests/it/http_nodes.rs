@@ -267,3 +267,76 @@ async fn a_request_that_a_cancel_cuts_off_ends_with_that_as_its_reason() {
     workflows.db.eventually(&run).await;
     assert_eq!(workflows.ended(&id).await.status, "cancelled");
 }
+
+/// S25: the decision is the end of what the loser had begun, for a later walk and for readers too.
+#[tokio::test]
+async fn a_request_that_lost_its_race_stays_begun_and_is_not_sent_again() {
+    let allow = "select df.configure('http_allow_private', 'true')";
+    let workflows = Workflows::with_relay(allow, &["--linger-ms", "50"]).await;
+    let (db, web) = (&workflows.db, Web::start());
+    let url = literal(&web.url("/slow"));
+    let request = format!("df.http({url}, 'GET', timeout_seconds => 300)");
+    let race = format!("df.race({request}, df.wait_for_signal('go'))");
+    let id = workflows
+        .start(&format!("df.seq({race}, df.wait_for_signal('later'))"))
+        .await;
+    while web.requests().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let signal = |name: &str| format!("select df.signal('{id}', '{name}')");
+    workflows.alice.text(&signal("go")).await;
+    // Given back, so that the next signal makes a second walk.
+    let later = "select exists (select from df.node_runs where run_path = 'root.right')
+                    and (select bool_and(owner is null) from df.instances)";
+    db.eventually(later).await;
+    let why = format!("select df.why('{id}')");
+    let why = workflows.alice.text(&why).await.expect("a reason");
+    assert!(why.contains("later") && !why.contains("HTTP"), "{why}");
+    workflows.alice.text(&signal("later")).await;
+    assert_eq!(workflows.ended(&id).await.status, "completed");
+    // Whatever is delivered to an instance that has ended changes nothing of it.
+    let again = "update df.outbox set delivered_at = null";
+    db.client.batch_execute(again).await.unwrap();
+    db.eventually("select bool_and(delivered_at is not null) from df.outbox")
+        .await;
+    db.assert_sound(&id).await;
+    let recorded = "select status || coalesce(ended_at::text, '') from df.node_runs where run_path = 'root.left.left'";
+    assert_eq!(db.text(recorded).await.as_deref(), Some("intent"));
+    let shown = format!(
+        "select concat_ws(' ', inferred_status, inferred_status_from_ancestor_id)
+           from df.instance_nodes('{id}') where node_type = 'HTTP'"
+    );
+    let shown = workflows.alice.text(&shown).await;
+    assert_eq!(shown, Some(format!("skipped {id}:root.left")));
+    assert_eq!(web.requests().len(), 1);
+}
+
+/// S25, S29, S34: a cancel ends what is in flight, and not what a decision has ended before.
+#[tokio::test]
+async fn a_cancel_ends_no_request_that_had_lost_before() {
+    let (workflows, web) = (allowed().await, Web::start());
+    let url = literal(&web.url("/slow"));
+    let request = format!("df.http({url}, 'GET', timeout_seconds => 300)");
+    let race = format!("df.race({request}, df.sleep(0))");
+    let timed = format!("df.timeout(df.seq('select 1', {request}), 1)");
+    let id = workflows
+        .start(&format!(
+            "df.join3(df.seq({race}, {request}), {timed}, {request})"
+        ))
+        .await;
+    let decided = "select count(*) = 2 from df.node_runs where status = 'decided'";
+    workflows.db.eventually(decided).await;
+    while web.requests().len() < 4 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let cancel = format!("select df.cancel('{id}', 'enough')");
+    workflows.alice.text(&cancel).await;
+    assert_eq!(workflows.ended(&id).await.status, "cancelled");
+    let delivered = "select bool_and(delivered_at is not null) from df.outbox";
+    workflows.db.eventually(delivered).await;
+    workflows.db.assert_sound(&id).await;
+    let recorded = "select string_agg(run_path || ' ' || status, ', ' order by run_path)
+                      from df.node_runs where sqlstate = '57014' and run_path <> 'root.right' or status = 'intent'";
+    let expected = "root.extra_nodes[0] failed, root.left.left.left intent, root.left.right failed, root.right.right intent";
+    assert_eq!(workflows.db.text(recorded).await.as_deref(), Some(expected));
+}

@@ -2,6 +2,7 @@
 
 mod bench;
 mod bloat;
+mod conditions;
 mod control;
 mod cookbook;
 mod crashes;

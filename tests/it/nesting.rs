@@ -2,6 +2,7 @@
 //!
 //! A small model of the contract's words gives the expected end of each generated workflow.
 
+use df_reference::SCHEDULES_ARE_DUE;
 use serde_json::{Value, json};
 
 use crate::support::{Ended, Web, Workflows, literal};
@@ -282,6 +283,7 @@ async fn check(workflows: &Workflows, nodes: &[Node]) {
         }
         alice.client.batch_execute("commit").await.unwrap();
     }
+    workflows.db.settled().await;
     let mut wrong = Vec::new();
     for (id, node) in started {
         let expected = node.end("root.right.right", false);
@@ -301,14 +303,10 @@ async fn check(workflows: &Workflows, nodes: &[Node]) {
     );
 }
 
-/// Workflows whose HTTP nodes may reach this machine, and whose schedules are due at once: the
-/// database's clock is a minute ahead of where a schedule is computed.
+/// Workflows whose HTTP nodes may reach this machine, and whose schedules are due at once.
 async fn prepared() -> Workflows {
-    Workflows::prepared(
-        "select df.configure('http_allow_private', 'true');
-         insert into df.clock_override (shift) values ('61 seconds')",
-    )
-    .await
+    let allow = "select df.configure('http_allow_private', 'true')";
+    Workflows::prepared(&format!("{allow};\n{SCHEDULES_ARE_DUE}")).await
 }
 
 #[tokio::test]

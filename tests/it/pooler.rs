@@ -41,12 +41,15 @@ impl Pooled {
         Pooled { db, pooler }
     }
 
+    /// Past every pooler, whether the other tests' relays have one or not.
+    fn direct_url(&self) -> String {
+        let cluster = Server::shared().cluster();
+        cluster.url("df_relay", "relay", &self.db.name)
+    }
+
     fn url(&self) -> String {
         let port = Server::shared().cluster().port();
-        let direct = Server::shared()
-            .cluster()
-            .url("df_relay", "relay", &self.db.name);
-        self.pooler.through(&direct, port)
+        self.pooler.through(&self.direct_url(), port)
     }
 
     fn relay(&self, args: &[&str]) -> Shown {
@@ -442,6 +445,6 @@ async fn the_commands_work_through_a_pooler_and_the_doctor_knows_it() {
         let (code, text) = run(&[command]);
         assert_eq!(code, Some(0), "{command}: {text}");
     }
-    let direct = spawn(&["doctor"], &[("DF_DATABASE_URL", &pooled.db.relay_url())]);
+    let direct = spawn(&["doctor"], &[("DF_DATABASE_URL", &pooled.direct_url())]);
     direct.wait_for_stdout("no transaction pooler was seen");
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use df_local::Cluster;
 use df_postgres::ConnectOptions;
 use df_reference::{
-    Effect, PRELUDE, Program, Request, Run, SHARED, Seen, differences, signals, sql, start_sql,
+    Effect, PRELUDE, Program, Request, Run, SCHEDULES_ARE_DUE, SHARED, Seen, differences, signals,
+    sql, start_sql,
 };
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -28,6 +29,8 @@ pub struct Stage {
     pub authors: [Client; 2],
     web: Web,
     place: Place,
+    /// Where the SQL leaves act, if that is not the schema's own database.
+    elsewhere: Option<TestDb>,
     /// Whether something is killed or cut off while programs run, so that attempts may be lost.
     disturbed: bool,
 }
@@ -48,6 +51,24 @@ impl Stage {
         Stage::with(Place::Shared(db), admin, authors).await
     }
 
+    /// Whose programs act in a database that is not the schema's.
+    pub async fn with_another_database() -> Stage {
+        let (db, other) = (TestDb::new().await, TestDb::empty().await);
+        let role = db.role("author").await;
+        let grant = format!("grant create on schema public to {}", role.name);
+        other.client.batch_execute(&grant).await.unwrap();
+        let (server, _) = role.url().rsplit_once('/').expect("a URL with a database");
+        let author = connect(&format!("{server}/{}", other.name)).await;
+        author.batch_execute(PRELUDE).await.unwrap();
+        let admin = connect(&db.superuser_url()).await;
+        let authors = [role.session().await, role.client];
+        let stage = Stage::with(Place::Shared(db), admin, authors).await;
+        Stage {
+            elsewhere: Some(other),
+            ..stage
+        }
+    }
+
     /// On a server that [`Stage::crash`] may kill.
     pub async fn on_its_own_server() -> Stage {
         let cluster = own_server();
@@ -66,6 +87,7 @@ impl Stage {
     async fn with(place: Place, admin: Client, authors: [Client; 2]) -> Stage {
         let prepare = "select df.configure('http_allow_private', 'true')";
         admin.batch_execute(prepare).await.unwrap();
+        admin.batch_execute(SCHEDULES_ARE_DUE).await.unwrap();
         let web = Web::start();
         authors[0].batch_execute(PRELUDE).await.unwrap();
         let set = "select df.setvar('web', $1)";
@@ -75,6 +97,7 @@ impl Stage {
             authors,
             web,
             place,
+            elsewhere: None,
             disturbed: false,
         }
     }
@@ -169,7 +192,14 @@ impl Stage {
             let mut text = "begin;".to_owned();
             for (index, program) in some.iter().enumerate() {
                 let label = format!("program {}", batch * STARTS_PER_TRANSACTION + index);
-                text.push_str(&render(program, &label));
+                let mut start = render(program, &label);
+                if let Some(other) = &self.elsewhere {
+                    let labelled = format!("'{label}') as id");
+                    let placed = format!("'{label}', database => '{}') as id", other.name);
+                    assert!(start.contains(&labelled), "{start}");
+                    start = start.replace(&labelled, &placed);
+                }
+                text.push_str(&start);
                 text.push_str(";\n");
             }
             text.push_str("commit");
@@ -234,6 +264,22 @@ impl Stage {
         }
     }
 
+    /// Waits until every instance that has not ended waits for a signal, or nothing has happened for so
+    /// long: some wait for a signal only after something else.
+    pub async fn settle_at_waits(&self, patience: Duration) {
+        let at_waits = "select count(*) from df.instances i where i.ended_at is null and not exists
+                            (select from df.node_runs r where r.instance_id = i.id
+                                and r.status = 'waiting' and r.signal_name is not null)";
+        let mut last = (i64::MAX, Instant::now());
+        while last.0 > 0 && last.1.elapsed() < patience {
+            let left: i64 = self.admin.query_one(at_waits, &[]).await.unwrap().get(0);
+            if left < last.0 {
+                last = (left, Instant::now());
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
     /// What these instances left behind, by id.
     pub async fn seen(&self, ids: &[String]) -> HashMap<String, Seen> {
         let mut all: HashMap<String, Seen> = HashMap::new();
@@ -272,7 +318,8 @@ impl Stage {
             }
         }
         let effects = "select instance, leaf, seen from trace where instance = any ($1) order by n";
-        for row in client.query(effects, &[&ids]).await.unwrap() {
+        let acted = self.elsewhere.as_ref().map_or(client, |db| &db.client);
+        for row in acted.query(effects, &[&ids]).await.unwrap() {
             let names: Option<String> = row.get(2);
             let effect = Effect {
                 leaf: row.get::<_, i32>(1).unsigned_abs(),

@@ -436,7 +436,7 @@ impl Activity<'_> {
         let truth = self
             .run_path
             .contains("condition_node")
-            .then(|| df_graph::read_result(result).is_ok_and(|value| df_graph::truth(&value)));
+            .then(|| df_graph::truth(result));
         self.note_checkpoints();
         self.loaded.keep_result(self.run_path, result);
         self.loaded.record(self.run_path, Run::Completed { truth });

@@ -119,7 +119,6 @@ async fn fetch(
 
 fn value(result: &ResultRef, texts: &Texts) -> Result<Value, String> {
     match result {
-        ResultRef::Null => Ok(Value::Null),
         ResultRef::Run(path) => texts
             .get(path)
             .map_or(Ok(Value::Null), |text| df_graph::read_result(text)),
@@ -130,7 +129,6 @@ fn value(result: &ResultRef, texts: &Texts) -> Result<Value, String> {
 /// Writes a result as text, leaving recorded JSON as it was recorded.
 fn write(result: &ResultRef, texts: &Texts, out: &mut String) {
     match result {
-        ResultRef::Null => out.push_str("null"),
         ResultRef::Run(path) => out.push_str(texts.get(path).map_or("null", |text| text)),
         ResultRef::All(all) => {
             out.push('[');

@@ -8,6 +8,7 @@ mod activity;
 mod attempts;
 mod backend;
 mod bindings;
+mod branches;
 mod engine;
 mod gate;
 mod loaded;

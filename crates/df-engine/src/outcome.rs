@@ -14,8 +14,6 @@ use crate::backend::Failure;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<Token>", try_from = "Vec<Token>")]
 pub enum ResultRef {
-    /// JSON null.
-    Null,
     /// The recorded result of this run path.
     Run(Arc<str>),
     /// A JSON array: a JOIN's results in branch order.
@@ -26,7 +24,6 @@ pub enum ResultRef {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Token {
-    Null,
     Run(Arc<str>),
     All(usize),
 }
@@ -35,7 +32,6 @@ impl From<ResultRef> for Vec<Token> {
     fn from(result: ResultRef) -> Self {
         fn write(result: ResultRef, tokens: &mut Vec<Token>) {
             match result {
-                ResultRef::Null => tokens.push(Token::Null),
                 ResultRef::Run(path) => tokens.push(Token::Run(path)),
                 ResultRef::All(all) => {
                     let count = all.len();
@@ -57,7 +53,6 @@ impl TryFrom<Vec<Token>> for ResultRef {
         let mut read = Vec::new();
         for token in tokens {
             let result = match token {
-                Token::Null => ResultRef::Null,
                 Token::Run(path) => ResultRef::Run(path),
                 Token::All(count) if count > read.len() => return Err("a result of too few"),
                 Token::All(count) => ResultRef::All(read.split_off(read.len() - count)),
@@ -75,7 +70,6 @@ impl ResultRef {
     /// Calls `visit` with every run path the reference stands on.
     pub fn each_run(&self, visit: &mut impl FnMut(&Arc<str>)) {
         match self {
-            ResultRef::Null => {}
             ResultRef::Run(path) => visit(path),
             ResultRef::All(all) => all.iter().for_each(|one| one.each_run(visit)),
         }
@@ -162,7 +156,7 @@ mod tests {
         let mut result = ResultRef::Run("root".into());
         for depth in 0..256 {
             let beside = if depth % 2 == 0 {
-                ResultRef::Null
+                ResultRef::Run("root.left".into())
             } else {
                 ResultRef::All(Vec::new())
             };
@@ -171,7 +165,7 @@ mod tests {
         let outcome = Outcome::of(End::Done(result));
         let text = serde_json::to_string(&outcome).unwrap();
         assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome);
-        for bad in ["[]", r#"[{"all":1}]"#, r#"["null","null"]"#] {
+        for bad in ["[]", r#"[{"all":1}]"#, r#"[{"all":0},{"all":0}]"#] {
             assert!(serde_json::from_str::<ResultRef>(bad).is_err(), "{bad}");
         }
     }

@@ -15,6 +15,7 @@ mod paths;
 mod results;
 mod statement;
 mod substitute;
+mod truth;
 
 pub use config::{HttpConfig, HttpMethod, MultipartConfig, Part, RetryPolicy, decode_base64};
 pub use cron::{Cron, CronError, next_match};
@@ -24,10 +25,11 @@ pub use parse::{MAX_DEPTH, MAX_NODES, is_identifier};
 pub use paths::static_path;
 pub use results::{
     MAX_RESULT_DEPTH, break_value, empty_row_set, has_rows, read_result, rows, schedule_result,
-    signal_result, signal_timeout_result, sleep_result, truth,
+    signal_result, signal_timeout_result, sleep_result,
 };
 pub use statement::{Class, statement_count, transaction_class};
 pub use substitute::{
     Bindings, MAX_EXPANDED_ROWS, MAX_SUBSTITUTED_BYTES, Place, SubstituteError, names_in,
     substitute_json_text, substitute_plain, substitute_sql, whole_value,
 };
+pub use truth::truth;

@@ -1,4 +1,4 @@
-//! The shapes of results (contract §2) and what they are worth as a condition (§3).
+//! The shapes of results (contract §2).
 
 use serde_json::{Map, Value, json};
 
@@ -38,50 +38,6 @@ pub fn has_rows(result: &Value) -> bool {
         (None, Value::Array(items)) => !items.is_empty(),
         _ => false,
     }
-}
-
-/// The truth of a condition's result: that of the first column of its first row, or of the value
-/// itself where it is no row set.
-pub fn truth(result: &Value) -> bool {
-    match rows(result) {
-        None => is_true(result),
-        Some(rows) => rows
-            .first()
-            .and_then(Value::as_object)
-            .and_then(|row| row.values().next())
-            .is_some_and(is_true),
-    }
-}
-
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => !is_zero(&number.to_string()),
-        Value::String(text) => {
-            let text = text.trim();
-            let is_word = |word: &str| text.eq_ignore_ascii_case(word);
-            !(text.is_empty() || ["f", "false", "no"].into_iter().any(is_word) || is_zero(text))
-        }
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-    }
-}
-
-/// Whether the text is a number equal to zero. Its digits decide: as a float, 1e-400 would be zero.
-fn is_zero(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let exponent_fits = exponent.is_none_or(|exponent| {
-        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let zeros = |digits: &str| digits.bytes().all(|byte| byte == b'0');
-    exponent_fits && !(whole.is_empty() && fraction.is_empty()) && zeros(whole) && zeros(fraction)
 }
 
 /// The result of a loop that a BREAK left: JSON stays JSON, other text is a string, none is null.

@@ -123,7 +123,8 @@ proptest! {
         let _ = statement_count(&text);
         let _ = static_path(&text);
         let _ = decode_base64(&text);
-        let _ = truth(&break_value(Some(&text)));
+        let _ = break_value(Some(&text));
+        let _ = truth(&text);
         let _ = next_match(&text, chrono::DateTime::UNIX_EPOCH);
         for node_type in ["SLEEP", "BREAK", "IF", "LOOP", "HTTP", "HTTP_MULTIPART", "SIGNAL", "WAIT_SCHEDULE"] {
             let node = json!({"node_type": node_type, "query": text, "result_name": value, "retry": value});

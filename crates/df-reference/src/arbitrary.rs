@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::program::{Answer, Leaf, NAMES, NEVER, Program};
+use crate::program::{Answer, Leaf, NAMES, NEVER, ODD, Program};
 
 /// How likely each choice is, relative to the others of its kind.
 #[derive(Debug, Clone)]
@@ -40,6 +40,7 @@ pub fn programs(weights: &Weights) -> BoxedStrategy<Program> {
     let waits = prop::sample::select(vec![
         Leaf::Sleep,
         Leaf::Nap,
+        Leaf::Schedule,
         Leaf::Signal,
         Leaf::Signal,
         Leaf::Shared,
@@ -78,6 +79,7 @@ pub fn programs(weights: &Weights) -> BoxedStrategy<Program> {
 fn node(inner: BoxedStrategy<Program>) -> BoxedStrategy<Program> {
     let one = move || inner.clone();
     let name = prop::sample::select(&NAMES[..]);
+    let odd = prop::sample::select(&ODD[..]);
     let truths = prop_oneof![Just(vec![false]), Just(vec![true, false])];
     prop_oneof![
         4 => (one(), one()).prop_map(|(a, b)| a.then(b)),
@@ -88,6 +90,9 @@ fn node(inner: BoxedStrategy<Program>) -> BoxedStrategy<Program> {
             if first { endless.race(a) } else { a.race(endless) }
         }),
         2 => (one(), one(), one()).prop_map(|(a, b, c)| a.choose(b, c)),
+        1 => (odd, one(), one()).prop_map(|((json, truth), a, b)| {
+            Program::from(Leaf::Odd(json, truth)).choose(a, b)
+        }),
         1 => (name.clone(), one(), one())
             .prop_map(|(x, a, b)| Program::IfRows(x, a.into(), b.into())),
         2 => (one(), one(), truths).prop_map(|(body, asked, truths)| {

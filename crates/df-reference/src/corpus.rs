@@ -1,6 +1,6 @@
 //! What went wrong once, as families: each stands for every program of its kind.
 
-use crate::program::{Leaf, Program};
+use crate::program::{Leaf, ODD, Program};
 use crate::shapes::Shape;
 
 /// Every program of every family.
@@ -20,6 +20,18 @@ pub fn corpus() -> Vec<Shape> {
             race.clone().choose(mark(), mark()),
         );
         add("loops in a race in a condition", mark().repeat(race));
+    }
+    // The second walk reads what it is worth from the record, after a wait that leaves memory.
+    for (json, truth) in ODD {
+        let odd = || Program::from(Leaf::Odd(json, truth));
+        let later = || Program::from(Leaf::Silence).then(mark());
+        let chosen = |asked: Program| asked.choose(later(), later().then(mark()));
+        add("conditions at the edge of JSON", chosen(odd()));
+        let contended = odd().race(Leaf::Endless.into());
+        add("conditions at the edge of JSON", chosen(contended));
+        let asked = ask(&[true, false]).choose(odd(), Leaf::Nothing.into());
+        let turns = mark().then(later()).repeat(asked);
+        add("conditions at the edge of JSON", turns.then(later()));
     }
     // More iterations than lie between two checkpoints, with names that outlive them.
     let mut many = vec![true; 36];

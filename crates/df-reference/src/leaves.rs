@@ -12,14 +12,20 @@ impl Leaf {
     pub fn waits(&self) -> bool {
         matches!(
             self,
-            Leaf::Sleep | Leaf::Nap | Leaf::Signal | Leaf::Shared | Leaf::Silence | Leaf::Endless
+            Leaf::Sleep
+                | Leaf::Schedule
+                | Leaf::Nap
+                | Leaf::Signal
+                | Leaf::Shared
+                | Leaf::Silence
+                | Leaf::Endless
         )
     }
 
     /// Whether it leaves a row in the trace table when it has ended.
     pub fn leaves_a_trace(&self) -> bool {
         match self {
-            Leaf::Mark | Leaf::Ask(_) | Leaf::Nothing => true,
+            Leaf::Mark | Leaf::Odd(..) | Leaf::Ask(_) | Leaf::Nothing => true,
             Leaf::Flaky { fails, attempts } => fails < attempts,
             _ => false,
         }
@@ -40,7 +46,7 @@ impl Interpreter<'_> {
         // S7.
         if matches!(
             leaf,
-            Leaf::Mark | Leaf::Nothing | Leaf::Flaky { .. } | Leaf::Http(_)
+            Leaf::Mark | Leaf::Odd(..) | Leaf::Nothing | Leaf::Flaky { .. } | Leaf::Http(_)
         ) {
             let seen = NAMES.map(|name| seen(name, names)).join(",");
             self.seen.insert(at.path.clone(), seen);
@@ -61,6 +67,8 @@ impl Interpreter<'_> {
         };
         match leaf {
             Leaf::Mark => rows(vec![number.into()]),
+            // Its worth stands for it.
+            Leaf::Odd(_, truth) => rows(vec![(*truth).into()]),
             Leaf::Nothing | Leaf::Outside => rows(Vec::new()),
             Leaf::Ask(truths) => {
                 let asked = self.asked.entry(number).or_default();
@@ -80,6 +88,7 @@ impl Interpreter<'_> {
             }
             Leaf::Http(answer) => End::Done(answered(*answer, number)),
             Leaf::Sleep => End::Done(json!({"slept": true, "seconds": 0})),
+            Leaf::Schedule => End::Done(json!({"scheduled": true})),
             Leaf::Nap => End::Done(json!({"slept": true, "seconds": 0.02})),
             // S5.
             Leaf::Silence => End::Done(json!({

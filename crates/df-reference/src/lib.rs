@@ -17,6 +17,6 @@ pub use arbitrary::{Weights, programs};
 pub use compare::{Effect, Request, Run, Seen, differences, trace};
 pub use corpus::corpus;
 pub use interpret::{End, Expected, Recorded, expected};
-pub use program::{Answer, Leaf, Program, SHARED};
-pub use render::{PRELUDE, Signals, signals, spellings, sql, start_sql};
+pub use program::{Answer, Leaf, ODD, Program, SHARED};
+pub use render::{PRELUDE, SCHEDULES_ARE_DUE, Signals, signals, spellings, sql, start_sql};
 pub use shapes::{Shape, shapes};

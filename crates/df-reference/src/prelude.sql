@@ -1,7 +1,6 @@
 -- What the leaves of a generated program call. Effects are rows of `trace`, written by the step's
--- own transaction. Requests go to the variable `web`, the base URL of the tests' server, and
--- schedules expect a clock that is a minute ahead:
---   insert into df.clock_override (shift) values ('61 seconds');
+-- own transaction. Requests go to the variable `web`, the base URL of the tests' server. Schedules
+-- end at once after schedules_are_due.sql.
 
 create table trace (
     n bigint generated always as identity primary key,

@@ -24,6 +24,9 @@ pub enum Program {
 pub enum Leaf {
     /// Yields its number, and notes what the names stand for.
     Mark,
+    /// Marks, and yields the JSON of this expression, worth so much. It may be one that nobody but
+    /// Postgres can read, and stands in conditions only.
+    Odd(&'static str, bool),
     /// Yields one of these in turn, from the first again after the last.
     Ask(Vec<bool>),
     /// Writes as a mark does, then fails.
@@ -52,6 +55,9 @@ pub enum Leaf {
     Outside,
     /// A request that notes what the names stand for.
     Http(Answer),
+    /// Until the next minute, which by the clock that it is reckoned by has begun; see
+    /// [`SCHEDULES_ARE_DUE`](crate::SCHEDULES_ARE_DUE).
+    Schedule,
     /// A sleep that is long enough to be waited for.
     Nap,
     /// Waits for a signal that nobody sends, until its timeout.
@@ -74,6 +80,20 @@ pub enum Answer {
     /// 503 to the first request of a run, then 200; the leaf has a retry policy.
     Recovers,
 }
+
+/// What Postgres takes for JSON, at the edge of what is true and of what can be read.
+pub const ODD: [(&str, bool); 10] = [
+    (r#"'"\ud800"'::json"#, true),
+    (r#"'" \udc00 no"'::json"#, true),
+    (r#"'{"\ud800": 0}'::json"#, true),
+    (r#"'"\u0000"'::json"#, true),
+    (r#"'" \n"'::json"#, false),
+    (r#"'" \u0046alse"'::json"#, false),
+    ("'1e-400'::json", true),
+    ("(repeat('[', 1500) || repeat(']', 1500))::json", true),
+    ("repeat('x', 70000)", true),
+    ("repeat(' ', 70000) || 'no'", false),
+];
 
 /// The names that programs bind, all noted by every mark.
 pub const NAMES: [&str; 3] = ["x", "y", "z"];

@@ -7,6 +7,9 @@ use crate::program::{Answer, Leaf, NAMES, Program, SHARED};
 /// The table and functions that rendered leaves use.
 pub const PRELUDE: &str = include_str!("prelude.sql");
 
+/// What a superuser runs so that a schedule of every minute is due as soon as it is waited for.
+pub const SCHEDULES_ARE_DUE: &str = include_str!("schedules_are_due.sql");
+
 /// The most arguments that Postgres passes to a function.
 const MAX_ARGUMENTS: usize = 100;
 const JOIN: &str = "df.join(";
@@ -178,6 +181,9 @@ fn leaf_expression(leaf: &Leaf, number: u32, spelling: Spelling) -> String {
                 &format!(", string_to_array('{truths}', ',')::boolean[]"),
             )
         }
+        Leaf::Odd(json, _) => query(format!(
+            "select {json} as v from mark('{{sys_instance_id}}', {number}, '{seen}')"
+        )),
         Leaf::Fail => call("fail", ""),
         Leaf::Nothing => query(format!(
             "select v from mark('{{sys_instance_id}}', {number}, '{seen}') as v where v < 0"
@@ -202,6 +208,7 @@ fn leaf_expression(leaf: &Leaf, number: u32, spelling: Spelling) -> String {
         Leaf::Outside => query("vacuum outside".into()),
         Leaf::Http(answer) => http_expression(*answer, number, &seen),
         Leaf::Sleep => "df.sleep(0)".to_owned(),
+        Leaf::Schedule => "df.wait_for_schedule('* * * * *')".to_owned(),
         Leaf::Nap => "df.sleep_interval('0.02 seconds')".to_owned(),
         Leaf::Signal => format!("df.wait_for_signal('s{number}')"),
         Leaf::Shared => format!("df.wait_for_signal('{SHARED}')"),

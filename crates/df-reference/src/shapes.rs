@@ -78,6 +78,7 @@ pub(crate) fn acting() -> Vec<Program> {
         http(Answer::NotFound),
         http(Answer::Unavailable),
         http(Answer::Recovers),
+        Leaf::Schedule.into(),
         Leaf::Nap.into(),
         Leaf::Silence.into(),
         Leaf::Shared.into(),

@@ -21,7 +21,7 @@ pub struct Claim {
     pub graph: Arc<Graph>,
 }
 
-/// One row of what is recorded of an instance; see `df.relay_load`.
+/// One row of what is recorded of an instance; see `df.relay_recorded`.
 #[derive(Debug, Clone)]
 pub struct RecordedRun {
     pub run_path: String,

@@ -49,8 +49,13 @@ fn program() -> PathBuf {
 }
 
 impl Pooler {
-    /// What an administrator does: the role once per server, the look-up in the client's database.
+    /// What an administrator does: the role once per server, the look-up in the client's database,
+    /// which may have come with the template.
     pub async fn set_up(superuser: &Client) {
+        let done = "select to_regnamespace('pgbouncer') is not null";
+        if superuser.query_one(done, &[]).await.unwrap().get(0) {
+            return;
+        }
         let [once, each]: [String; 2] = blocks("sql").try_into().unwrap();
         let once = once.trim().trim_end_matches(';');
         let once = format!(

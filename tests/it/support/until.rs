@@ -45,6 +45,22 @@ impl TestDb {
         self.until(&sql, "t").await;
     }
 
+    /// Returns once every instance has ended, or nothing has happened for long: how long many take
+    /// together says more of the machine than of any of them.
+    pub async fn settled(&self) {
+        let progress = "select (select count(*) filter (where ended_at is null) from df.instances) || ' '
+                            || (select count(*) || ' ' || max(greatest(created_at, ended_at)) from df.node_runs)";
+        let all_ended = "select not exists (select from df.instances where ended_at is null)";
+        let (mut last, mut since) = (None, Instant::now());
+        while self.text(all_ended).await.as_deref() != Some("t") && since.elapsed() < PATIENCE {
+            let now = self.text(progress).await;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Moves the clock of workflows forward.
     pub async fn pass(&self, interval: &str) {
         let sql = format!(

@@ -81,12 +81,14 @@ impl Relay {
         let rows = self
             .session
             .insist(
-                "select instance_id, run_path, status, turn, attempt, truth, error, sqlstate, detail
-                   from df.relay_load($1, $2)",
+                "select instance_id, run_path, status, turn, attempt, asks, result, error, sqlstate,
+                        detail
+                   from df.relay_recorded($1, $2)",
                 &[&incarnation, &instances],
             )
             .await?;
         for row in rows {
+            let truth = self.truth(&row).await?;
             recorded
                 .entry(row.get("instance_id"))
                 .or_default()
@@ -95,13 +97,38 @@ impl Relay {
                     status: row.get("status"),
                     turn: row.get("turn"),
                     attempt: row.get("attempt"),
-                    truth: row.get("truth"),
+                    truth,
                     error: row.get("error"),
                     sqlstate: row.get("sqlstate"),
                     detail: row.get("detail"),
                 });
         }
         Ok(recorded)
+    }
+
+    /// What a recorded condition is worth, by the reading that took its arm when it came.
+    async fn truth(&self, row: &Row) -> Result<Option<bool>, PostgresError> {
+        if !row.get::<_, bool>("asks") {
+            return Ok(None);
+        }
+        if let Some(result) = row.get::<_, Option<&str>>("result") {
+            return Ok(Some(df_graph::truth(result)));
+        }
+        // Long results one at a time: together they might be more than memory holds.
+        let instance: String = row.get("instance_id");
+        let paths: Vec<String> = vec![row.get("run_path")];
+        let found = self
+            .session
+            .insist(
+                "select result from df.relay_results($1, $2)",
+                &[&instance, &paths],
+            )
+            .await?;
+        // A row that is gone was passed by a checkpoint, and nobody asks for it any more.
+        let result = found
+            .first()
+            .and_then(|row| row.get::<_, Option<&str>>("result"));
+        Ok(Some(df_graph::truth(result.unwrap_or("null"))))
     }
 
     async fn load(
