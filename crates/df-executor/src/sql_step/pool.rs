@@ -14,10 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long a step waits for another of its role's connections before a new one replaces another
-/// role's: a few times what a login costs.
-const OWN_PATIENCE: Duration = Duration::from_millis(25);
-
 /// How many connections there may be.
 #[derive(Clone, Debug)]
 pub struct PoolLimits {
@@ -30,7 +26,8 @@ pub struct PoolLimits {
     /// Open at once, in use or kept for their role's next step; never fewer than may be in use.
     pub open: usize,
     pub idle_seconds: u64,
-    /// How long a role may go on using a connection while more roles wait than may run.
+    /// How long a role may go on using a connection while more roles wait than may run, and how long a
+    /// step waits for another of its role's before a new one replaces another role's.
     pub turn: Duration,
 }
 
@@ -203,9 +200,10 @@ impl Pools {
 
     /// An idle connection, or else the role's turn to open one. One is opened at a time: what a burst
     /// of short steps wants is mostly back before a login is done. Where a new one would cost another
-    /// role its own, a role that has some in use waits a little for one of them to come back.
+    /// role its own, a role that has some in use waits a turn for one of them to come back: on a busy
+    /// server a short step takes as long as many a login on an idle one.
     async fn kept_or_turn(&self, key: &Key) -> Result<Kept, Turn<'_>> {
-        let patience = tokio::time::sleep(OWN_PATIENCE);
+        let patience = tokio::time::sleep(self.limits.turn);
         tokio::pin!(patience);
         let mut patient = true;
         loop {
