@@ -2,8 +2,9 @@
 -- never by a sequence cursor: commit order is not sequence order.
 
 -- Instances that nobody owns and whose time has come, locked, each role's oldest first. Room for
--- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. With
--- p_limit 0 the relay is full: each role of which it owns fewer than max_steps_per_role gets the
+-- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. Beside
+-- other relays one claim takes of each role no more than twice what this relay may run of it at a time: the
+-- first to wake would else run a burst alone while the others look on. With p_limit 0 the relay is full: each role of which it owns fewer than max_steps_per_role gets the
 -- difference, so that whoever filled it keeps nobody else out.
 create or replace function df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json)
     returns text[]
@@ -15,6 +16,7 @@ declare
     v_roles oid[] := array(select w.role from df.waiting_roles(p_runs, p_bounds) w
                             where w.next_wake <= v_now order by random());
     v_each  integer := ceil(p_limit / greatest(cardinality(v_roles), 1)::numeric);
+    v_most  integer := p_limit;
     v_room  integer;
     v_share integer;
     v_owned jsonb;
@@ -27,6 +29,10 @@ begin
         select coalesce(jsonb_object_agg(o.role, o.instances), '{}') into v_owned
           from (select i.submitted_by::oid as role, count(*) as instances
                   from df.instances i where i.owner = p_owner group by i.submitted_by) as o;
+    end if;
+    if p_limit > 0 and (select count(*) from df.relays r where r.lease_until > clock_timestamp()) > 1 then
+        v_most := df.setting('max_steps_per_role');
+        v_each := least(v_each, v_most);
     end if;
     for v_pass in 1..2 loop
         foreach v_role in array v_roles loop
@@ -41,7 +47,7 @@ begin
                  order by i.wake_at limit v_room for update skip locked);
         end loop;
         exit when p_limit = 0 or cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
-        v_each := p_limit;
+        v_each := v_most;
     end loop;
     return v_ids;
 end
