@@ -299,7 +299,10 @@ impl Stage {
             };
             all.insert(row.get(0), seen);
         }
-        let runs = "select instance_id, run_path, status, turn, attempt, signal_name,
+        // What a cancel ended has begun, and that is all that is known of it: it may have had attempts to come.
+        let runs = "select instance_id, run_path,
+                           case when sqlstate = '57014' and error like 'cancelled while it ran:%'
+                                then 'intent' else status end, turn, attempt, signal_name,
                            case when signal_name is not null then result::text end
                       from df.node_runs where instance_id = any ($1)";
         for row in client.query(runs, &[&ids]).await.unwrap() {

@@ -22,7 +22,8 @@ impl SqlSteps {
     /// Runs the step's statement without a record of it, as its role: in autocommit where it must be
     /// `alone` or the session is its own. Checks no fence.
     ///
-    /// A database that is away is waited for until the statement has been sent, never after.
+    /// At least once: a database that is away is waited for, and where the connection is lost while the
+    /// statement runs it is run again, as it is when a relay dies.
     pub async fn run_outside(
         &self,
         step: &Step<'_>,
@@ -31,6 +32,30 @@ impl SqlSteps {
         if step.sql.contains('\0') {
             return Err(ExecutorError::NulInStatement);
         }
+        let retry = &self.config.retry;
+        let mut tries = 0;
+        loop {
+            let lost = match self.run_outside_once(step, alone).await? {
+                OutsideOutcome::Unknown(failure) => failure,
+                outcome => return Ok(outcome),
+            };
+            tries += 1;
+            if retry.interrupted_attempts.is_some_and(|most| tries >= most) {
+                return Ok(OutsideOutcome::Unknown(lost));
+            }
+            tracing::debug!(why = lost.message, tries, "statement is run again");
+            tokio::select! {
+                () = step.cancel.cancelled() => return Ok(OutsideOutcome::Cancelled),
+                () = tokio::time::sleep(retry.delay(tries)) => {}
+            }
+        }
+    }
+
+    async fn run_outside_once(
+        &self,
+        step: &Step<'_>,
+        alone: bool,
+    ) -> Result<OutsideOutcome, ExecutorError> {
         let lent = self.config.sessions == Sessions::Lent;
         let mut tries = 0;
         let place = step
