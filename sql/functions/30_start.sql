@@ -93,9 +93,8 @@ begin
         raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
             octet_length(new.vars::text), df.setting('max_vars_bytes') using errcode = '54000';
     end if;
-    if json_typeof(new.vars) <> 'object' then
-        raise exception 'variables are an object of texts' using errcode = '22023';
-    elsif exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
+    if json_typeof(new.vars) <> 'object'
+       or exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
         raise exception 'variables are an object of texts' using errcode = '22023';
     end if;
     return new;
@@ -117,9 +116,6 @@ begin
     select r.rolsuper, r.rolcanlogin,
            to_regrole(df.step_login_name(r.oid)::text) is not null as has_login
       into v_role from pg_roles r where r.rolname = current_user;
-    if v_role.rolcanlogin and v_role.has_login and not v_role.rolsuper and p_database is null then
-        return;
-    end if;
     if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
         raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'
             using errcode = '42501',

@@ -15,28 +15,27 @@ create or replace function df.fence(
 declare
     v_inst record;
 begin
-    -- What a relay holds from before a restart or a failover may be ahead of this server: it finds no
-    -- row. No incarnation is none of this run, though nobody's instance has no owner either.
+    -- What a relay holds from before a restart or a failover may be ahead of this server. No
+    -- incarnation is none of this run, though nobody's instance has no owner either.
+    if not df.is_of_this_server_run(p_incarnation) then
+        return 'DF001';
+    end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
-           for no key update skip locked;
-        if not found and exists (select from df.instances i where i.id = p_instance)
-           and df.is_of_this_server_run(p_incarnation) then
+          from df.instances i where i.id = p_instance for no key update skip locked;
+        if not found and exists (select from df.instances i where i.id = p_instance) then
             return 'busy';
         end if;
     elsif p_exclusive then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
-           for no key update;
+          from df.instances i where i.id = p_instance for no key update;
     else
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
-           for share;
+          from df.instances i where i.id = p_instance for share;
     end if;
     -- One expression, since each that a transaction evaluates first costs as much as reading a row.
     return case

@@ -3,9 +3,10 @@
 
 -- Instances that nobody owns and whose time has come, locked, each role's oldest first. Room for
 -- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. Beside
--- other relays one claim takes of each role no more than twice what this relay may run of it at a time: the
--- first to wake would else run a burst alone while the others look on. With p_limit 0 the relay is full: each role of which it owns fewer than max_steps_per_role gets the
--- difference, so that whoever filled it keeps nobody else out.
+-- other relays one claim takes of each role no more than twice what this relay may run of it at a
+-- time: the first to wake would else run a burst alone while the others look on. With p_limit 0 the
+-- relay is full: each role of which it owns fewer than max_steps_per_role gets the difference, so that
+-- whoever filled it keeps nobody else out.
 create or replace function df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json)
     returns text[]
     language plpgsql volatile
@@ -18,25 +19,26 @@ declare
     v_each  integer := ceil(p_limit / greatest(cardinality(v_roles), 1)::numeric);
     v_most  integer := p_limit;
     v_room  integer;
-    v_share integer;
     v_owned jsonb;
     v_role  oid;
     v_ids   text[] := '{}';
 begin
-    if p_limit = 0 and v_roles <> '{}' then
-        v_share := df.setting('max_steps_per_role');
+    if v_roles = '{}' then
+        return v_ids;
+    end if;
+    if p_limit = 0 or (select count(*) from df.relays r where r.lease_until > clock_timestamp()) > 1 then
+        v_most := df.setting('max_steps_per_role');
+        v_each := least(v_each, v_most);
+    end if;
+    if p_limit = 0 then
         -- Counted once for all roles: a full relay owns thousands.
         select coalesce(jsonb_object_agg(o.role, o.instances), '{}') into v_owned
           from (select i.submitted_by::oid as role, count(*) as instances
                   from df.instances i where i.owner = p_owner group by i.submitted_by) as o;
     end if;
-    if p_limit > 0 and (select count(*) from df.relays r where r.lease_until > clock_timestamp()) > 1 then
-        v_most := df.setting('max_steps_per_role');
-        v_each := least(v_each, v_most);
-    end if;
     for v_pass in 1..2 loop
         foreach v_role in array v_roles loop
-            v_room := case when p_limit = 0 then v_share - coalesce((v_owned ->> v_role::text)::integer, 0)
+            v_room := case when p_limit = 0 then v_most - coalesce((v_owned ->> v_role::text)::integer, 0)
                            else least(v_each, p_limit - cardinality(v_ids)) end;
             continue when v_room <= 0;
             v_ids := v_ids || array(
@@ -100,6 +102,8 @@ create or replace function df.relay_look(p_incarnation uuid, p_bounds json defau
     set search_path = pg_catalog, pg_temp
     as $$
 #variable_conflict use_column
+declare
+    v_name uuid := df.relay_name(p_incarnation);
 begin
     return query
     -- The events apart (offset 0), or they would be sought from the instances; in the order of the index
@@ -111,11 +115,11 @@ begin
                      and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                      and (o.retry_at is null or o.retry_at <= clock_timestamp())
                    order by o.created_at offset 0) e join df.instances i on i.id = e.instance_id
-                       where i.owner = (select df.relay_name(p_incarnation)) or i.owner is null),
+                       where i.owner = v_name or i.owner is null),
            w.seconds
       from (select extract(epoch from min(r.next_wake) - df.clock())::double precision as seconds
               from df.waiting_roles((select l.runs_version from df.relays l
-                                      where l.incarnation = (select df.relay_name(p_incarnation))), p_bounds) as r
+                                      where l.incarnation = v_name), p_bounds) as r
              where r.next_wake < 'infinity') as w;
 end
 $$;

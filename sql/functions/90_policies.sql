@@ -32,8 +32,8 @@ create or replace function df.key_fits(p_kind text, p_key text) returns boolean
     as $$
 begin
     if (p_key is null) <> (p_kind in ('start', 'cancel')) then
-        raise exception 'an event of kind % has % key', p_kind,
-            case when p_key is null then 'a' else 'no' end using errcode = '23514';
+        raise exception 'an event of kind % %', p_kind,
+            case when p_key is null then 'needs a key' else 'takes no key' end using errcode = '23514';
     end if;
     return true;
 end
