@@ -149,12 +149,7 @@ impl SqlSteps {
             Err(PipelineError::Server {
                 statement, error, ..
             }) => match statements.len() - statement {
-                seam::RECORD_FROM_END => {
-                    if error.sqlstate == classify::NO_SUCH_FUNCTION {
-                        self.pools.invalidate(lease);
-                    }
-                    classify::record(*error)
-                }
+                seam::RECORD_FROM_END => classify::record(*error),
                 seam::LIMIT_FROM_END => Verdict::Outage(error.to_string()),
                 _ => classify::statement(*error),
             },

@@ -49,8 +49,6 @@ pub(super) fn statement(error: DbError) -> Verdict {
     }
 }
 
-pub(super) const NO_SUCH_FUNCTION: &str = "42883";
-
 /// An error of the relay's own statements before the user's; the flags say of which. Neither is
 /// BEGIN.
 pub(super) fn opening(error: DbError, set_role: bool, step_begin: bool, role: &str) -> Verdict {
@@ -84,7 +82,7 @@ pub(super) fn record(error: DbError) -> Verdict {
         "23505" => return Verdict::AlreadyRecorded,
         "55P03" => return Verdict::Busy,
         // Made anew since its oid was asked for: it is asked for again.
-        NO_SUCH_FUNCTION => return Verdict::Outage(error.to_string()),
+        "42883" => return Verdict::Stop(ExecutorError::Schema(Box::new(error))),
         "DF004" => return Verdict::Fail(transaction_control()),
         _ => {}
     }

@@ -44,9 +44,8 @@ impl SqlSteps {
                 return Ok(OutsideOutcome::Unknown(lost));
             }
             tracing::debug!(why = lost.message, tries, "statement is run again");
-            tokio::select! {
-                () = step.cancel.cancelled() => return Ok(OutsideOutcome::Cancelled),
-                () = tokio::time::sleep(retry.delay(tries)) => {}
+            if !self.pause(step, retry.delay(tries)).await {
+                return Ok(OutsideOutcome::Cancelled);
             }
         }
     }

@@ -310,7 +310,7 @@ impl SqlSteps {
     }
 
     /// False when the step's token fired first.
-    async fn pause(&self, step: &Step<'_>, pause: Duration) -> bool {
+    pub(super) async fn pause(&self, step: &Step<'_>, pause: Duration) -> bool {
         self.pools
             .statistics
             .steps_tried_again

@@ -154,10 +154,7 @@ impl Texts {
         let mut statements = vec![
             Statement::command(BEGIN),
             Statement::command(&self.set_role),
-            match self.functions {
-                Some(functions) => Statement::function(functions.begin, key),
-                None => Statement::call(STEP_BEGIN, key),
-            },
+            call(self.functions.map(|both| both.begin), STEP_BEGIN, key),
         ];
         if self.timeout.is_some() {
             statements.push(Statement::call(BOUND_TIMEOUT, bound));
@@ -242,10 +239,7 @@ impl Texts {
         statements.extend(self.sessions.cleaning());
         statements.extend([
             Statement::command("SET LOCAL statement_timeout = 0"),
-            match self.functions {
-                Some(functions) => Statement::function(functions.record, params),
-                None => Statement::call(STEP_RECORD, params),
-            },
+            call(self.functions.map(|both| both.record), STEP_RECORD, params),
             Statement::command("COMMIT"),
         ]);
         statements
@@ -267,6 +261,14 @@ impl Texts {
         ]);
         statements
     }
+}
+
+/// A call by oid where that is known, else by name.
+fn call<'a>(oid: Option<u32>, sql: &'a str, params: &'a [Param<'a>]) -> Statement<'a> {
+    oid.map_or_else(
+        || Statement::call(sql, params),
+        |oid| Statement::function(oid, params),
+    )
 }
 
 /// Where in `opening` the statements stand.

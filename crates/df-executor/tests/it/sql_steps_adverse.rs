@@ -2,7 +2,7 @@
 
 use crate::support::proxy::Proxy;
 use crate::support::steps::Bench;
-use df_executor::sql_step::{Fenced, StepOutcome};
+use df_executor::sql_step::{ExecutorError, Fenced, StepOutcome};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
@@ -144,6 +144,32 @@ async fn a_connection_cut_before_the_record_was_sent_runs_the_step_once() {
     );
     assert!(proxy.has_cut());
     assert_eq!(bench.effects(), "1");
+}
+
+/// Their oids change: nothing is recorded, and they are asked for again.
+#[tokio::test]
+async fn functions_that_are_made_anew_are_found_again() {
+    let bench = Bench::start().await;
+    let sql = "insert into effects (note) values ('x')";
+    for (index, function) in ["step_begin", "step_record"].into_iter().enumerate() {
+        let paths = [
+            format!("root[{index}].left"),
+            format!("root[{index}].right"),
+        ];
+        bench.run(&paths[0], "select 1").await;
+        let psql = |sql: &str| bench.database.psql(sql);
+        let made = psql(&format!(
+            "select pg_get_functiondef('df.{function}'::regproc)"
+        ));
+        psql(&format!(
+            "drop function df.{function}; {made}; grant execute on function df.{function} to alice"
+        ));
+        let gone = bench.steps.run(&bench.step(&paths[1], sql)).await;
+        assert!(matches!(gone, Err(ExecutorError::Schema(_))), "{gone:?}");
+        assert_eq!(bench.effects(), index.to_string());
+        bench.run(&paths[1], sql).await;
+    }
+    assert_eq!(bench.effects(), "2");
 }
 
 #[tokio::test]

@@ -23,8 +23,7 @@ pub struct Bench {
 }
 
 struct Logins {
-    database: String,
-    functions: Option<StepFunctions>,
+    database: Database,
     /// How often somebody asked.
     asked: AtomicU64,
 }
@@ -40,9 +39,9 @@ impl LoginSource for Logins {
             user: "df_step_alice".into(),
             password: None,
             role_name: "alice".into(),
-            database: database.unwrap_or(&self.database).to_owned(),
+            database: database.unwrap_or(&self.database.name).to_owned(),
             settings: vec![("search_path".into(), "app, public".into())],
-            functions: self.functions,
+            functions: functions(&self.database),
         })
     }
 }
@@ -91,8 +90,7 @@ impl Bench {
         };
         change(&mut config);
         let logins = Arc::new(Logins {
-            database: database.name.clone(),
-            functions: functions(&database),
+            database: database.clone(),
             asked: AtomicU64::new(0),
         });
         let steps = SqlSteps::new(config, logins.clone(), Arc::new(Catalog(database.clone())));
