@@ -3,10 +3,27 @@
 -- search_path, and what they call runs under it: pinning it again in each function of a step costs as
 -- much as the step's insert.
 
+-- Whether this epoch and incarnation may write to an instance with these columns. p_login, where given,
+-- must be the step login of the instance's role. A pause lets nothing begin: a step's transaction (only
+-- those name a login) that began before it goes on; one that began after is undone, and made again at
+-- the resume. Qualified instead of pinned, so that the server can put it in line.
+create or replace function df.may_write(
+    i_epoch bigint, i_owner uuid, i_ended_at timestamptz, i_paused_at timestamptz, i_submitted_by oid,
+    p_epoch bigint, p_incarnation uuid, p_login name) returns boolean
+    language sql stable
+    as $$
+    select i_epoch operator(pg_catalog.=) p_epoch
+       and i_owner operator(pg_catalog.=) df.relay_name(p_incarnation)
+       and i_ended_at is null
+       and (p_login is null
+            or (p_login operator(pg_catalog.=) df.step_login_name(i_submitted_by)
+                and (i_paused_at is null or i_paused_at operator(pg_catalog.>=) pg_catalog.now())))
+$$;
+
 -- Locks the instance row and says whether this epoch and incarnation may still write to it: 'ok',
 -- 'busy' (skip locked), 'DF001' (stale), 'DF002' (ended), 'DF007' (paused, for a step). A cancel made by this very
--- transaction commits with it, so that reads as 'own-cancel'. p_login, where given, must be the step
--- login of the instance's role; another one cannot tell whether the instance exists.
+-- transaction commits with it, so that reads as 'own-cancel'. A login that is not the step login of the
+-- instance's role cannot tell whether the instance exists.
 create or replace function df.fence(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean,
     p_login name default null) returns text
@@ -15,11 +32,6 @@ create or replace function df.fence(
 declare
     v_inst record;
 begin
-    -- What a relay holds from before a restart or a failover may be ahead of this server. No
-    -- incarnation is none of this run, though nobody's instance has no owner either.
-    if not df.is_of_this_server_run(p_incarnation) then
-        return 'DF001';
-    end if;
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
@@ -39,16 +51,17 @@ begin
     end if;
     -- One expression, since each that a transaction evaluates first costs as much as reading a row.
     return case
-        when not found or p_login <> df.step_login_name(v_inst.submitted_by)
+        when df.may_write(v_inst.epoch, v_inst.owner, v_inst.ended_at, v_inst.paused_at,
+                          v_inst.submitted_by, p_epoch, p_incarnation, p_login) then 'ok'
+        -- What a relay holds from before a restart or a failover may be ahead of this server: df.relay_name
+        -- knows nobody of then. No incarnation is nobody's, though nobody's instance has no owner either.
+        when not found or p_incarnation is null
+            or p_login <> df.step_login_name(v_inst.submitted_by)
             or v_inst.epoch is distinct from p_epoch
             or v_inst.owner is distinct from df.relay_name(p_incarnation) then 'DF001'
-        when v_inst.ended_at is not null then
-            case when v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id()
-                 then 'own-cancel' else 'DF002' end
-        -- A pause lets nothing begin. A step's transaction (only those name a login) that began
-        -- before it goes on; one that began after is undone, and made again at the resume.
-        when p_login is not null and v_inst.paused_at < now() then 'DF007'
-        else 'ok' end;
+        when v_inst.ended_at is null then 'DF007'
+        when v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id() then 'own-cancel'
+        else 'DF002' end;
 end
 $$;
 
@@ -125,13 +138,15 @@ create trigger instances_ended_as_status_says before update of ended_at, complet
     for each row execute function df.check_ended();
 
 -- Moves loops' checkpoints forward and deletes what they have passed, but for the rows that names
--- still point at. p_checkpoints: [{"path", "turn", "names": {…}, "keep": [run path, …]}].
-create or replace function df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json)
+-- still point at; signals that waits among them took go, too.
+-- p_checkpoints: [{"path", "turn", "names": {…}, "keep": [run path, …]}].
+create or replace function df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json)
     returns void
     language plpgsql volatile
     as $$
 declare
-    c record;
+    c       record;
+    v_waits bigint;
 begin
     for c in select * from json_to_recordset(p_checkpoints)
                   as x(path text, turn integer, names json, keep text[]) loop
@@ -139,23 +154,38 @@ begin
         values (p_instance, c.path, 'checkpoint', c.turn, p_epoch, c.names)
         on conflict (instance_id, run_path) do update
             set turn = excluded.turn, detail = excluded.detail, epoch = excluded.epoch;
-        delete from df.node_runs r
-         where r.instance_id = p_instance
-           and ((r.run_path >= c.path || '.body[' and r.run_path < c.path || '.body\'
-                 and split_part(substr(r.run_path, length(c.path) + 7), ']', 1)::integer < c.turn)
-             or (r.run_path >= c.path || '.condition_node[' and r.run_path < c.path || '.condition_node\'
-                 and split_part(substr(r.run_path, length(c.path) + 17), ']', 1)::integer < c.turn))
-           and r.run_path <> all (coalesce(c.keep, '{}'));
+        with gone as (
+            delete from df.node_runs r
+             where r.instance_id = p_instance
+               and ((r.run_path >= c.path || '.body[' and r.run_path < c.path || '.body\'
+                     and split_part(substr(r.run_path, length(c.path) + 7), ']', 1)::integer < c.turn)
+                 or (r.run_path >= c.path || '.condition_node[' and r.run_path < c.path || '.condition_node\'
+                     and split_part(substr(r.run_path, length(c.path) + 17), ']', 1)::integer < c.turn))
+               and r.run_path <> all (coalesce(c.keep, '{}'))
+            returning r.signal_name)
+        select count(g.signal_name) into v_waits from gone g;
+        if v_waits > 0 then
+            delete from df.outbox o
+             -- A range of the primary key: nothing else leads to one instance's delivered events.
+             where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
+               and o.delivered_at is not null
+               and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
+                              and s.consumed_at is not null);
+            delete from df.signals s
+             where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
+        end if;
     end loop;
-    delete from df.outbox o
-     -- A range of the primary key: nothing else leads to one instance's delivered events.
-     where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
-       and o.delivered_at is not null
-       and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
-                      and s.consumed_at is not null);
-    delete from df.signals s
-     where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
+end
+$$;
+
+-- The same, counted as an execution of the instance, which the caller has locked exclusively.
+create or replace function df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json)
+    returns void
+    language plpgsql volatile
+    as $$
+begin
     update df.instances i set executions = i.executions + 1 where i.id = p_instance;
+    perform df.pass_turns(p_instance, p_epoch, p_checkpoints);
 end
 $$;
 

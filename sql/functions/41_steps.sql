@@ -23,6 +23,9 @@ $$;
 -- fence says (DF001 for a session that is no step of this instance's role, too), 23505 when the run
 -- path is recorded already. Maps session_user, never current_user. p_lock_timeout, milliseconds, is
 -- how long it waits for the instance's row.
+--
+-- A plain step is one statement, whose lock the fence's own would be. df.record_run does the rest: what
+-- stands in a race or a loop, what was recorded or refused, and why.
 create or replace function df.step_record(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text,
     p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[],
@@ -33,7 +36,76 @@ create or replace function df.step_record(
     as $$
 declare
     v_outcome text;
-    v_ignored text;
+begin
+    -- One expression, as in the fence; df.prepare_record says which it was.
+    if p_xid = pg_current_xact_id()::text and p_status in ('completed', 'failed')
+       and octet_length(p_run_path) <= 8192 and coalesce(octet_length(p_result), 0) <= 1048576
+       and coalesce(octet_length(p_checkpoints), 0) <= 16777216 and current_setting('synchronous_commit') in ('on', 'remote_apply')
+       and set_config('lock_timeout', p_lock_timeout, true) is not null then
+        null;
+    else
+        perform df.prepare_record(p_xid, p_run_path, p_status, p_result, p_checkpoints, p_lock_timeout);
+    end if;
+    if p_status = 'completed' and p_decides = '{}' and (p_ends is null or p_ends = 'completed')
+       and (p_ends is null or p_checkpoints is null) then
+        if p_checkpoints is not null then
+            with turned as (
+                update df.instances i set executions = i.executions + 1
+                 where i.id = p_instance
+                   and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
+                                    p_epoch, p_incarnation, session_user)
+             returning i.id)
+            insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
+            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
+              from turned;
+        elsif p_ends is null then
+            insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
+            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
+              from df.instances i
+             where i.id = p_instance
+               and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
+                                p_epoch, p_incarnation, session_user)
+               for share
+            on conflict (instance_id, run_path) do nothing;
+        else
+            with ended as (
+                update df.instances i
+                   set status = 'completed', result = p_result::json, completed_at = clock_timestamp(),
+                       ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
+                       ending_xid = pg_current_xact_id()
+                 where i.id = p_instance
+                   and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
+                                    p_epoch, p_incarnation, session_user)
+             returning i.id)
+            insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
+            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
+              from ended;
+        end if;
+        if found then
+            if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
+                perform df.raise_refusal('DF003', p_instance, p_run_path);
+            elsif p_checkpoints is not null then
+                perform df.pass_turns(p_instance, p_epoch, p_checkpoints::json);
+            end if;
+            return;
+        end if;
+    end if;
+    v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
+        p_result::json, left(p_error, 100000), left(p_sqlstate, 5), p_attempt, null, p_within, p_turns, p_decides,
+        p_checkpoints::json, p_ends, false, session_user);
+    if v_outcome <> 'ok' then
+        perform df.raise_refusal(v_outcome, p_instance, p_run_path);
+    end if;
+end
+$$;
+
+-- What df.step_record asks of its transaction and of what it records: refuses, or sets what is missing.
+create or replace function df.prepare_record(
+    p_xid text, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text)
+    returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
 begin
     if pg_current_xact_id()::text is distinct from p_xid then
         raise exception 'transaction control in a step: the statement ended its transaction'
@@ -53,13 +125,7 @@ begin
             df.setting('max_result_bytes') using errcode = '54000';
     end if;
     if p_lock_timeout is not null then
-        v_ignored := set_config('lock_timeout', p_lock_timeout, true);
-    end if;
-    v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
-        p_result::json, left(p_error, 100000), left(p_sqlstate, 5), p_attempt, null, p_within, p_turns, p_decides,
-        p_checkpoints::json, p_ends, false, session_user);
-    if v_outcome <> 'ok' then
-        perform df.raise_refusal(v_outcome, p_instance, p_run_path);
+        perform set_config('lock_timeout', p_lock_timeout, true);
     end if;
 end
 $$;

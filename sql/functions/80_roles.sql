@@ -1,13 +1,13 @@
 -- Who may use df: what a role is granted, by whom, and what is taken back. Names are given raw.
 -- The step logins are the next file's.
 
--- Functions that nobody outside df_owner calls.
+-- Functions that no granted role calls.
 create or replace function df.internal_functions() returns setof text
     language sql immutable
     set search_path = pg_catalog, pg_temp
     as $$
-    select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'check_ended', 'checkpoint',
-        'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
+    select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance', 'check_ended',
+        'checkpoint', 'pass_turns', 'prepare_record', 'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
         'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',

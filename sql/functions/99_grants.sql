@@ -12,6 +12,8 @@ create policy relay_meta on df.meta for select to @relay_role@ using (true);
 drop policy if exists admin_meta on df.meta;
 create policy admin_meta on df.meta for select to df_admin using (true);
 grant execute on function df.setting(text) to @relay_role@, df_admin;
+-- Of which df.relay_name is made.
+grant execute on function df.server_run() to @relay_role@;
 grant execute on function df.configure(text, text), df.write_setting(text, text) to df_admin;
 grant execute on function df.reconcile() to df_admin;
 
