@@ -7,13 +7,14 @@ create or replace function df.internal_functions() returns setof text
     set search_path = pg_catalog, pg_temp
     as $$
     select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance', 'check_ended',
-        'checkpoint', 'pass_turns', 'prepare_record', 'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
-        'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
+        'checkpoint', 'pass_turns', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
+        'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'calling_role', 'refuse_view_write', 'waiting_roles',
         'claimable', 'bound_of', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
-        'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs'])
+        'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs', 'regrant', 'take_back',
+        'check_granter', 'granter'])
 $$;
 
 -- What a granted role may call and touch. One list for every grant.
@@ -38,8 +39,8 @@ create or replace function df.usage_grants()
            format('function df.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid)),
            'execute',
            case when p.proname in ('http', 'http_multipart') then 'http'
-                when p.proname in ('grant_usage', 'revoke_usage', 'regrant', 'make_login', 'login_password',
-                                   'forget_login', 'drop_login', 'drop_stray_logins', 'revoke_owned',
+                when p.proname in ('grant_usage', 'revoke_usage', 'record_grant', 'record_revoke', 'make_login',
+                                   'login_password', 'forget_login', 'drop_login', 'drop_stray_logins',
                                    'metrics') then 'admin'
                 else '' end
       from pg_proc p
@@ -124,35 +125,72 @@ create or replace function df.grant_usage(
 declare
     v_oid oid := df.role_named(p_role);
 begin
-    if not has_schema_privilege(current_user, 'df', 'usage with grant option') then
-        raise exception 'role % may not grant the use of df', quote_ident(current_user)
-            using errcode = '42501',
-                  hint = 'The installing role may, and whom it granted to with_grant.';
-    end if;
-    if include_http and not has_function_privilege(
-        current_user, 'df.http(text,text,text,jsonb,integer)', 'execute with grant option')
-    then
-        raise exception 'role % may not grant df.http: its own access came without the option', quote_ident(current_user)
-            using errcode = '42501', hint = 'Leave out include_http, or ask the installing role.';
-    end if;
-    perform df.regrant(p_role, coalesce(include_http, false), coalesce(with_grant, false));
+    perform df.record_grant(v_oid, coalesce(include_http, false), coalesce(with_grant, false));
     perform df.make_login(p_role, v_oid);
     return 'OK';
 end
 $$;
 
--- Grants as the caller. A caller without an option of its own on something grants all the rest.
-create or replace function df.regrant(p_role text, p_http boolean, p_with_grant boolean) returns void
+-- Errors: 42501 where a role may not grant the use of df, or not revoke it.
+create or replace function df.check_granter(p_granter oid, p_act text) returns void
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if not has_schema_privilege(p_granter, 'df', 'usage with grant option') then
+        raise exception 'role % may not % the use of df', p_granter::regrole, p_act
+            using errcode = '42501',
+                  hint = 'The installing role may, and whom it granted to with_grant.';
+    end if;
+end
+$$;
+
+-- Grants in df_owner's name, for a caller who has the right itself, and notes who asked.
+create or replace function df.record_grant(p_role oid, p_http boolean, p_with_grant boolean) returns void
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_caller oid := df.calling_role();
+begin
+    perform df.check_granter(v_caller, 'grant');
+    if p_http and not has_function_privilege(
+        v_caller, 'df.http(text,text,text,jsonb,integer)', 'execute with grant option')
+    then
+        raise exception 'role % may not grant df.http: its own access came without the option', v_caller::regrole
+            using errcode = '42501', hint = 'Leave out include_http, or ask the installing role.';
+    end if;
+    -- What DROP OWNED took back is no grant any more.
+    delete from df.usage_granted u
+     where u.role_oid = p_role
+       and not exists (select from df.grants_of(p_role) g where g.object = 'schema df');
+    insert into df.usage_granted as u (role_oid, granter_oid, http, with_grant)
+    values (p_role, df.granter(v_caller), p_http, p_with_grant)
+    on conflict (role_oid, granter_oid) do update
+        set http = u.http or excluded.http, with_grant = u.with_grant or excluded.with_grant;
+    perform df.regrant(p_role, p_http, p_with_grant);
+end
+$$;
+
+-- In whose name a role grants and revokes.
+create or replace function df.granter(p_role oid) returns oid
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $$ select case when df.acts_as_owner(p_role) then 'df_owner'::regrole::oid else p_role end $$;
+
+-- Grants, as df_owner, which the caller is.
+create or replace function df.regrant(p_role oid, p_http boolean, p_with_grant boolean) returns void
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_grant record;
 begin
-    for v_grant in select * from df.usage_grants() g
+    for v_grant in select g.privileges, g.object, r.rolname
+                     from df.usage_grants() g join pg_roles r on r.oid = p_role
                     where g.needs = '' or (g.needs = 'http' and p_http) or (g.needs = 'admin' and p_with_grant)
                     order by g.ordinal loop
-        execute format('grant %s on %s to %I%s', v_grant.privileges, v_grant.object, p_role,
+        execute format('grant %s on %s to %I%s', v_grant.privileges, v_grant.object, v_grant.rolname,
                        case when p_with_grant then ' with grant option' else '' end);
     end loop;
 end
@@ -167,59 +205,77 @@ create or replace function df.revoke_usage(p_role text) returns text
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_oid   oid := df.role_named(p_role);
-    v_me    oid := quote_ident(current_user)::regrole::oid;
-    v_role  text := current_setting('role');
-    v_grant record;
+    v_oid  oid := df.role_named(p_role);
+    v_gone oid;
 begin
-    if v_oid = v_me then
+    if v_oid = quote_ident(current_user)::regrole::oid then
         raise exception 'a role cannot revoke its own access' using errcode = '42501';
     end if;
-    if not has_schema_privilege(current_user, 'df', 'usage with grant option') then
-        raise exception 'role % may not revoke the use of df', quote_ident(current_user)
-            using errcode = '42501',
-                  hint = 'The installing role may, and whom it granted to with_grant.';
-    end if;
-    for v_grant in select g.object, g.privilege from df.grants_of(v_oid) g
-                    where g.grantor = v_me
-                       or (g.grantor = 'df_owner'::regrole::oid and df.acts_as_owner(v_me)) loop
-        execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, p_role);
+    for v_gone in select df.record_revoke(v_oid) loop
+        perform df.drop_login(v_gone);
     end loop;
-    perform df.revoke_owned(v_oid);
-    -- The server lets nobody revoke in another's name, so a superuser takes each grantor's place.
-    if (select r.rolsuper from pg_roles r where r.oid = v_me) then
-        for v_grant in select g.object, g.privilege, r.rolname from df.grants_of(v_oid) g
-                         join pg_roles r on r.oid = g.grantor loop
-            perform set_config('role', v_grant.rolname, true);
-            execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, p_role);
-            perform set_config('role', v_role, true);
-        end loop;
-    end if;
     if exists (select from df.grants_of(v_oid)) then
         raise warning 'role % keeps what others have granted to it', quote_ident(p_role);
-    else
-        perform df.drop_login(v_oid);
     end if;
     return 'OK';
 end
 $$;
 
--- Takes back, as df_owner, what an upgrade granted in the place of the role's admin.
-create or replace function df.revoke_owned(p_role oid) returns void
+-- Takes back, as df_owner, what the caller granted to a role, and what the role itself had granted as an
+-- admin that it no longer is. Returns the roles that are granted nothing any more. Errors: 42501 for a
+-- caller who is no admin.
+create or replace function df.record_revoke(p_role oid) returns setof oid
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
 declare
+    v_caller oid := df.calling_role();
+    v_owner  boolean := df.acts_as_owner(v_caller);
+begin
+    perform df.check_granter(v_caller, 'revoke');
+    delete from df.usage_granted u where u.role_oid = p_role and (v_owner or u.granter_oid = v_caller);
+    if found or v_owner then
+        return query select * from df.take_back(p_role);
+    end if;
+end
+$$;
+
+-- Revokes, as df_owner, what no grant that is left gives: from a role, and from those it granted to.
+create or replace function df.take_back(p_role oid) returns setof oid
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_name  text := (select r.rolname from pg_roles r where r.oid = p_role);
+    v_left  record;
     v_grant record;
 begin
-    if not exists (select from df.granted_roles g
-                    where g.role_oid = p_role and g.granted_by::oid = df.calling_role()) then
-        return;
+    select count(*) > 0 as any, coalesce(bool_or(u.http), false) as http,
+           coalesce(bool_or(u.with_grant), false) as with_grant
+      into v_left from df.usage_granted u where u.role_oid = p_role;
+    if not v_left.any then
+        for v_grant in select g.object, g.privilege from df.grants_of(p_role) g
+                        where g.grantor = 'df_owner'::regrole::oid loop
+            execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, v_name);
+        end loop;
+        return next p_role;
+    else
+        for v_grant in
+            select g.privileges, g.object,
+                   not (g.needs = 'http' and not v_left.http or g.needs = 'admin' and not v_left.with_grant) as stays
+              from df.usage_grants() g loop
+            if not v_grant.stays then
+                execute format('revoke %s on %s from %I cascade', v_grant.privileges, v_grant.object, v_name);
+            elsif not v_left.with_grant then
+                execute format('revoke grant option for %s on %s from %I cascade', v_grant.privileges,
+                               v_grant.object, v_name);
+            end if;
+        end loop;
     end if;
-    for v_grant in select g.object, g.privilege, r.rolname
-                     from df.grants_of(p_role) g join pg_roles r on r.oid = p_role
-                    where g.grantor = 'df_owner'::regrole::oid loop
-        execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, v_grant.rolname);
-    end loop;
+    if not v_left.with_grant then
+        for v_grant in delete from df.usage_granted u where u.granter_oid = p_role returning u.role_oid loop
+            return query select * from df.take_back(v_grant.role_oid);
+        end loop;
+    end if;
 end
 $$;

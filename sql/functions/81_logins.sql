@@ -62,11 +62,8 @@ begin
                 else pg_has_role(v_caller, v_login, 'member with admin option') end))) then
         raise exception 'the step login of this role is not the caller''s to change' using errcode = '42501';
     end if;
-    insert into df.granted_roles as g (role_oid, login, password, granted_by)
-    values (p_role, v_login, v_password, v_caller::regrole)
-    on conflict (role_oid) do update
-        set password = excluded.password, login = excluded.login,
-            granted_by = case when df.acts_as_owner(v_caller) then excluded.granted_by else g.granted_by end;
+    insert into df.granted_roles (role_oid, login, password) values (p_role, v_login, v_password)
+    on conflict (role_oid) do update set password = excluded.password, login = excluded.login;
     return df.scram_verifier(v_password);
 end
 $$;
@@ -94,6 +91,8 @@ create or replace function df.forget_login(p_role oid) returns void
     language sql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
+    with gone as (delete from df.usage_granted u where u.role_oid = p_role
+                      and not exists (select from df.grants_of(p_role)))
     delete from df.granted_roles g
      where g.role_oid = p_role and not exists (select from df.grants_of(p_role))
 $$;

@@ -7,7 +7,7 @@ declare
 begin
     for v_table, v_owner in values ('instances', 'submitted_by'), ('graphs', 'owner'),
         ('outbox', 'submitted_by'), ('signals', 'submitted_by'), ('vars', 'owner'),
-        ('node_runs', null), ('relays', null), ('granted_roles', null), ('setting_values', null),
+        ('node_runs', null), ('relays', null), ('granted_roles', null), ('usage_granted', null), ('setting_values', null),
         ('meta', null), ('clock_override', null)
     loop
         execute format('alter table df.%I enable row level security', v_table);

@@ -21,25 +21,29 @@ do $$
 declare
     v_function regprocedure;
     v_role     record;
+    v_installer oid;
 begin
     for v_function in select p.oid::regprocedure from pg_proc p
                        where p.pronamespace = 'df'::regnamespace and p.proname like 'relay\_%' loop
         execute format('grant execute on function %s to @relay_role@', v_function);
     end loop;
-    perform df.regrant('df_admin', false, false);
+    perform df.regrant('df_admin'::regrole, false, false);
     -- What an upgrade has added reaches the roles that were granted before, as far as they were.
     for v_role in
-        select r.rolname, coalesce(bool_or(a.object like 'routine df.http(%'), false) as http,
+        select r.oid, coalesce(bool_or(a.object like 'routine df.http(%'), false) as http,
                bool_or(a.object = 'schema df' and a.grantable) as with_grant
-          from df.granted_roles g join pg_roles r on r.oid = g.role_oid, df.grants_of(r.oid) a
-         group by r.rolname loop
-        perform df.regrant(v_role.rolname, v_role.http, v_role.with_grant);
+          from pg_roles r, df.grants_of(r.oid) a
+         where r.oid in (select u.role_oid from df.usage_granted u)
+         group by r.oid loop
+        perform df.regrant(v_role.oid, v_role.http, v_role.with_grant);
     end loop;
     -- Who installs and does not inherit df_owner's rights is df's first admin: as CREATEROLE's holder
-    -- it can make step logins, which df_owner cannot. With both, a grant and its removal by DROP OWNED
-    -- would be done in different names.
-    if not df.acts_as_owner(quote_ident(session_user)::regrole::oid) then
-        perform df.regrant(session_user::text, true, true);
+    -- it can make step logins, which df_owner cannot.
+    v_installer := quote_ident(session_user)::regrole;
+    if not df.acts_as_owner(v_installer) then
+        insert into df.usage_granted (role_oid, granter_oid, http, with_grant)
+        values (v_installer, 'df_owner'::regrole, true, true) on conflict (role_oid, granter_oid) do nothing;
+        perform df.regrant(v_installer, true, true);
     end if;
 end
 $$;

@@ -70,9 +70,8 @@ begin
         raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
             octet_length(new.vars::text), df.setting('max_vars_bytes') using errcode = '54000';
     end if;
-    if json_typeof(new.vars) <> 'object' then
-        raise exception 'variables are an object of texts' using errcode = '22023';
-    elsif exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
+    if json_typeof(new.vars) <> 'object'
+       or exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
         raise exception 'variables are an object of texts' using errcode = '22023';
     end if;
     return new;
@@ -209,7 +208,9 @@ begin
         end if;
         if clock_timestamp() >= v_until then
             raise exception 'instance % is still % after % seconds', await_instance.instance_id,
-                v_status, timeout_seconds using errcode = '57014';
+                v_status, timeout_seconds
+                using errcode = '57014',
+                      hint = format('SELECT * FROM df.why(%L) says what it waits for.', await_instance.instance_id);
         end if;
         perform pg_sleep(least(v_pause, greatest(extract(epoch from v_until - clock_timestamp()), 0)));
         v_pause := least(v_pause * 1.5, 0.25);
@@ -298,6 +299,19 @@ begin
 end
 $$;
 ALTER FUNCTION df.check_ended() OWNER TO df_owner;
+CREATE FUNCTION df.check_granter(p_granter oid, p_act text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if not has_schema_privilege(p_granter, 'df', 'usage with grant option') then
+        raise exception 'role % may not % the use of df', p_granter::regrole, p_act
+            using errcode = '42501',
+                  hint = 'The installing role may, and whom it granted to with_grant.';
+    end if;
+end
+$$;
+ALTER FUNCTION df.check_granter(p_granter oid, p_act text) OWNER TO df_owner;
 CREATE FUNCTION df.check_graph(p_input text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -433,9 +447,6 @@ begin
     select r.rolsuper, r.rolcanlogin,
            to_regrole(df.step_login_name(r.oid)::text) is not null as has_login
       into v_role from pg_roles r where r.rolname = current_user;
-    if v_role.rolcanlogin and v_role.has_login and not v_role.rolsuper and p_database is null then
-        return;
-    end if;
     if v_role.rolsuper and df.setting('allow_superuser_instances') <> 'true' then
         raise exception 'a superuser may not start workflows: the setting allow_superuser_instances is false'
             using errcode = '42501',
@@ -479,32 +490,9 @@ ALTER FUNCTION df.checked_limit(p_limit integer) OWNER TO df_owner;
 CREATE FUNCTION df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json) RETURNS void
     LANGUAGE plpgsql
     AS $$
-declare
-    c record;
 begin
-    for c in select * from json_to_recordset(p_checkpoints)
-                  as x(path text, turn integer, names json, keep text[]) loop
-        insert into df.node_runs as r (instance_id, run_path, status, turn, epoch, detail)
-        values (p_instance, c.path, 'checkpoint', c.turn, p_epoch, c.names)
-        on conflict (instance_id, run_path) do update
-            set turn = excluded.turn, detail = excluded.detail, epoch = excluded.epoch;
-        delete from df.node_runs r
-         where r.instance_id = p_instance
-           and ((r.run_path >= c.path || '.body[' and r.run_path < c.path || '.body\'
-                 and split_part(substr(r.run_path, length(c.path) + 7), ']', 1)::integer < c.turn)
-             or (r.run_path >= c.path || '.condition_node[' and r.run_path < c.path || '.condition_node\'
-                 and split_part(substr(r.run_path, length(c.path) + 17), ']', 1)::integer < c.turn))
-           and r.run_path <> all (coalesce(c.keep, '{}'));
-    end loop;
-    delete from df.outbox o
-     -- A range of the primary key: nothing else leads to one instance's delivered events.
-     where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
-       and o.delivered_at is not null
-       and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
-                      and s.consumed_at is not null);
-    delete from df.signals s
-     where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
     update df.instances i set executions = i.executions + 1 where i.id = p_instance;
+    perform df.pass_turns(p_instance, p_epoch, p_checkpoints);
 end
 $$;
 ALTER FUNCTION df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json) OWNER TO df_owner;
@@ -572,14 +560,20 @@ declare
     v_roles oid[] := array(select w.role from df.waiting_roles(p_runs, p_bounds) w
                             where w.next_wake <= v_now order by random());
     v_each  integer := ceil(p_limit / greatest(cardinality(v_roles), 1)::numeric);
+    v_most  integer := p_limit;
     v_room  integer;
-    v_share integer;
     v_owned jsonb;
     v_role  oid;
     v_ids   text[] := '{}';
 begin
-    if p_limit = 0 and v_roles <> '{}' then
-        v_share := df.setting('max_steps_per_role');
+    if v_roles = '{}' then
+        return v_ids;
+    end if;
+    if p_limit = 0 or (select count(*) from df.relays r where r.lease_until > clock_timestamp()) > 1 then
+        v_most := df.setting('max_steps_per_role');
+        v_each := least(v_each, v_most);
+    end if;
+    if p_limit = 0 then
         -- Counted once for all roles: a full relay owns thousands.
         select coalesce(jsonb_object_agg(o.role, o.instances), '{}') into v_owned
           from (select i.submitted_by::oid as role, count(*) as instances
@@ -587,7 +581,7 @@ begin
     end if;
     for v_pass in 1..2 loop
         foreach v_role in array v_roles loop
-            v_room := case when p_limit = 0 then v_share - coalesce((v_owned ->> v_role::text)::integer, 0)
+            v_room := case when p_limit = 0 then v_most - coalesce((v_owned ->> v_role::text)::integer, 0)
                            else least(v_each, p_limit - cardinality(v_ids)) end;
             continue when v_room <= 0;
             v_ids := v_ids || array(
@@ -598,7 +592,7 @@ begin
                  order by i.wake_at limit v_room for update skip locked);
         end loop;
         exit when p_limit = 0 or cardinality(v_ids) >= p_limit or cardinality(v_roles) = 1;
-        v_each := p_limit;
+        v_each := v_most;
     end loop;
     return v_ids;
 end
@@ -945,6 +939,28 @@ begin
 end
 $$;
 ALTER FUNCTION df.end_instance(p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text) OWNER TO df_owner;
+CREATE FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    update df.node_runs r
+       set status = 'failed', ended_at = greatest(p_ended_at, r.created_at), sqlstate = '57014',
+           error = 'cancelled while it ran: what came of it is not known'
+     where r.instance_id = p_instance and r.status = 'intent'
+       and not exists (
+           select from df.node_runs d
+            where d.instance_id = p_instance and d.status = 'decided'
+              and case when d.run_path like '%.timeout'
+                       then d.turn = 1 and starts_with(r.run_path || '.', regexp_replace(d.run_path, 'timeout$', ''))
+                       else starts_with(r.run_path, d.run_path || case d.turn when 0 then '.right' else '.left' end)
+                            and exists (select from df.instances i join df.graphs g on g.id = i.graph_id,
+                                               df.node_tree(g.graph) t
+                                         where i.id = p_instance and t.node_type = 'RACE'
+                                           and t.path = df.static_path(d.run_path)) end);
+end
+$_$;
+ALTER FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) OWNER TO df_owner;
 CREATE FUNCTION df.end_wait(p_instance text, p_path text, p_result json) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1094,41 +1110,36 @@ CREATE FUNCTION df.fence(p_instance text, p_epoch bigint, p_incarnation uuid, p_
 declare
     v_inst record;
 begin
-    -- What a relay holds from before a restart or a failover may be ahead of this server: it finds no
-    -- row. No incarnation is none of this run, though nobody's instance has no owner either.
     -- The lock mode is chosen once: upgrading it later would deadlock two branches.
     if p_skip_locked then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
-           for no key update skip locked;
-        if not found and exists (select from df.instances i where i.id = p_instance)
-           and df.is_of_this_server_run(p_incarnation) then
+          from df.instances i where i.id = p_instance for no key update skip locked;
+        if not found and exists (select from df.instances i where i.id = p_instance) then
             return 'busy';
         end if;
     elsif p_exclusive then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
-           for no key update;
+          from df.instances i where i.id = p_instance for no key update;
     else
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
-          from df.instances i where i.id = p_instance and df.is_of_this_server_run(p_incarnation)
-           for share;
+          from df.instances i where i.id = p_instance for share;
     end if;
     -- One expression, since each that a transaction evaluates first costs as much as reading a row.
     return case
-        when not found or p_login <> df.step_login_name(v_inst.submitted_by)
+        when df.may_write(v_inst.epoch, v_inst.owner, v_inst.ended_at, v_inst.paused_at,
+                          v_inst.submitted_by, p_epoch, p_incarnation, p_login) then 'ok'
+        -- What a relay holds from before a restart or a failover may be ahead of this server: df.relay_name
+        -- knows nobody of then. No incarnation is nobody's, though nobody's instance has no owner either.
+        when not found or p_incarnation is null
+            or p_login <> df.step_login_name(v_inst.submitted_by)
             or v_inst.epoch is distinct from p_epoch
             or v_inst.owner is distinct from df.relay_name(p_incarnation) then 'DF001'
-        when v_inst.ended_at is not null then
-            case when v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id()
-                 then 'own-cancel' else 'DF002' end
-        -- A pause lets nothing begin. A step's transaction (only those name a login) that began
-        -- before it goes on; one that began after is undone, and made again at the resume.
-        when p_login is not null and v_inst.paused_at < now() then 'DF007'
-        else 'ok' end;
+        when v_inst.ended_at is null then 'DF007'
+        when v_inst.status = 'cancelled' and v_inst.ending_xid = pg_current_xact_id() then 'own-cancel'
+        else 'DF002' end;
 end
 $$;
 ALTER FUNCTION df.fence(p_instance text, p_epoch bigint, p_incarnation uuid, p_exclusive boolean, p_skip_locked boolean, p_login name) OWNER TO df_owner;
@@ -1136,6 +1147,8 @@ CREATE FUNCTION df.forget_login(p_role oid) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+    with gone as (delete from df.usage_granted u where u.role_oid = p_role
+                      and not exists (select from df.grants_of(p_role)))
     delete from df.granted_roles g
      where g.role_oid = p_role and not exists (select from df.grants_of(p_role))
 $$;
@@ -1155,22 +1168,17 @@ CREATE FUNCTION df.grant_usage(p_role text, include_http boolean DEFAULT false, 
 declare
     v_oid oid := df.role_named(p_role);
 begin
-    if not has_schema_privilege(current_user, 'df', 'usage with grant option') then
-        raise exception 'role % may not grant the use of df', quote_ident(current_user)
-            using errcode = '42501';
-    end if;
-    if include_http and not has_function_privilege(
-        current_user, 'df.http(text,text,text,jsonb,integer)', 'execute with grant option')
-    then
-        raise exception 'role % may not grant df.http: its own access came without the option', quote_ident(current_user)
-            using errcode = '42501';
-    end if;
-    perform df.regrant(p_role, coalesce(include_http, false), coalesce(with_grant, false));
+    perform df.record_grant(v_oid, coalesce(include_http, false), coalesce(with_grant, false));
     perform df.make_login(p_role, v_oid);
     return 'OK';
 end
 $$;
 ALTER FUNCTION df.grant_usage(p_role text, include_http boolean, with_grant boolean) OWNER TO df_owner;
+CREATE FUNCTION df.granter(p_role oid) RETURNS oid
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ select case when df.acts_as_owner(p_role) then 'df_owner'::regrole::oid else p_role end $$;
+ALTER FUNCTION df.granter(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.grants_of(p_role oid) RETURNS TABLE(object text, privilege text, grantor oid, grantable boolean)
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1428,7 +1436,9 @@ begin
     end if;
     if octet_length(p_data) > df.setting('max_signal_bytes')::bigint then
         raise exception 'the signal has % bytes, more than the max_signal_bytes setting of %',
-            octet_length(p_data), df.setting('max_signal_bytes') using errcode = '54000';
+            octet_length(p_data), df.setting('max_signal_bytes')
+            using errcode = '54000',
+                  hint = 'Send a reference to it, or an administrator raises max_signal_bytes with df.configure.';
     end if;
     if df.visible_status(p_instance) not in ('pending', 'running') then
         return 'OK';
@@ -1508,14 +1518,15 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    select unnest(array['fence', 'decide', 'decided_against', 'end_instance', 'check_ended', 'checkpoint',
-        'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
+    select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance', 'check_ended',
+        'checkpoint', 'pass_turns', 'prepare_record', 'record_run', 'record_wait', 'record_settle', 'record_retry', 'record_timer', 'end_wait',
         'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'calling_role', 'refuse_view_write', 'waiting_roles',
         'claimable', 'bound_of', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
-        'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs'])
+        'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs', 'regrant', 'take_back',
+        'check_granter', 'granter'])
 $$;
 ALTER FUNCTION df.internal_functions() OWNER TO df_owner;
 CREATE FUNCTION df.is_admin(p_role oid) RETURNS boolean
@@ -1602,7 +1613,7 @@ CREATE FUNCTION df.json_value_truth(p_raw text) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
-  c_zero constant text := '^[+-]?(0+\.?0*|\.0+)([eE][+-]?\d+)?$';
+  c_zero constant text := '^[+-]?(0+\.?0*|\.0+)([eE][+-]?[0-9]+)?$';
   v_text text := btrim(p_raw, E' \t\r\n');
 begin
   case left(v_text, 1)
@@ -1612,7 +1623,7 @@ begin
     when '[' then return v_text !~ '^\[\s*\]$';
     when '{' then return v_text !~ '^\{\s*\}$';
     when '"' then
-      v_text := regexp_replace(v_text::json #>> '{}', '^\s+|\s+$', '', 'g');
+      v_text := btrim(v_text::json #>> '{}', E' \t\n\r\x0b\x0c');
       return not (v_text = '' or lower(v_text) in ('f', 'false', 'no') or v_text ~ c_zero);
     else return v_text !~ c_zero;
   end case;
@@ -1625,8 +1636,8 @@ CREATE FUNCTION df.key_fits(p_kind text, p_key text) RETURNS boolean
     AS $$
 begin
     if (p_key is null) <> (p_kind in ('start', 'cancel')) then
-        raise exception 'an event of kind % has % key', p_kind,
-            case when p_key is null then 'a' else 'no' end using errcode = '23514';
+        raise exception 'an event of kind % %', p_kind,
+            case when p_key is null then 'needs a key' else 'takes no key' end using errcode = '23514';
     end if;
     return true;
 end
@@ -1739,11 +1750,8 @@ begin
                 else pg_has_role(v_caller, v_login, 'member with admin option') end))) then
         raise exception 'the step login of this role is not the caller''s to change' using errcode = '42501';
     end if;
-    insert into df.granted_roles as g (role_oid, login, password, granted_by)
-    values (p_role, v_login, v_password, v_caller::regrole)
-    on conflict (role_oid) do update
-        set password = excluded.password, login = excluded.login,
-            granted_by = case when df.acts_as_owner(v_caller) then excluded.granted_by else g.granted_by end;
+    insert into df.granted_roles (role_oid, login, password) values (p_role, v_login, v_password)
+    on conflict (role_oid) do update set password = excluded.password, login = excluded.login;
     return df.scram_verifier(v_password);
 end
 $$;
@@ -1819,6 +1827,17 @@ begin
 end
 $$;
 ALTER FUNCTION df.make_login(p_role text, p_oid oid) OWNER TO df_owner;
+CREATE FUNCTION df.may_write(i_epoch bigint, i_owner uuid, i_ended_at timestamp with time zone, i_paused_at timestamp with time zone, i_submitted_by oid, p_epoch bigint, p_incarnation uuid, p_login name) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select i_epoch operator(pg_catalog.=) p_epoch
+       and i_owner operator(pg_catalog.=) df.relay_name(p_incarnation)
+       and i_ended_at is null
+       and (p_login is null
+            or (p_login operator(pg_catalog.=) df.step_login_name(i_submitted_by)
+                and (i_paused_at is null or i_paused_at operator(pg_catalog.>=) pg_catalog.now())))
+$$;
+ALTER FUNCTION df.may_write(i_epoch bigint, i_owner uuid, i_ended_at timestamp with time zone, i_paused_at timestamp with time zone, i_submitted_by oid, p_epoch bigint, p_incarnation uuid, p_login name) OWNER TO df_owner;
 CREATE FUNCTION df.mermaid_box(p_id text, p_node_type text, p_label text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2519,6 +2538,43 @@ begin
 end
 $_$;
 ALTER FUNCTION df.part_fault(p_part jsonb) OWNER TO df_owner;
+CREATE FUNCTION df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+    c       record;
+    v_waits bigint;
+begin
+    for c in select * from json_to_recordset(p_checkpoints)
+                  as x(path text, turn integer, names json, keep text[]) loop
+        insert into df.node_runs as r (instance_id, run_path, status, turn, epoch, detail)
+        values (p_instance, c.path, 'checkpoint', c.turn, p_epoch, c.names)
+        on conflict (instance_id, run_path) do update
+            set turn = excluded.turn, detail = excluded.detail, epoch = excluded.epoch;
+        with gone as (
+            delete from df.node_runs r
+             where r.instance_id = p_instance
+               and ((r.run_path >= c.path || '.body[' and r.run_path < c.path || '.body\'
+                     and split_part(substr(r.run_path, length(c.path) + 7), ']', 1)::integer < c.turn)
+                 or (r.run_path >= c.path || '.condition_node[' and r.run_path < c.path || '.condition_node\'
+                     and split_part(substr(r.run_path, length(c.path) + 17), ']', 1)::integer < c.turn))
+               and r.run_path <> all (coalesce(c.keep, '{}'))
+            returning r.signal_name)
+        select count(g.signal_name) into v_waits from gone g;
+        if v_waits > 0 then
+            delete from df.outbox o
+             -- A range of the primary key: nothing else leads to one instance's delivered events.
+             where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
+               and o.delivered_at is not null
+               and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
+                              and s.consumed_at is not null);
+            delete from df.signals s
+             where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
+        end if;
+    end loop;
+end
+$$;
+ALTER FUNCTION df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json) OWNER TO df_owner;
 CREATE FUNCTION df.path_turns(p_run_path text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2569,6 +2625,34 @@ CREATE FUNCTION df.postpone_event(p_event_id text, p_error text) RETURNS void
      where o.event_id = p_event_id
 $$;
 ALTER FUNCTION df.postpone_event(p_event_id text, p_error text) OWNER TO df_owner;
+CREATE FUNCTION df.prepare_record(p_xid text, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if pg_current_xact_id()::text is distinct from p_xid then
+        raise exception 'transaction control in a step: the statement ended its transaction'
+            using errcode = 'DF004';
+    end if;
+    -- The statement may have turned it down; the effect and its record are as durable as each other.
+    if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    -- A step can call this by itself: what it records must not fill whoever reads it.
+    if p_status not in ('completed', 'failed') or p_run_path is null then
+        raise exception 'a step is recorded as completed or failed' using errcode = '22023';
+    elsif octet_length(p_run_path) > 8192 or octet_length(p_checkpoints) > 16777216
+       or (octet_length(p_result) > 1048576
+           and octet_length(p_result) > df.setting('max_result_bytes')::bigint) then
+        raise exception 'what is recorded is larger than the max_result_bytes setting of %',
+            df.setting('max_result_bytes') using errcode = '54000';
+    end if;
+    if p_lock_timeout is not null then
+        perform set_config('lock_timeout', p_lock_timeout, true);
+    end if;
+end
+$$;
+ALTER FUNCTION df.prepare_record(p_xid text, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) OWNER TO df_owner;
 CREATE FUNCTION df.race(a text, b text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2650,6 +2734,32 @@ begin
 end
 $$;
 ALTER FUNCTION df.reconcile() OWNER TO df_owner;
+CREATE FUNCTION df.record_grant(p_role oid, p_http boolean, p_with_grant boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_caller oid := df.calling_role();
+begin
+    perform df.check_granter(v_caller, 'grant');
+    if p_http and not has_function_privilege(
+        v_caller, 'df.http(text,text,text,jsonb,integer)', 'execute with grant option')
+    then
+        raise exception 'role % may not grant df.http: its own access came without the option', v_caller::regrole
+            using errcode = '42501', hint = 'Leave out include_http, or ask the installing role.';
+    end if;
+    -- What DROP OWNED took back is no grant any more.
+    delete from df.usage_granted u
+     where u.role_oid = p_role
+       and not exists (select from df.grants_of(p_role) g where g.object = 'schema df');
+    insert into df.usage_granted as u (role_oid, granter_oid, http, with_grant)
+    values (p_role, df.granter(v_caller), p_http, p_with_grant)
+    on conflict (role_oid, granter_oid) do update
+        set http = u.http or excluded.http, with_grant = u.with_grant or excluded.with_grant;
+    perform df.regrant(p_role, p_http, p_with_grant);
+end
+$$;
+ALTER FUNCTION df.record_grant(p_role oid, p_http boolean, p_with_grant boolean) OWNER TO df_owner;
 CREATE FUNCTION df.record_retry(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_attempt integer, p_seconds double precision, p_error text, p_sqlstate text, p_within text[], p_turns integer[], p_checkpoints json) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2688,6 +2798,22 @@ begin
 end
 $$;
 ALTER FUNCTION df.record_retry(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_attempt integer, p_seconds double precision, p_error text, p_sqlstate text, p_within text[], p_turns integer[], p_checkpoints json) OWNER TO df_owner;
+CREATE FUNCTION df.record_revoke(p_role oid) RETURNS SETOF oid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_caller oid := df.calling_role();
+    v_owner  boolean := df.acts_as_owner(v_caller);
+begin
+    perform df.check_granter(v_caller, 'revoke');
+    delete from df.usage_granted u where u.role_oid = p_role and (v_owner or u.granter_oid = v_caller);
+    if found or v_owner then
+        return query select * from df.take_back(p_role);
+    end if;
+end
+$$;
+ALTER FUNCTION df.record_revoke(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.record_run(p_instance text, p_epoch bigint, p_incarnation uuid, p_run_path text, p_status text, p_result json, p_error text, p_sqlstate text, p_attempt integer, p_turn integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text, p_skip_locked boolean, p_login name DEFAULT NULL::name) RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -2923,22 +3049,23 @@ begin
 end
 $$;
 ALTER FUNCTION df.refuse_view_write() OWNER TO df_owner;
-CREATE FUNCTION df.regrant(p_role text, p_http boolean, p_with_grant boolean) RETURNS void
+CREATE FUNCTION df.regrant(p_role oid, p_http boolean, p_with_grant boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_grant record;
 begin
-    for v_grant in select * from df.usage_grants() g
+    for v_grant in select g.privileges, g.object, r.rolname
+                     from df.usage_grants() g join pg_roles r on r.oid = p_role
                     where g.needs = '' or (g.needs = 'http' and p_http) or (g.needs = 'admin' and p_with_grant)
                     order by g.ordinal loop
-        execute format('grant %s on %s to %I%s', v_grant.privileges, v_grant.object, p_role,
+        execute format('grant %s on %s to %I%s', v_grant.privileges, v_grant.object, v_grant.rolname,
                        case when p_with_grant then ' with grant option' else '' end);
     end loop;
 end
 $$;
-ALTER FUNCTION df.regrant(p_role text, p_http boolean, p_with_grant boolean) OWNER TO df_owner;
+ALTER FUNCTION df.regrant(p_role oid, p_http boolean, p_with_grant boolean) OWNER TO df_owner;
 CREATE FUNCTION df.relay_adopt() RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3032,7 +3159,7 @@ begin
                and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                and (o.retry_at is null or o.retry_at <= clock_timestamp())
              order by o.created_at)
-        select i.id, i.owner, i.ended_at, i.paused_at from df.instances i
+        select i.id, i.owner, i.status, i.ended_at, i.paused_at from df.instances i
          where i.id in (select e.instance_id from events e)
            and (i.owner = v_name or i.owner is null)
          order by i.id limit p_limit for no key update skip locked
@@ -3070,11 +3197,9 @@ begin
             -- One that was cancelled before any relay claimed it never had its start delivered.
             update df.outbox o set delivered_at = clock_timestamp()
              where o.event_id = v_inst.id || '/start' and o.delivered_at is null;
-            -- What it had begun outside of its transactions is not waited for any more.
-            update df.node_runs r
-               set status = 'failed', ended_at = greatest(v_inst.ended_at, r.created_at), sqlstate = '57014',
-                   error = 'cancelled while it ran: what came of it is not known'
-             where r.instance_id = v_inst.id and r.status = 'intent';
+            if v_inst.status = 'cancelled' then
+                perform df.end_intents(v_inst.id, v_inst.ended_at);
+            end if;
         end if;
         if v_inst.ended_at is not null and v_inst.owner is not null then
             update df.instances i set owner = null where i.id = v_inst.id;
@@ -3268,21 +3393,6 @@ begin
 end
 $$;
 ALTER FUNCTION df.relay_identify() OWNER TO df_owner;
-CREATE FUNCTION df.relay_load(p_incarnation uuid, p_instances text[]) RETURNS TABLE(instance_id text, run_path text, status text, turn integer, attempt integer, truth boolean, error text, sqlstate text, detail text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-#variable_conflict use_column
-begin
-    return query
-    select r.instance_id, r.run_path, r.status::text, r.turn, r.attempt,
-           case when r.status = 'completed' and r.run_path like '%condition_node%' then df.truth(r.result) end,
-           r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
-      from df.node_runs r
-     where r.instance_id = any (p_instances);
-end
-$$;
-ALTER FUNCTION df.relay_load(p_incarnation uuid, p_instances text[]) OWNER TO df_owner;
 CREATE FUNCTION df.relay_login(p_role oid, p_database text) RETURNS TABLE(role_name name, login name, password text, settings text[], database_exists boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3312,6 +3422,8 @@ CREATE FUNCTION df.relay_look(p_incarnation uuid, p_bounds json DEFAULT NULL::js
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
+declare
+    v_name uuid := df.relay_name(p_incarnation);
 begin
     return query
     -- The events apart (offset 0), or they would be sought from the instances; in the order of the index
@@ -3323,11 +3435,11 @@ begin
                      and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                      and (o.retry_at is null or o.retry_at <= clock_timestamp())
                    order by o.created_at offset 0) e join df.instances i on i.id = e.instance_id
-                       where i.owner = (select df.relay_name(p_incarnation)) or i.owner is null),
+                       where i.owner = v_name or i.owner is null),
            w.seconds
       from (select extract(epoch from min(r.next_wake) - df.clock())::double precision as seconds
               from df.waiting_roles((select l.runs_version from df.relays l
-                                      where l.incarnation = (select df.relay_name(p_incarnation))), p_bounds) as r
+                                      where l.incarnation = v_name), p_bounds) as r
              where r.next_wake < 'infinity') as w;
 end
 $$;
@@ -3345,7 +3457,7 @@ CREATE FUNCTION df.relay_name(p_incarnation uuid) RETURNS uuid
     LANGUAGE sql IMMUTABLE
     AS $$
     select (pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.uuid_send(p_incarnation)), 'hex'), 20)
-            operator(pg_catalog.||) pg_catalog.right(p_incarnation::pg_catalog.text, 12))::pg_catalog.uuid
+            operator(pg_catalog.||) df.server_run())::pg_catalog.uuid
 $$;
 ALTER FUNCTION df.relay_name(p_incarnation uuid) OWNER TO df_owner;
 CREATE FUNCTION df.relay_owned(p_incarnation uuid) RETURNS TABLE(instance_id text, epoch bigint)
@@ -3468,6 +3580,23 @@ begin
 end
 $$;
 ALTER FUNCTION df.relay_record(p_entries json) OWNER TO df_owner;
+CREATE FUNCTION df.relay_recorded(p_incarnation uuid, p_instances text[]) RETURNS TABLE(instance_id text, run_path text, status text, turn integer, attempt integer, asks boolean, result text, error text, sqlstate text, detail text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+    select r.instance_id, r.run_path, r.status::text, r.turn, r.attempt,
+           r.status = 'completed' and r.run_path like '%condition\_node%',
+           case when r.status = 'completed' and r.run_path like '%condition\_node%'
+                     and octet_length(r.result::text) <= 65536 then r.result::text end,
+           r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
+      from df.node_runs r
+     where r.instance_id = any (p_instances);
+end
+$$;
+ALTER FUNCTION df.relay_recorded(p_incarnation uuid, p_instances text[]) OWNER TO df_owner;
 CREATE FUNCTION df.relay_register(p_version text, p_lease_seconds double precision, p_poll_interval_ms integer, p_runs_version integer DEFAULT 1) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3521,9 +3650,13 @@ begin
     for v_event in
         select o.event_id, o.kind, o.key, o.instance_id, o.submitted_by, i.status, i.epoch,
                i.id is not null as has_instance
-          from df.outbox o left join df.instances i on i.id = o.instance_id
+          from (select a.* from df.outbox a where p_instances is null
+                union all
+                -- A range of the primary key: nothing else leads to one instance's delivered events.
+                select a.* from (select distinct unnest(p_instances)) as w(id)
+                  join df.outbox a on a.event_id > w.id || '/' and a.event_id < w.id || '0') o
+          left join df.instances i on i.id = o.instance_id
          where o.event_id > p_after
-           and (p_instances is null or o.instance_id = any (p_instances))
          order by o.event_id limit p_limit
     loop
         event_id := v_event.event_id;
@@ -3583,7 +3716,7 @@ CREATE FUNCTION df.relay_status() RETURNS json
         select * from df.relay_health(null)
     ), stuck as (
         -- What ought to move and has not for a minute.
-        select i.id, i.label, i.wake_at, i.owner
+        select i.id, i.label, i.wake_at, i.owner, count(*) over () as among
           from df.instances i
          where i.status in ('pending', 'running') and i.paused_at is null
            and (i.owner is null and i.wake_at < df.clock() - interval '1 minute'
@@ -3611,6 +3744,7 @@ CREATE FUNCTION df.relay_status() RETURNS json
         'parked_events', coalesce((select json_agg(json_build_object('event_id', p.event_id, 'error', p.last_error))
                                      from (select o.event_id, o.last_error from df.outbox o
                                             where o.parked_at is not null order by o.parked_at limit 20) p), '[]'),
+        'stuck_count', coalesce((select max(s.among) from stuck s), 0),
         'stuck', coalesce((select json_agg(json_build_object('id', s.id, 'label', s.label, 'since', s.wake_at,
                            'why', case when s.owner is null then 'no relay has claimed it'
                                        else 'its relay is gone and none has taken it over' end)) from stuck s), '[]'))
@@ -3948,61 +4082,22 @@ begin
 end
 $$;
 ALTER FUNCTION df.retry_policy(fut text, max_attempts integer, initial_seconds numeric, factor numeric, max_seconds numeric, on_sqlstate text[]) OWNER TO df_owner;
-CREATE FUNCTION df.revoke_owned(p_role oid) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_grant record;
-begin
-    if not exists (select from df.granted_roles g
-                    where g.role_oid = p_role and g.granted_by::oid = df.calling_role()) then
-        return;
-    end if;
-    for v_grant in select g.object, g.privilege, r.rolname
-                     from df.grants_of(p_role) g join pg_roles r on r.oid = p_role
-                    where g.grantor = 'df_owner'::regrole::oid loop
-        execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, v_grant.rolname);
-    end loop;
-end
-$$;
-ALTER FUNCTION df.revoke_owned(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.revoke_usage(p_role text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_oid   oid := df.role_named(p_role);
-    v_me    oid := quote_ident(current_user)::regrole::oid;
-    v_role  text := current_setting('role');
-    v_grant record;
+    v_oid  oid := df.role_named(p_role);
+    v_gone oid;
 begin
-    if v_oid = v_me then
+    if v_oid = quote_ident(current_user)::regrole::oid then
         raise exception 'a role cannot revoke its own access' using errcode = '42501';
     end if;
-    if not has_schema_privilege(current_user, 'df', 'usage with grant option') then
-        raise exception 'role % may not revoke the use of df', quote_ident(current_user)
-            using errcode = '42501';
-    end if;
-    for v_grant in select g.object, g.privilege from df.grants_of(v_oid) g
-                    where g.grantor = v_me
-                       or (g.grantor = 'df_owner'::regrole::oid and df.acts_as_owner(v_me)) loop
-        execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, p_role);
+    for v_gone in select df.record_revoke(v_oid) loop
+        perform df.drop_login(v_gone);
     end loop;
-    perform df.revoke_owned(v_oid);
-    -- The server lets nobody revoke in another's name, so a superuser takes each grantor's place.
-    if (select r.rolsuper from pg_roles r where r.oid = v_me) then
-        for v_grant in select g.object, g.privilege, r.rolname from df.grants_of(v_oid) g
-                         join pg_roles r on r.oid = g.grantor loop
-            perform set_config('role', v_grant.rolname, true);
-            execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, p_role);
-            perform set_config('role', v_role, true);
-        end loop;
-    end if;
     if exists (select from df.grants_of(v_oid)) then
         raise warning 'role % keeps what others have granted to it', quote_ident(p_role);
-    else
-        perform df.drop_login(v_oid);
     end if;
     return 'OK';
 end
@@ -4403,27 +4498,59 @@ CREATE FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uu
     AS $$
 declare
     v_outcome text;
-    v_ignored text;
 begin
-    if pg_current_xact_id()::text is distinct from p_xid then
-        raise exception 'transaction control in a step: the statement ended its transaction'
-            using errcode = 'DF004';
+    -- One expression, as in the fence; df.prepare_record says which it was.
+    if p_xid = pg_current_xact_id()::text and p_status in ('completed', 'failed')
+       and octet_length(p_run_path) <= 8192 and coalesce(octet_length(p_result), 0) <= 1048576
+       and coalesce(octet_length(p_checkpoints), 0) <= 16777216 and current_setting('synchronous_commit') in ('on', 'remote_apply')
+       and set_config('lock_timeout', p_lock_timeout, true) is not null then
+        null;
+    else
+        perform df.prepare_record(p_xid, p_run_path, p_status, p_result, p_checkpoints, p_lock_timeout);
     end if;
-    -- The statement may have turned it down; the effect and its record are as durable as each other.
-    if current_setting('synchronous_commit') not in ('on', 'remote_apply') then
-        perform set_config('synchronous_commit', 'on', true);
-    end if;
-    -- A step can call this by itself: what it records must not fill whoever reads it.
-    if p_status not in ('completed', 'failed') or p_run_path is null then
-        raise exception 'a step is recorded as completed or failed' using errcode = '22023';
-    elsif octet_length(p_run_path) > 8192 or octet_length(p_checkpoints) > 16777216
-       or (octet_length(p_result) > 1048576
-           and octet_length(p_result) > df.setting('max_result_bytes')::bigint) then
-        raise exception 'what is recorded is larger than the max_result_bytes setting of %',
-            df.setting('max_result_bytes') using errcode = '54000';
-    end if;
-    if p_lock_timeout is not null then
-        v_ignored := set_config('lock_timeout', p_lock_timeout, true);
+    if p_status = 'completed' and p_decides = '{}' and (p_ends is null or p_ends = 'completed')
+       and (p_ends is null or p_checkpoints is null) then
+        if p_checkpoints is not null then
+            with turned as (
+                update df.instances i set executions = i.executions + 1
+                 where i.id = p_instance
+                   and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
+                                    p_epoch, p_incarnation, session_user)
+             returning i.id)
+            insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
+            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
+              from turned;
+        elsif p_ends is null then
+            insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
+            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
+              from df.instances i
+             where i.id = p_instance
+               and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
+                                p_epoch, p_incarnation, session_user)
+               for share
+            on conflict (instance_id, run_path) do nothing;
+        else
+            with ended as (
+                update df.instances i
+                   set status = 'completed', result = p_result::json, completed_at = clock_timestamp(),
+                       ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
+                       ending_xid = pg_current_xact_id()
+                 where i.id = p_instance
+                   and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
+                                    p_epoch, p_incarnation, session_user)
+             returning i.id)
+            insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
+            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
+              from ended;
+        end if;
+        if found then
+            if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
+                perform df.raise_refusal('DF003', p_instance, p_run_path);
+            elsif p_checkpoints is not null then
+                perform df.pass_turns(p_instance, p_epoch, p_checkpoints::json);
+            end if;
+            return;
+        end if;
     end if;
     v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
         p_result::json, left(p_error, 100000), left(p_sqlstate, 5), p_attempt, null, p_within, p_turns, p_decides,
@@ -4464,6 +4591,45 @@ begin
 end
 $$;
 ALTER FUNCTION df.store_graph(p_fut text) OWNER TO df_owner;
+CREATE FUNCTION df.take_back(p_role oid) RETURNS SETOF oid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_name  text := (select r.rolname from pg_roles r where r.oid = p_role);
+    v_left  record;
+    v_grant record;
+begin
+    select count(*) > 0 as any, coalesce(bool_or(u.http), false) as http,
+           coalesce(bool_or(u.with_grant), false) as with_grant
+      into v_left from df.usage_granted u where u.role_oid = p_role;
+    if not v_left.any then
+        for v_grant in select g.object, g.privilege from df.grants_of(p_role) g
+                        where g.grantor = 'df_owner'::regrole::oid loop
+            execute format('revoke %s on %s from %I cascade', v_grant.privilege, v_grant.object, v_name);
+        end loop;
+        return next p_role;
+    else
+        for v_grant in
+            select g.privileges, g.object,
+                   not (g.needs = 'http' and not v_left.http or g.needs = 'admin' and not v_left.with_grant) as stays
+              from df.usage_grants() g loop
+            if not v_grant.stays then
+                execute format('revoke %s on %s from %I cascade', v_grant.privileges, v_grant.object, v_name);
+            elsif not v_left.with_grant then
+                execute format('revoke grant option for %s on %s from %I cascade', v_grant.privileges,
+                               v_grant.object, v_name);
+            end if;
+        end loop;
+    end if;
+    if not v_left.with_grant then
+        for v_grant in delete from df.usage_granted u where u.granter_oid = p_role returning u.role_oid loop
+            return query select * from df.take_back(v_grant.role_oid);
+        end loop;
+    end if;
+end
+$$;
+ALTER FUNCTION df.take_back(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.target_database() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4625,8 +4791,8 @@ CREATE FUNCTION df.usage_grants() RETURNS TABLE(ordinal integer, object text, pr
            format('function df.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid)),
            'execute',
            case when p.proname in ('http', 'http_multipart') then 'http'
-                when p.proname in ('grant_usage', 'revoke_usage', 'regrant', 'make_login', 'login_password',
-                                   'forget_login', 'drop_login', 'drop_stray_logins', 'revoke_owned',
+                when p.proname in ('grant_usage', 'revoke_usage', 'record_grant', 'record_revoke', 'make_login',
+                                   'login_password', 'forget_login', 'drop_login', 'drop_stray_logins',
                                    'metrics') then 'admin'
                 else '' end
       from pg_proc p
@@ -4853,7 +5019,7 @@ begin
     select i.status into v_status from df.instances i where i.id = p_instance;
     if not found then
         raise exception 'Instance not found or access denied: %', coalesce(p_instance, 'NULL')
-            using errcode = 'P0002';
+            using errcode = 'P0002', hint = 'SELECT * FROM df.list_instances() shows those that this role may see.';
     end if;
     return v_status;
 end
@@ -5077,7 +5243,8 @@ begin
                              coalesce('[' || v_inst.error_sqlstate || '] ', ''), v_inst.error);
             release_by := format('SELECT df.retry(%L);', v_inst.id);
         elsif v_inst.status = 'cancelled' then
-            detail := 'It was cancelled: ' || coalesce(v_inst.error, 'no reason was given');
+            detail := 'It was cancelled: ' || rtrim(coalesce(v_inst.error, 'no reason was given'), '. ')
+                || '. A cancel is final; df.start starts it anew.';
         else
             detail := 'It completed; SELECT df.result(' || quote_literal(v_inst.id) || ') has the result.';
         end if;
@@ -5151,7 +5318,7 @@ begin
     select case when bool_and(l.waits) then 'waiting' else 'running' end,
            string_agg(l.what, '; ' order by l.n) filter (where l.n <= c_most),
            min(l.since), string_agg(distinct l.release_by, E'\n') filter (where l.n <= c_most),
-           string_agg('Its last error: ' || l.last_error, ' ' order by l.n) filter (where l.n <= c_most),
+           string_agg('Its last error: ' || rtrim(l.last_error, '. ') || '.', ' ' order by l.n) filter (where l.n <= c_most),
            bool_or(l.kind = 'step'), count(*)
       into state, waiting_for, since, release_by, detail, v_steps, v_count
       from (select w.*, row_number() over () as n from df.waiting_leaves(p_instance) w) l;
@@ -5279,7 +5446,6 @@ CREATE TABLE df.granted_roles (
     role_oid oid NOT NULL,
     login name NOT NULL,
     password text NOT NULL,
-    granted_by regrole NOT NULL,
     granted_at timestamp with time zone DEFAULT now() NOT NULL
 );
 ALTER TABLE ONLY df.granted_roles FORCE ROW LEVEL SECURITY;
@@ -5541,6 +5707,14 @@ CREATE TABLE df.signals (
 );
 ALTER TABLE ONLY df.signals FORCE ROW LEVEL SECURITY;
 ALTER TABLE df.signals OWNER TO df_owner;
+CREATE TABLE df.usage_granted (
+    role_oid oid NOT NULL,
+    granter_oid oid NOT NULL,
+    http boolean NOT NULL,
+    with_grant boolean NOT NULL
+);
+ALTER TABLE ONLY df.usage_granted FORCE ROW LEVEL SECURITY;
+ALTER TABLE df.usage_granted OWNER TO df_owner;
 CREATE TABLE df.vars (
     owner regrole DEFAULT (quote_ident((CURRENT_USER)::text))::regrole NOT NULL,
     name text NOT NULL,
@@ -5603,125 +5777,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16835, 'df_step_16834_16835', '962adfc43ddd4396a0baf242da6ef712ea8253e5bc804d69a1f692c9fc1f3b41', 'postgres', '2026-11-21 16:11:35.110977+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 16:11:35.465432+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 16:11:36.178223+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 16:11:36.35168+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 16:11:36.581575+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 16:11:38.381271+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 16:11:38.440887+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 16:11:38.476109+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 16:11:38.51064+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 16:11:38.542932+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 16:11:38.574443+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 16:11:38.636931+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 16:11:38.664922+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 16:11:38.692431+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 16:11:38.743271+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 16:11:38.797644+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 16:11:38.830721+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('ywXwrG8p', 'mid sequence', 'ywXwrG8p:root', '@alice@', 'running', NULL, '2026-11-21 16:11:35.465432+00', '2026-11-21 16:11:36.121163+00', NULL, 1, NULL, NULL, 1, '6b364417-95e5-1f74-a4f2-988a899abdec', '2026-11-21 16:11:35.465432+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('Aazm57q3', 'signal', 'Aazm57q3:root', '@alice@', 'running', NULL, '2026-11-21 16:11:36.178223+00', '2026-11-21 16:11:36.186568+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('ELGUs4fh', 'timer', 'ELGUs4fh:root', '@alice@', 'running', NULL, '2026-11-21 16:11:36.35168+00', '2026-11-21 16:11:36.357576+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 17:11:36.544644+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('PgUUGAde', 'loop', 'PgUUGAde:root', '@alice@', 'running', NULL, '2026-11-21 16:11:36.581575+00', '2026-11-21 16:11:36.594718+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 17:11:38.355246+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('uL0d3tCQ', 'race decided', 'uL0d3tCQ:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.381271+00', '2026-11-21 16:11:38.402777+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('0UmDCWe7', 'race open', '0UmDCWe7:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.440887+00', '2026-11-21 16:11:38.453577+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 17:11:38.468293+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('srFntkzx', 'join', 'srFntkzx:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.476109+00', '2026-11-21 16:11:38.487725+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('yhN0o5Pt', 'failed', 'yhN0o5Pt:root', '@alice@', 'failed', NULL, '2026-11-21 16:11:38.51064+00', '2026-11-21 16:11:38.540604+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 16:11:38.51064+00', NULL, '2026-11-21 16:11:38.540604+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('HoSz0BXd', 'left failed', 'HoSz0BXd:root', '@alice@', 'failed', NULL, '2026-11-21 16:11:38.542932+00', '2026-11-21 16:11:38.565317+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 16:11:38.542932+00', NULL, '2026-11-21 16:11:38.565317+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('5ZtTkp37', 'attempts', '5ZtTkp37:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.574443+00', '2026-11-21 16:11:38.593202+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 16:16:38.617846+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('NDtaoM60', 'timed', 'NDtaoM60:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.636931+00', '2026-11-21 16:11:38.643403+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-15 21:31:38.652051+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('U4S6iWtm', 'parked event', 'U4S6iWtm:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.664922+00', '2026-11-21 16:11:38.67+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('L6GKkTJg', 'cancelled', 'L6GKkTJg:root', '@alice@', 'cancelled', NULL, '2026-11-21 16:11:38.743271+00', '2026-11-21 16:11:38.796442+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 16:11:38.796442+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('4EqPC71Q', 'completed', '4EqPC71Q:root', '@alice@', 'completed', NULL, '2026-11-21 16:11:38.797644+00', '2026-11-21 16:11:38.81869+00', '2026-11-21 16:11:38.81869+00', 15, NULL, NULL, 1, NULL, '2026-11-21 16:11:38.797644+00', NULL, '2026-11-21 16:11:38.81869+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('And2mUSg', 'pending', 'And2mUSg:root', '@alice@', 'pending', NULL, '2026-11-21 16:11:38.830721+00', '2026-11-21 16:11:38.830721+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 16:11:38.830721+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('KwRAW2CP', 'paused', 'KwRAW2CP:root', '@alice@', 'running', NULL, '2026-11-21 16:11:38.692431+00', '2026-11-21 16:11:38.865241+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 17:11:38.705203+00', '2026-11-21 16:11:38.865241+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', 'a5a1a8e1-6c0e-4925-83bc-a7e97257752d');
-INSERT INTO df.meta VALUES ('content_hash', '8778b93cb1b09bb4d0058b15dcac254c114a4cdce0d44baa3aea00eee0b1a78d');
+INSERT INTO df.granted_roles VALUES (16849, 'df_step_16848_16849', '4c39fce9746d40c4a42b3eae96712a0bc34bf92729664a258e4878e0f837107a', '2026-11-21 19:28:13.511239+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 19:28:13.627704+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 19:28:14.093181+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 19:28:14.241136+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 19:28:14.382101+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 19:28:15.137463+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 19:28:15.187734+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 19:28:15.214047+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 19:28:15.239953+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 19:28:15.266285+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 19:28:15.29075+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 19:28:15.341919+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 19:28:15.369792+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 19:28:15.418212+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 19:28:15.444+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 19:28:15.495052+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 19:28:15.541874+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('eWk8iQd1', 'mid sequence', 'eWk8iQd1:root', '@alice@', 'running', NULL, '2026-11-21 19:28:13.627704+00', '2026-11-21 19:28:14.03195+00', NULL, 1, NULL, NULL, 1, '7dd8913b-3698-eef3-3b47-a07d2d817e65', '2026-11-21 19:28:13.627704+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('fn9ai93K', 'signal', 'fn9ai93K:root', '@alice@', 'running', NULL, '2026-11-21 19:28:14.093181+00', '2026-11-21 19:28:14.104463+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('xfnWW4Kb', 'timer', 'xfnWW4Kb:root', '@alice@', 'running', NULL, '2026-11-21 19:28:14.241136+00', '2026-11-21 19:28:14.249923+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 20:28:14.340909+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('92kCcoFA', 'loop', '92kCcoFA:root', '@alice@', 'running', NULL, '2026-11-21 19:28:14.382101+00', '2026-11-21 19:28:14.392156+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 20:28:15.101925+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('jnkObnI6', 'race decided', 'jnkObnI6:root', '@alice@', 'running', NULL, '2026-11-21 19:28:15.137463+00', '2026-11-21 19:28:15.143729+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Id3a8w08', 'race open', 'Id3a8w08:root', '@alice@', 'running', NULL, '2026-11-21 19:28:15.187734+00', '2026-11-21 19:28:15.193525+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 20:28:15.198187+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('KHDcDVdH', 'join', 'KHDcDVdH:root', '@alice@', 'running', NULL, '2026-11-21 19:28:15.214047+00', '2026-11-21 19:28:15.219037+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('6s86Dx60', 'failed', '6s86Dx60:root', '@alice@', 'failed', NULL, '2026-11-21 19:28:15.239953+00', '2026-11-21 19:28:15.252351+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 19:28:15.239953+00', NULL, '2026-11-21 19:28:15.252351+00', '935', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('uVhqntyz', 'left failed', 'uVhqntyz:root', '@alice@', 'failed', NULL, '2026-11-21 19:28:15.266285+00', '2026-11-21 19:28:15.276799+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 19:28:15.266285+00', NULL, '2026-11-21 19:28:15.276799+00', '940', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('oQ0c2SF7', 'attempts', 'oQ0c2SF7:root', '@alice@', 'running', NULL, '2026-11-21 19:28:15.29075+00', '2026-11-21 19:28:15.297988+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 19:33:15.304143+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('qnqKBw0k', 'timed', 'qnqKBw0k:root', '@alice@', 'running', NULL, '2026-11-21 19:28:15.341919+00', '2026-11-21 19:28:15.348668+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 00:48:15.354169+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('m5ooA9bm', 'parked event', 'm5ooA9bm:root', '@alice@', 'running', NULL, '2026-11-21 19:28:15.369792+00', '2026-11-21 19:28:15.378497+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('aPTy54Jc', 'cancelled', 'aPTy54Jc:root', '@alice@', 'cancelled', NULL, '2026-11-21 19:28:15.444+00', '2026-11-21 19:28:15.494071+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 19:28:15.494071+00', '966', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('GEDoDKQN', 'completed', 'GEDoDKQN:root', '@alice@', 'completed', NULL, '2026-11-21 19:28:15.495052+00', '2026-11-21 19:28:15.507007+00', '2026-11-21 19:28:15.507007+00', 15, NULL, NULL, 1, NULL, '2026-11-21 19:28:15.495052+00', NULL, '2026-11-21 19:28:15.507007+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('M3zXqSf0', 'pending', 'M3zXqSf0:root', '@alice@', 'pending', NULL, '2026-11-21 19:28:15.541874+00', '2026-11-21 19:28:15.541874+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 19:28:15.541874+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('2oaPVNhj', 'paused', '2oaPVNhj:root', '@alice@', 'running', NULL, '2026-11-21 19:28:15.418212+00', '2026-11-21 19:28:15.5495+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 20:28:15.429531+00', '2026-11-21 19:28:15.5495+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '61fc228a-44ba-42e4-b5f3-b4064c24317f');
+INSERT INTO df.meta VALUES ('content_hash', '3365a77e62c6a40d9af95f54ccb27a15e83effc6c7dc2ddad438676ccef5d853');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7710658087838085565/16834');
-INSERT INTO df.node_runs VALUES ('ywXwrG8p', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:36.145832+00', '2026-11-21 16:11:36.156387+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Aazm57q3', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:36.19317+00', '2026-11-21 16:11:36.200886+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Aazm57q3', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:36.299221+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('ELGUs4fh', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:36.361182+00', '2026-11-21 16:11:36.363476+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('ELGUs4fh', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:36.537153+00', NULL, '2026-11-21 17:11:36.544644+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('NDtaoM60', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.647335+00', NULL, '2121-12-15 21:31:38.652051+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.064961+00', '2026-11-21 16:11:38.067644+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 16:11:38.064961+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.079985+00', '2026-11-21 16:11:38.082144+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.08547+00', '2026-11-21 16:11:38.087635+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.092799+00', '2026-11-21 16:11:38.094613+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.099303+00', '2026-11-21 16:11:38.100824+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.107406+00', '2026-11-21 16:11:38.109789+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.114013+00', '2026-11-21 16:11:38.115291+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.120145+00', '2026-11-21 16:11:38.122195+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.128459+00', '2026-11-21 16:11:38.129518+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.133185+00', '2026-11-21 16:11:38.136411+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.139026+00', '2026-11-21 16:11:38.140513+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.142541+00', '2026-11-21 16:11:38.144937+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.148599+00', '2026-11-21 16:11:38.152623+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.155683+00', '2026-11-21 16:11:38.158595+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.163036+00', '2026-11-21 16:11:38.164979+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.168636+00', '2026-11-21 16:11:38.172376+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.183245+00', '2026-11-21 16:11:38.18622+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.189163+00', '2026-11-21 16:11:38.193659+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.20066+00', '2026-11-21 16:11:38.204214+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.21044+00', '2026-11-21 16:11:38.21188+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.218156+00', '2026-11-21 16:11:38.219406+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.229211+00', '2026-11-21 16:11:38.232672+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.24416+00', '2026-11-21 16:11:38.247683+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.253114+00', '2026-11-21 16:11:38.254951+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.267592+00', '2026-11-21 16:11:38.271971+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.282237+00', '2026-11-21 16:11:38.287041+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.293995+00', '2026-11-21 16:11:38.295474+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.309769+00', '2026-11-21 16:11:38.314057+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.321051+00', '2026-11-21 16:11:38.323267+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.332773+00', '2026-11-21 16:11:38.335376+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('uL0d3tCQ', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.408075+00', '2026-11-21 16:11:38.409885+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('uL0d3tCQ', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 16:11:38.408075+00', '2026-11-21 16:11:38.410348+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('srFntkzx', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.493029+00', '2026-11-21 16:11:38.49556+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('yhN0o5Pt', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.532817+00', '2026-11-21 16:11:38.534338+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('yhN0o5Pt', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 16:11:38.538417+00', '2026-11-21 16:11:38.540144+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('HoSz0BXd', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.560101+00', '2026-11-21 16:11:38.561249+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('HoSz0BXd', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 16:11:38.564322+00', '2026-11-21 16:11:38.565133+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('NDtaoM60', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.649622+00', '2026-11-21 16:11:38.655627+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('KwRAW2CP', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.700761+00', '2026-11-21 16:11:38.702298+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('L6GKkTJg', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.764759+00', '2026-11-21 16:11:38.766585+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('4EqPC71Q', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.812232+00', '2026-11-21 16:11:38.813394+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('4EqPC71Q', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 16:11:38.816916+00', '2026-11-21 16:11:38.818496+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('PgUUGAde', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.353406+00', NULL, '2026-11-21 17:11:38.355246+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('uL0d3tCQ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.413242+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('0UmDCWe7', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.466835+00', NULL, '2026-11-21 17:11:38.468293+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('0UmDCWe7', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.47414+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('srFntkzx', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.492894+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('5ZtTkp37', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.616424+00', NULL, '2026-11-21 16:16:38.617846+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('L6GKkTJg', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.768884+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('NDtaoM60', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.658149+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
-INSERT INTO df.node_runs VALUES ('U4S6iWtm', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.674108+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('KwRAW2CP', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 16:11:38.704251+00', NULL, '2026-11-21 17:11:38.705203+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'ywXwrG8p', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:35.465432+00', '2026-11-21 16:11:36.120889+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'Aazm57q3', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:36.178223+00', '2026-11-21 16:11:36.186474+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'ELGUs4fh', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:36.35168+00', '2026-11-21 16:11:36.357325+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'PgUUGAde', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:36.581575+00', '2026-11-21 16:11:36.59461+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'uL0d3tCQ', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.381271+00', '2026-11-21 16:11:38.402617+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '0UmDCWe7', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.440887+00', '2026-11-21 16:11:38.453298+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'srFntkzx', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.476109+00', '2026-11-21 16:11:38.487425+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'yhN0o5Pt', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.51064+00', '2026-11-21 16:11:38.520711+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'HoSz0BXd', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.542932+00', '2026-11-21 16:11:38.548569+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '5ZtTkp37', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.574443+00', '2026-11-21 16:11:38.592971+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'NDtaoM60', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.636931+00', '2026-11-21 16:11:38.643167+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'U4S6iWtm', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.664922+00', '2026-11-21 16:11:38.669758+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'KwRAW2CP', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.692431+00', '2026-11-21 16:11:38.697488+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'L6GKkTJg', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.743271+00', '2026-11-21 16:11:38.755712+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'L6GKkTJg', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 16:11:38.79425+00', '2026-11-21 16:11:38.80628+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '4EqPC71Q', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.797644+00', '2026-11-21 16:11:38.807603+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'And2mUSg', 'start', NULL, NULL, '@alice@', '2026-11-21 16:11:38.830721+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'Aazm57q3', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 16:11:38.843475+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'KwRAW2CP', 'pause', '3', NULL, '@alice@', '2026-11-21 16:11:38.86363+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'U4S6iWtm', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 16:11:38.869479+00', NULL, 10, NULL, '2026-11-21 16:11:38.869479+00', 'broken');
-INSERT INTO df.relays VALUES ('6b364417-95e5-1f74-a4f2-988a899abdec', '2026-11-21 16:11:35.841424+00', '2026-11-21 16:11:36.114285+00', '2026-11-21 16:11:51.114285+00', '0.1.0', 1, false, 1000, 5304);
+INSERT INTO df.meta VALUES ('place', '7710708790180600599/16848');
+INSERT INTO df.node_runs VALUES ('eWk8iQd1', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.062838+00', '2026-11-21 19:28:14.0699+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('fn9ai93K', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.113974+00', '2026-11-21 19:28:14.120589+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('fn9ai93K', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:28:14.191998+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('xfnWW4Kb', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.252833+00', '2026-11-21 19:28:14.256108+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('xfnWW4Kb', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:28:14.331487+00', NULL, '2026-11-21 20:28:14.340909+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.971805+00', '2026-11-21 19:28:14.973821+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 19:28:14.971805+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.9784+00', '2026-11-21 19:28:14.97999+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.983137+00', '2026-11-21 19:28:14.983878+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.986551+00', '2026-11-21 19:28:14.987391+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.990146+00', '2026-11-21 19:28:14.990972+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.993548+00', '2026-11-21 19:28:14.994368+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:28:14.997043+00', '2026-11-21 19:28:14.997834+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.000345+00', '2026-11-21 19:28:15.001205+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.004113+00', '2026-11-21 19:28:15.004708+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.007057+00', '2026-11-21 19:28:15.007825+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.010457+00', '2026-11-21 19:28:15.011237+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.014212+00', '2026-11-21 19:28:15.015296+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.018304+00', '2026-11-21 19:28:15.01913+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.022025+00', '2026-11-21 19:28:15.022861+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.026882+00', '2026-11-21 19:28:15.027666+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.030977+00', '2026-11-21 19:28:15.03204+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.035249+00', '2026-11-21 19:28:15.036193+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.039861+00', '2026-11-21 19:28:15.042337+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.04597+00', '2026-11-21 19:28:15.046869+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.050352+00', '2026-11-21 19:28:15.05135+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.055008+00', '2026-11-21 19:28:15.055864+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.059187+00', '2026-11-21 19:28:15.060683+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.064004+00', '2026-11-21 19:28:15.064795+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.067893+00', '2026-11-21 19:28:15.068763+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.072372+00', '2026-11-21 19:28:15.073463+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.07663+00', '2026-11-21 19:28:15.077787+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.081045+00', '2026-11-21 19:28:15.081944+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.085902+00', '2026-11-21 19:28:15.087008+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.090735+00', '2026-11-21 19:28:15.091605+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.095283+00', '2026-11-21 19:28:15.09645+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jnkObnI6', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.149449+00', '2026-11-21 19:28:15.152832+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jnkObnI6', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 19:28:15.149449+00', '2026-11-21 19:28:15.153128+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('KHDcDVdH', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.221812+00', '2026-11-21 19:28:15.223625+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('6s86Dx60', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.24665+00', '2026-11-21 19:28:15.247452+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('6s86Dx60', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 19:28:15.250798+00', '2026-11-21 19:28:15.251936+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('uVhqntyz', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.272928+00', '2026-11-21 19:28:15.273813+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('uVhqntyz', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 19:28:15.276062+00', '2026-11-21 19:28:15.276647+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('qnqKBw0k', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.352746+00', '2026-11-21 19:28:15.353423+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('2oaPVNhj', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.426042+00', '2026-11-21 19:28:15.426811+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('aPTy54Jc', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.45089+00', '2026-11-21 19:28:15.451891+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('GEDoDKQN', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.502772+00', '2026-11-21 19:28:15.503668+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('GEDoDKQN', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 19:28:15.505563+00', '2026-11-21 19:28:15.507105+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('92kCcoFA', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.099961+00', NULL, '2026-11-21 20:28:15.101925+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('Id3a8w08', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.196125+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('Id3a8w08', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.196125+00', NULL, '2026-11-21 20:28:15.198187+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('KHDcDVdH', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.22226+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('2oaPVNhj', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.428678+00', NULL, '2026-11-21 20:28:15.429531+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('aPTy54Jc', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.454196+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jnkObnI6', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.147232+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
+INSERT INTO df.node_runs VALUES ('jnkObnI6', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.156804+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('oQ0c2SF7', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.30274+00', NULL, '2026-11-21 19:33:15.304143+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('qnqKBw0k', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.351788+00', NULL, '2121-12-16 00:48:15.354169+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('qnqKBw0k', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.357816+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
+INSERT INTO df.node_runs VALUES ('m5ooA9bm', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 19:28:15.381451+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'eWk8iQd1', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:13.627704+00', '2026-11-21 19:28:14.031374+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'fn9ai93K', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:14.093181+00', '2026-11-21 19:28:14.104346+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'xfnWW4Kb', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:14.241136+00', '2026-11-21 19:28:14.24927+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '92kCcoFA', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:14.382101+00', '2026-11-21 19:28:14.391828+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'jnkObnI6', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.137463+00', '2026-11-21 19:28:15.143576+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'Id3a8w08', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.187734+00', '2026-11-21 19:28:15.193249+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'KHDcDVdH', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.214047+00', '2026-11-21 19:28:15.218839+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '6s86Dx60', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.239953+00', '2026-11-21 19:28:15.243993+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'uVhqntyz', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.266285+00', '2026-11-21 19:28:15.26978+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'oQ0c2SF7', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.29075+00', '2026-11-21 19:28:15.297795+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'qnqKBw0k', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.341919+00', '2026-11-21 19:28:15.348472+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'm5ooA9bm', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.369792+00', '2026-11-21 19:28:15.378272+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '2oaPVNhj', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.418212+00', '2026-11-21 19:28:15.423315+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'aPTy54Jc', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.444+00', '2026-11-21 19:28:15.448176+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'aPTy54Jc', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 19:28:15.491973+00', '2026-11-21 19:28:15.496804+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'GEDoDKQN', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.495052+00', '2026-11-21 19:28:15.499643+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'M3zXqSf0', 'start', NULL, NULL, '@alice@', '2026-11-21 19:28:15.541874+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'fn9ai93K', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 19:28:15.544821+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, '2oaPVNhj', 'pause', '3', NULL, '@alice@', '2026-11-21 19:28:15.548335+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES (DEFAULT, 'm5ooA9bm', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 19:28:15.550238+00', NULL, 10, NULL, '2026-11-21 19:28:15.550238+00', 'broken');
+INSERT INTO df.relays VALUES ('7dd8913b-3698-eef3-3b47-a07d2d817e65', '2026-11-21 19:28:13.874107+00', '2026-11-21 19:28:14.021712+00', '2026-11-21 19:28:29.021712+00', '0.1.0', 1, false, 1000, 11060);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -5739,11 +5914,12 @@ INSERT INTO df.setting_values VALUES ('step_timeout_seconds', NULL, '0', 'number
 INSERT INTO df.setting_values VALUES ('step_transient_attempts', NULL, '20', 'integer', 'How often a step is tried again after a serialization failure or deadlock.');
 INSERT INTO df.setting_values VALUES ('fence_lock_timeout_seconds', NULL, '5', 'number', 'How long recording a step waits for its instance''s lock before it tries again, in seconds.');
 INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer', 'How many steps of one role a relay runs at a time, SQL and HTTP alike.');
-INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; 0 means no limit.');
+INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('Aazm57q3', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 16:11:38.843475+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('U4S6iWtm', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 16:11:38.869479+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('fn9ai93K', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 19:28:15.544821+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('m5ooA9bm', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 19:28:15.550238+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16849, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -5770,6 +5946,8 @@ ALTER TABLE ONLY df.setting_values
     ADD CONSTRAINT setting_values_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY df.signals
     ADD CONSTRAINT signals_pkey PRIMARY KEY (instance_id, key);
+ALTER TABLE ONLY df.usage_granted
+    ADD CONSTRAINT usage_granted_pkey PRIMARY KEY (role_oid, granter_oid);
 ALTER TABLE ONLY df.vars
     ADD CONSTRAINT vars_pkey PRIMARY KEY (owner, name);
 CREATE INDEX graphs_by_content ON df.graphs USING btree (owner, hash) WHERE (doomed_xid IS NULL);
@@ -5832,11 +6010,13 @@ CREATE POLICY owner_all ON df.outbox TO df_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner_all ON df.relays TO df_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner_all ON df.setting_values TO df_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner_all ON df.signals TO df_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner_all ON df.usage_granted TO df_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner_all ON df.vars TO df_owner USING (true) WITH CHECK (true);
 CREATE POLICY relay_meta ON df.meta FOR SELECT TO df_relay USING (true);
 ALTER TABLE df.relays ENABLE ROW LEVEL SECURITY;
 ALTER TABLE df.setting_values ENABLE ROW LEVEL SECURITY;
 ALTER TABLE df.signals ENABLE ROW LEVEL SECURITY;
+ALTER TABLE df.usage_granted ENABLE ROW LEVEL SECURITY;
 ALTER TABLE df.vars ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA app TO @alice@;
 GRANT USAGE ON SCHEMA df TO df_relay;
@@ -5871,6 +6051,7 @@ REVOKE ALL ON FUNCTION df.cancel(instance_id text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.cancel(instance_id text, reason text) TO df_admin;
 GRANT ALL ON FUNCTION df.cancel(instance_id text, reason text) TO @alice@;
 REVOKE ALL ON FUNCTION df.check_ended() FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.check_granter(p_granter oid, p_act text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.check_graph(p_input text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.check_graph(p_input text) TO df_admin;
 GRANT ALL ON FUNCTION df.check_graph(p_input text) TO @alice@;
@@ -5922,6 +6103,9 @@ GRANT ALL ON FUNCTION df.draw_tree(p_graph text, p_marks jsonb) TO @alice@;
 REVOKE ALL ON FUNCTION df.drop_login(p_role oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.drop_stray_logins() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.end_instance(p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) TO df_admin;
+GRANT ALL ON FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) TO @alice@;
 REVOKE ALL ON FUNCTION df.end_wait(p_instance text, p_path text, p_result json) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.evaluate_expression(p_input text, p_search_path text, OUT graph text, OUT fault text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.evaluate_expression(p_input text, p_search_path text, OUT graph text, OUT fault text) TO df_admin;
@@ -5942,6 +6126,7 @@ REVOKE ALL ON FUNCTION df.getvar(name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.getvar(name text) TO df_admin;
 GRANT ALL ON FUNCTION df.getvar(name text) TO @alice@;
 REVOKE ALL ON FUNCTION df.grant_usage(p_role text, include_http boolean, with_grant boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.granter(p_role oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.grants_of(p_role oid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.grants_of(p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.grants_of(p_role oid) TO @alice@;
@@ -6041,6 +6226,7 @@ REVOKE ALL ON FUNCTION df.loop_forever(body text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.loop_forever(body text) TO df_admin;
 GRANT ALL ON FUNCTION df.loop_forever(body text) TO @alice@;
 REVOKE ALL ON FUNCTION df.make_login(p_role text, p_oid oid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.may_write(i_epoch bigint, i_owner uuid, i_ended_at timestamp with time zone, i_paused_at timestamp with time zone, i_submitted_by oid, p_epoch bigint, p_incarnation uuid, p_login name) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.mermaid_box(p_id text, p_node_type text, p_label text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.mermaid_box(p_id text, p_node_type text, p_label text) TO df_admin;
 GRANT ALL ON FUNCTION df.mermaid_box(p_id text, p_node_type text, p_label text) TO @alice@;
@@ -6097,6 +6283,7 @@ GRANT ALL ON FUNCTION df.node_with(p_node text, p_field text, p_value text) TO @
 REVOKE ALL ON FUNCTION df.part_fault(p_part jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.part_fault(p_part jsonb) TO df_admin;
 GRANT ALL ON FUNCTION df.part_fault(p_part jsonb) TO @alice@;
+REVOKE ALL ON FUNCTION df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.path_turns(p_run_path text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.path_turns(p_run_path text) TO df_admin;
 GRANT ALL ON FUNCTION df.path_turns(p_run_path text) TO @alice@;
@@ -6108,6 +6295,7 @@ GRANT ALL ON FUNCTION df.pause(instance_id text) TO df_admin;
 GRANT ALL ON FUNCTION df.pause(instance_id text) TO @alice@;
 REVOKE ALL ON FUNCTION df.place() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.postpone_event(p_event_id text, p_error text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.prepare_record(p_xid text, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.race(a text, b text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.race(a text, b text) TO df_admin;
 GRANT ALL ON FUNCTION df.race(a text, b text) TO @alice@;
@@ -6120,7 +6308,9 @@ GRANT ALL ON FUNCTION df.readable_time(p_time timestamp with time zone) TO df_ad
 GRANT ALL ON FUNCTION df.readable_time(p_time timestamp with time zone) TO @alice@;
 REVOKE ALL ON FUNCTION df.reconcile() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.reconcile() TO df_admin;
+REVOKE ALL ON FUNCTION df.record_grant(p_role oid, p_http boolean, p_with_grant boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.record_retry(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_attempt integer, p_seconds double precision, p_error text, p_sqlstate text, p_within text[], p_turns integer[], p_checkpoints json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.record_revoke(p_role oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.record_run(p_instance text, p_epoch bigint, p_incarnation uuid, p_run_path text, p_status text, p_result json, p_error text, p_sqlstate text, p_attempt integer, p_turn integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text, p_skip_locked boolean, p_login name) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.record_settle(p_instance text, p_epoch bigint, p_incarnation uuid, p_result json, p_error text, p_sqlstate text, p_path text, p_within text[], p_turns integer[], p_decides text[], p_ends text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.record_timer(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_seconds double precision, p_error text, p_within text[], p_turns integer[], p_decides text[], p_ends text) FROM PUBLIC;
@@ -6133,7 +6323,7 @@ REVOKE ALL ON FUNCTION df.refuse_inside_workflow(p_function text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.refuse_inside_workflow(p_function text) TO df_admin;
 GRANT ALL ON FUNCTION df.refuse_inside_workflow(p_function text) TO @alice@;
 REVOKE ALL ON FUNCTION df.refuse_view_write() FROM PUBLIC;
-REVOKE ALL ON FUNCTION df.regrant(p_role text, p_http boolean, p_with_grant boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.regrant(p_role oid, p_http boolean, p_with_grant boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.relay_adopt() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_adopt() TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_bounds(p_incarnation uuid) FROM PUBLIC;
@@ -6159,8 +6349,6 @@ REVOKE ALL ON FUNCTION df.relay_heartbeat(p_incarnation uuid, p_lease_seconds do
 GRANT ALL ON FUNCTION df.relay_heartbeat(p_incarnation uuid, p_lease_seconds double precision) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_identify() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_identify() TO df_relay;
-REVOKE ALL ON FUNCTION df.relay_load(p_incarnation uuid, p_instances text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.relay_load(p_incarnation uuid, p_instances text[]) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_login(p_role oid, p_database text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_login(p_role oid, p_database text) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_look(p_incarnation uuid, p_bounds json) FROM PUBLIC;
@@ -6177,6 +6365,8 @@ REVOKE ALL ON FUNCTION df.relay_reconcile(p_part text, p_limit integer) FROM PUB
 GRANT ALL ON FUNCTION df.relay_reconcile(p_part text, p_limit integer) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_record(p_entries json) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_record(p_entries json) TO df_relay;
+REVOKE ALL ON FUNCTION df.relay_recorded(p_incarnation uuid, p_instances text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.relay_recorded(p_incarnation uuid, p_instances text[]) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_register(p_version text, p_lease_seconds double precision, p_poll_interval_ms integer, p_runs_version integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_register(p_version text, p_lease_seconds double precision, p_poll_interval_ms integer, p_runs_version integer) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_release(p_incarnation uuid) FROM PUBLIC;
@@ -6224,7 +6414,6 @@ GRANT ALL ON FUNCTION df.retry_config(p_node_type text, p_retry jsonb, OUT confi
 REVOKE ALL ON FUNCTION df.retry_policy(fut text, max_attempts integer, initial_seconds numeric, factor numeric, max_seconds numeric, on_sqlstate text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.retry_policy(fut text, max_attempts integer, initial_seconds numeric, factor numeric, max_seconds numeric, on_sqlstate text[]) TO df_admin;
 GRANT ALL ON FUNCTION df.retry_policy(fut text, max_attempts integer, initial_seconds numeric, factor numeric, max_seconds numeric, on_sqlstate text[]) TO @alice@;
-REVOKE ALL ON FUNCTION df.revoke_owned(p_role oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.revoke_usage(p_role text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.role_named(p_role text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.role_named(p_role text) TO df_admin;
@@ -6243,6 +6432,7 @@ REVOKE ALL ON FUNCTION df.seq(a text, b text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.seq(a text, b text) TO df_admin;
 GRANT ALL ON FUNCTION df.seq(a text, b text) TO @alice@;
 REVOKE ALL ON FUNCTION df.server_run() FROM PUBLIC;
+GRANT ALL ON FUNCTION df.server_run() TO df_relay;
 REVOKE ALL ON FUNCTION df.setting(p_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.setting(p_name text) TO df_relay;
 GRANT ALL ON FUNCTION df.setting(p_name text) TO df_admin;
@@ -6304,6 +6494,7 @@ GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnat
 REVOKE ALL ON FUNCTION df.store_graph(p_fut text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.store_graph(p_fut text) TO df_admin;
 GRANT ALL ON FUNCTION df.store_graph(p_fut text) TO @alice@;
+REVOKE ALL ON FUNCTION df.take_back(p_role oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.target_database() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.target_database() TO df_admin;
 GRANT ALL ON FUNCTION df.target_database() TO @alice@;

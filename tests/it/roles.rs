@@ -206,6 +206,81 @@ async fn an_admin_grants_what_it_has_and_revokes_what_it_granted() {
     );
 }
 
+#[tokio::test]
+async fn a_role_that_an_admin_granted_is_dropped_like_any_other() {
+    let db = TestDb::new().await;
+    let (admin, bob) = (db.login("admin", "pw").await, db.login("bob", "pw").await);
+    for sql in [
+        format!("select df.grant_usage('{}', with_grant => true)", admin.name),
+        format!("alter role {} createrole", admin.name),
+        format!("grant {} to {} with admin option", bob.name, admin.name),
+    ] {
+        db.client.batch_execute(&sql).await.unwrap();
+    }
+    let grant = format!("select df.grant_usage('{}')", bob.name);
+    for drop in [
+        format!("drop owned by {0}; drop role {0}; create role {0} login", bob.name),
+        format!("select df.revoke_usage('{0}'); drop role {0}; create role {0} login", bob.name),
+    ] {
+        assert_eq!(sqlstate(&admin.client, &grant).await, "00000");
+        let may = format!("select has_schema_privilege('{}', 'df', 'usage')", bob.name);
+        assert_eq!(db.text(&may).await.as_deref(), Some("t"));
+        assert_eq!(sqlstate(&db.client, &drop).await, "00000", "{drop}");
+        assert_eq!(db.text(&may).await.as_deref(), Some("f"));
+        let again = format!("grant {} to {} with admin option", bob.name, admin.name);
+        db.client.batch_execute(&again).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_two_granted_stays_until_both_have_revoked_it() {
+    let db = TestDb::new().await;
+    let (one, two, bob) = (
+        db.login("one", "pw").await,
+        db.login("two", "pw").await,
+        db.login("bob", "pw").await,
+    );
+    let call = |text: &str| format!("select df.{text}");
+    let admin = |role: &str| {
+        call(&format!(
+            "grant_usage('{role}', include_http => true, with_grant => true)"
+        ))
+    };
+    for name in [&one.name, &two.name] {
+        assert_eq!(sqlstate(&db.client, &admin(name)).await, "00000");
+    }
+    let may = async |option: &str| {
+        let asked = format!(
+            "select has_schema_privilege('{0}', 'df', 'usage') || ' ' ||
+                    has_function_privilege('{0}', 'df.http(text,text,text,jsonb,integer)', 'execute{option}')",
+            bob.name
+        );
+        db.text(&asked).await.unwrap()
+    };
+    let plain = call(&format!("grant_usage('{}')", bob.name));
+    let revoke = call(&format!("revoke_usage('{}')", bob.name));
+    assert_eq!(sqlstate(&one.client, &plain).await, "00000");
+    assert_eq!(sqlstate(&two.client, &admin(&bob.name)).await, "00000");
+    assert_eq!(may(" with grant option").await, "true true");
+    // What only the second gave goes with it, the option too.
+    assert_eq!(sqlstate(&two.client, &revoke).await, "00000");
+    assert_eq!(may("").await, "true false");
+    let option = format!("select has_schema_privilege('{}', 'df', 'usage with grant option')", bob.name);
+    assert_eq!(db.text(&option).await.as_deref(), Some("f"));
+    assert_eq!(sqlstate(&two.client, &revoke).await, "00000");
+    assert_eq!(may("").await, "true false");
+    assert_eq!(sqlstate(&one.client, &revoke).await, "00000");
+    assert_eq!(may("").await, "false false");
+    // What DROP OWNED took back does not come again with the next grant.
+    assert_eq!(sqlstate(&two.client, &admin(&bob.name)).await, "00000");
+    let drop = format!("drop owned by {}", bob.name);
+    db.client.batch_execute(&drop).await.unwrap();
+    assert_eq!(sqlstate(&one.client, &plain).await, "00000");
+    assert_eq!(may("").await, "true false");
+    assert_eq!(sqlstate(&one.client, &revoke).await, "00000");
+    assert_eq!(may("").await, "false false");
+}
+
 /// An admin without CREATEROLE must not disturb the step logins of others.
 #[tokio::test]
 async fn an_admin_cannot_break_or_take_another_roles_step_login() {
@@ -239,11 +314,11 @@ async fn an_admin_cannot_break_or_take_another_roles_step_login() {
             quote_literal(&alice.name)
         ),
         format!(
-            "select df.revoke_owned({}::regrole)",
+            "select df.record_revoke({}::regrole)",
             quote_literal(&alice.name)
         ),
         format!(
-            "select df.regrant({}, true, true)",
+            "select df.record_grant({}::regrole, true, true)",
             quote_literal(&admin.name)
         ),
         format!("select df.grant_usage({})", quote_literal(&alice.name)),
