@@ -317,18 +317,25 @@ async fn a_cancel_ends_no_request_that_had_lost_before() {
     let (workflows, web) = (allowed().await, Web::start());
     let url = literal(&web.url("/slow"));
     let request = format!("df.http({url}, 'GET', timeout_seconds => 300)");
-    let race = format!("df.race({request}, df.sleep(0))");
-    let timed = format!("df.timeout(df.seq('select 1', {request}), 1)");
+    let race = format!("df.race({request}, df.wait_for_signal('go'))");
+    // Time enough for the request to be sent before it is cut off.
+    let timed = format!("df.timeout(df.seq('select 1', {request}), 5)");
     let id = workflows
         .start(&format!(
             "df.join3(df.seq({race}, {request}), {timed}, {request})"
         ))
         .await;
+    let sent = async |count: usize| {
+        while web.requests().len() < count {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    sent(3).await;
+    let go = format!("select df.signal('{id}', 'go')");
+    workflows.alice.text(&go).await;
+    sent(4).await;
     let decided = "select count(*) = 2 from df.node_runs where status = 'decided'";
     workflows.db.eventually(decided).await;
-    while web.requests().len() < 4 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
     let cancel = format!("select df.cancel('{id}', 'enough')");
     workflows.alice.text(&cancel).await;
     assert_eq!(workflows.ended(&id).await.status, "cancelled");

@@ -2,8 +2,9 @@
 
 use df_local::StopMode;
 use df_postgres::ConnectOptions;
+use nix::sys::signal::Signal;
 
-use crate::support::{TestDb, own_server, spawn};
+use crate::support::{TestDb, own_server, spawn, spawn_through};
 
 const WRONG_SCHEMA: i32 = 4;
 
@@ -12,6 +13,25 @@ async fn sigterm_stops_a_relay_with_success() {
     let db = TestDb::new().await;
     let mut relay = db.start_relay();
     assert_eq!(relay.stop(), 0, "{}", relay.log());
+}
+
+#[tokio::test]
+async fn a_closed_terminal_stops_a_relay_cleanly_and_nohup_lets_it_go_on() {
+    let db = TestDb::new().await;
+    let url = db.relay_url();
+    let variables = [("DF_DATABASE_URL", url.as_str())];
+    // These tests may themselves run under nohup.
+    let usual = ["env", "--default-signal=HUP"];
+    let mut relay = spawn_through(&usual, &["run"], &variables);
+    let mut outliving = spawn_through(&["nohup"], &["run"], &variables);
+    for started in [&relay, &outliving] {
+        started.wait_for_log("relay ready");
+        started.signal(Signal::SIGHUP);
+    }
+    assert_eq!(relay.wait().code(), Some(0), "{}", relay.log());
+    assert!(relay.log().contains("handed over"), "{}", relay.log());
+    assert_eq!(outliving.stop(), 0, "{}", outliving.log());
+    assert!(!outliving.log().contains("SIGHUP"), "{}", outliving.log());
 }
 
 #[tokio::test]

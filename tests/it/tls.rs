@@ -1,15 +1,22 @@
 //! A server that takes nothing but TLS: the relay and its steps verify it, and say so when they
-//! cannot.
+//! cannot. So do requests, which trust whom the system trusts.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
+use std::sync::Arc;
 
 use df_local::{Cluster, ClusterConfig};
 use df_postgres::ConnectOptions;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::support::spawn;
+use crate::support::{TestDb, spawn};
 
 /// An authority, a certificate from it for `localhost`, and its key, as PEM.
 fn certificates() -> [String; 3] {
@@ -122,4 +129,60 @@ async fn relay_and_steps_run_verified_where_the_server_demands_tls() {
     );
     let why = stranger.wait_for_log("ertificate");
     assert!(!why.contains("relay:relay"), "{why}");
+}
+
+/// Answers every request over TLS with an empty 200; returns the port.
+async fn https_server(certificate: &str, key: &str) -> u16 {
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A client that does not trust this certificate goes away here.
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_trusts_the_authorities_that_the_system_trusts_and_no_other() {
+    let [authority, certificate, key] = certificates();
+    let port = https_server(&certificate, &key).await;
+    let folder = tempfile::tempdir().unwrap();
+    let of_it = save(folder.path(), "of_it.crt", &authority);
+    let of_another = save(folder.path(), "of_another.crt", &certificates()[0]);
+
+    let db = TestDb::new().await;
+    let allow = "select df.configure('http_allow_private', 'true')";
+    db.client.batch_execute(allow).await.unwrap();
+    let alice = db.role("alice").await;
+    let request = format!("select df.start(df.http('https://localhost:{port}/', 'GET'))");
+    for (system, ends) in [(of_another, "failed"), (of_it, "completed")] {
+        let mut relay = db.relay_with(&[], &[("SSL_CERT_FILE", &system)]);
+        let id = alice.text(&request).await.expect("an instance id");
+        let ended = format!("select df.await_instance('{id}', 60)");
+        let ended = alice.text(&ended).await;
+        assert_eq!(ended.as_deref(), Some(ends), "{}", relay.log());
+        let error = format!("select coalesce(error, '') from df.instances where id = '{id}'");
+        let error = db.text(&error).await.expect("an instance");
+        assert_eq!(
+            error.contains("peer certificate"),
+            ends == "failed",
+            "{error}"
+        );
+        assert_eq!(relay.stop(), 0, "{}", relay.log());
+    }
 }

@@ -132,8 +132,8 @@ pub struct UninstallOptions {
 }
 
 /// The service. Logs in as df_relay unless the URL names another role; its password may come from
-/// DF_RELAY_PASSWORD. Waits for Postgres to come up or back. SIGTERM and Ctrl-C finish the steps
-/// in flight and hand the rest over; a second one stops at once.
+/// DF_RELAY_PASSWORD. Waits for Postgres to come up or back. SIGTERM, Ctrl-C and SIGHUP finish the
+/// steps in flight and hand the rest over; a second one stops at once.
 #[derive(Debug, Args)]
 pub struct RunOptions {
     #[command(flatten)]

@@ -1,7 +1,7 @@
-//! SIGTERM and Ctrl-C ask for a clean stop; a second one does not wait for it.
+//! SIGTERM, Ctrl-C and a closed terminal ask for a clean stop; a second one does not wait for it.
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// 128 + SIGINT, as shells report it.
@@ -19,6 +19,10 @@ pub(crate) enum Interrupts {
 pub(crate) fn shutdown_token(interrupts: Interrupts) -> anyhow::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut hangup = match is_hangup_ignored() {
+        true => None,
+        false => Some(signal(SignalKind::hangup()).context("listening for SIGHUP")?),
+    };
     let token = CancellationToken::new();
     let shutdown = token.clone();
     tokio::spawn(async move {
@@ -26,6 +30,7 @@ pub(crate) fn shutdown_token(interrupts: Interrupts) -> anyhow::Result<Cancellat
             let name = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
+                () = received(hangup.as_mut()) => "SIGHUP",
             };
             if name == "SIGINT" && interrupts == Interrupts::LeftToChild {
                 continue;
@@ -39,4 +44,21 @@ pub(crate) fn shutdown_token(interrupts: Interrupts) -> anyhow::Result<Cancellat
         }
     });
     Ok(token)
+}
+
+async fn received(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether nohup, or whoever else started this process, has it outlive its terminal: listening
+/// would undo that. Where nothing says so, it does not.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP is 1, and its bit the first.
+    mask.is_some_and(|mask| mask & 1 == 1)
 }

@@ -114,6 +114,9 @@ fn build_client(settings: &Settings, lookup: Arc<dyn Lookup>) -> Result<Client, 
     };
     let mut builder = Client::builder()
         .use_rustls_tls()
+        // The operator's own authorities are in the system's store.
+        .tls_built_in_webpki_certs(true)
+        .tls_built_in_native_certs(true)
         .no_proxy()
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())

@@ -29,7 +29,7 @@ pub struct HttpPolicy {
     pub max_header_bytes: u64,
     /// Cap on the time of one exchange. A request that asks for more gets this much.
     pub max_timeout_seconds: u64,
-    /// Certificates (PEM, any number) trusted beside the built-in public roots; empty for none.
+    /// Certificates (PEM, any number) trusted beside the built-in public roots and the system's; empty for none.
     pub extra_root_certificates: String,
 }
 

@@ -51,7 +51,17 @@ pub fn watch(child: &Child) -> Child {
 
 /// Starts df-relay with arguments and variables; its other `DF_*` variables are removed.
 pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> Process {
-    let mut command = Command::new(df_relay());
+    spawn_by(Command::new(df_relay()), args, variables)
+}
+
+/// The same through a command that becomes it, such as `nohup`.
+pub fn spawn_through(by: &[&str], args: &[&str], variables: &[(&str, &str)]) -> Process {
+    let mut command = Command::new(by[0]);
+    command.args(&by[1..]).arg(df_relay());
+    spawn_by(command, args, variables)
+}
+
+fn spawn_by(mut command: Command, args: &[&str], variables: &[(&str, &str)]) -> Process {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DF_") {
             command.env_remove(name);
