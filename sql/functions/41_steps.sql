@@ -24,8 +24,8 @@ $$;
 -- path is recorded already. Maps session_user, never current_user. p_lock_timeout, milliseconds, is
 -- how long it waits for the instance's row.
 --
--- A plain step is one statement, whose lock the fence's own would be. df.record_run does the rest: what
--- stands in a race or a loop, what was recorded or refused, and why.
+-- A first attempt that succeeds is one statement, which locks the instance's row as the fence does.
+-- df.record_run does the rest: failures, attempts that replace a row, decisions; and it says why not.
 create or replace function df.step_record(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text,
     p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[],
@@ -46,8 +46,8 @@ begin
     else
         perform df.prepare_record(p_xid, p_run_path, p_status, p_result, p_checkpoints, p_lock_timeout);
     end if;
-    if p_status = 'completed' and p_decides = '{}' and (p_ends is null or p_ends = 'completed')
-       and (p_ends is null or p_checkpoints is null) then
+    if p_status = 'completed' and p_attempt = 1 and p_decides = '{}'
+       and (p_ends is null or (p_ends = 'completed' and p_checkpoints is null)) then
         if p_checkpoints is not null then
             with turned as (
                 update df.instances i set executions = i.executions + 1
