@@ -76,10 +76,10 @@ begin
                  where i.id = p_instance
                    and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
                                     p_epoch, p_incarnation, session_user)
-             returning i.id)
+             returning i.ended_at)
             insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
-            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
-              from ended;
+            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, e.ended_at
+              from ended e;
         end if;
         if found then
             if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
