@@ -81,13 +81,30 @@ begin
     if v_ids = '{}' then
         return;
     end if;
+    return query select * from df.relay_own(v_name, v_ids);
+end
+$$;
+
+-- Makes instances that the caller has locked p_owner's, and their starts delivered. By their keys, whatever
+-- the planner knows: statistics that are older than a burst of starts say that the tables are as short as the list.
+create or replace function df.relay_own(p_owner uuid, p_ids text[])
+    returns table (instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text,
+                   label text, vars text, fresh boolean)
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
+    as $$
+#variable_conflict use_column
+declare
+    v_starts text[] := array(select id || '/start' from unnest(p_ids) as id);
+begin
     update df.outbox o set delivered_at = clock_timestamp()
-     where o.event_id in (select id || '/start' from unnest(v_ids) as id) and o.delivered_at is null;
+     where o.event_id = any (v_starts) and o.delivered_at is null;
     return query
         update df.instances i
-           set owner = v_name, epoch = i.epoch + 1, status = 'running',
+           set owner = p_owner, epoch = i.epoch + 1, status = 'running',
                updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
-         where i.id = any (v_ids)
+         where i.id = any (p_ids)
         returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
                   i.epoch = 1;
 end
