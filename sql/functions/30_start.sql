@@ -1,6 +1,20 @@
 -- Starting a workflow. df.start and df.start_once pin the search_path for what they call; whoever calls
 -- that by itself does so with no other rights than their own.
 
+drop function if exists df.insert_instance(bigint, text, text, text);  -- wrote what the trigger writes now
+
+-- What a start is likely to store its graph as. What begins as a statement does, a word and then another,
+-- is no node and no refused step: its canonical text is known without judging it. A node's is mostly as
+-- it stands. Every name is qualified instead of pinned, so that the server can put it in line.
+create or replace function df.likely_graph(p_fut text) returns text
+    language sql stable
+    as $$
+    select case when p_fut operator(pg_catalog.~) '^(?!Instance )[A-Za-z]+\s+[^\s.]'
+                then '{"node_type":"SQL","query":' operator(pg_catalog.||) pg_catalog.to_json(p_fut)::pg_catalog.text
+                     operator(pg_catalog.||) '}'
+                else p_fut end
+$$;
+
 -- Finds or stores the caller's graph. Reuses a row this transaction can see that is not doomed;
 -- never waits for another transaction. Returns the graph's id.
 create or replace function df.store_graph(p_fut text) returns bigint
@@ -8,15 +22,10 @@ create or replace function df.store_graph(p_fut text) returns bigint
     as $$
 declare
     v_owner regrole := quote_ident(current_user)::regrole;
-    v_graph text := p_fut;
+    v_graph text := df.likely_graph(p_fut);
     v_hash  bytea;
     v_id    bigint;
 begin
-    -- What begins as a statement does, a word and then another, is no node and no refused step: its
-    -- canonical text is known without judging it, and most are stored already.
-    if p_fut ~ '^[A-Za-z]+\s+[^\s.]' and not p_fut ^@ 'Instance ' then
-        v_graph := '{"node_type":"SQL","query":' || to_json(p_fut)::text || '}';
-    end if;
     loop
         v_hash := sha256(convert_to(v_graph, 'UTF8'));
         select g.id into v_id from df.graphs g
@@ -60,19 +69,23 @@ drop trigger if exists graphs_checked on df.graphs;
 create trigger graphs_checked before insert on df.graphs
     for each row execute function df.refuse_bad_graph();
 
--- What a new instance takes from its role: the variables, which are an object of texts, and the limit of how
--- many may be unfinished. One query for both, since every start pays for it.
+-- What a new instance takes from its role, the variables, which are an object of texts; the limit of how
+-- many of them may be unfinished; and its start event. Every start pays for this, so one query asks all that
+-- may matter, and the owner of the tables writes the event: no policy has to find the instance again.
+-- An id whose event is there is taken: another one is drawn. A row with a key may yet find the key taken, and
+-- its inserter may pass over that: whoever gives a key writes the event once the row is there.
 create or replace function df.admit_instance() returns trigger
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_limit bigint;
-    v_vars  json;
+    v_limit    bigint;
+    v_has_vars boolean;
 begin
     select coalesce(s.value, s.default_value)::bigint,
-           (select json_object_agg(v.name, v.value order by v.name) from df.vars v where v.owner = new.submitted_by)
-      into v_limit, v_vars
+           -- In the order of the key, or a role without any would have everybody's read.
+           (select true from df.vars v where v.owner = new.submitted_by order by v.name limit 1)
+      into v_limit, v_has_vars
       from df.setting_values s where s.name = 'max_pending_per_role';
     if v_limit > 0 then
         if v_limit <= (
@@ -84,20 +97,38 @@ begin
                 new.submitted_by, v_limit using errcode = '54000';
         end if;
     end if;
+    if new.vars is not null or v_has_vars then
+        new.vars := df.admitted_vars(new.vars, new.submitted_by);
+    end if;
+    if new.once_key is null then
+        loop
+            insert into df.outbox (instance_id, kind, submitted_by) values (new.id, 'start', new.submitted_by)
+            on conflict (event_id) do nothing;
+            exit when found;
+            new.id := df.new_instance_id();
+        end loop;
+    end if;
     new.root_node := new.id || ':root';
-    new.vars := coalesce(new.vars, v_vars);
-    if new.vars is null then
-        return new;
-    end if;
-    if octet_length(new.vars::text) > df.setting('max_vars_bytes')::bigint then
+    return new;
+end
+$$;
+
+-- The variables of a new instance: those given, else those of its role. Runs under its caller's search_path.
+create or replace function df.admitted_vars(p_vars json, p_owner regrole) returns json
+    language plpgsql volatile
+    as $$
+begin
+    p_vars := coalesce(p_vars, (select json_object_agg(v.name, v.value order by v.name) from df.vars v
+                                 where v.owner = p_owner));
+    if octet_length(p_vars::text) > df.setting('max_vars_bytes')::bigint then
         raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
-            octet_length(new.vars::text), df.setting('max_vars_bytes') using errcode = '54000';
+            octet_length(p_vars::text), df.setting('max_vars_bytes') using errcode = '54000';
     end if;
-    if json_typeof(new.vars) <> 'object'
-       or exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
+    if json_typeof(p_vars) <> 'object'
+       or exists (select from json_each(p_vars) v where json_typeof(v.value) <> 'string') then
         raise exception 'variables are an object of texts' using errcode = '22023';
     end if;
-    return new;
+    return p_vars;
 end
 $$;
 
@@ -137,27 +168,8 @@ begin
 end
 $$;
 
--- Writes one instance row and its start event in the caller's transaction. Returns the id.
-create or replace function df.insert_instance(
-    p_graph_id bigint, p_label text, p_database text, p_once_key text) returns text
-    language plpgsql volatile
-    as $$
-declare
-    v_id text;
-begin
-    loop
-        insert into df.instances (label, database, graph_id, once_key)
-        values (p_label, p_database, p_graph_id, p_once_key)
-        on conflict (id) do nothing
-        returning id into v_id;
-        exit when v_id is not null;
-    end loop;
-    insert into df.outbox (instance_id, kind) values (v_id, 'start');
-    return v_id;
-end
-$$;
-
--- Starts a workflow in the caller's transaction and returns its instance id (8 characters).
+-- Starts a workflow in the caller's transaction and returns its instance id (8 characters). The start's
+-- event comes with the row (df.admit_instance).
 -- Errors: 22023 for a bad graph or mode, 42501 for a submitter that may not, 3D000 for a database.
 create or replace function df.start(
     fut text, label text default null, database text default null,
@@ -165,12 +177,29 @@ create or replace function df.start(
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
+#variable_conflict use_column
+declare
+    v_graph bigint;
+    v_id    text;
 begin
     if transaction_mode is distinct from 'caller' then
         return df.start_elsewhere(fut, label, database, transaction_mode);
     end if;
-    perform df.check_submitter(database);
-    return df.insert_instance(df.store_graph(fut), label, database, null);
+    -- A known graph of a role that plainly may: most starts, so one query says so. What it does not find is
+    -- refused with a reason, or stored.
+    select g.id into v_graph
+      from pg_roles r, df.graphs g
+     where r.rolname = current_user and r.rolcanlogin and not r.rolsuper
+       and to_regrole(df.step_login_name(r.oid)::text) is not null
+       and g.owner = quote_ident(current_user)::regrole and g.doomed_xid is null
+       and g.hash = sha256(convert_to(df.likely_graph(fut), 'UTF8'));
+    if v_graph is null or database is not null then
+        perform df.check_submitter(database);
+        v_graph := df.store_graph(fut);
+    end if;
+    insert into df.instances (label, database, graph_id) values (start.label, start.database, v_graph)
+    returning id into v_id;
+    return v_id;
 end
 $$;
 
@@ -219,6 +248,7 @@ declare
     v_owner regrole := quote_ident(current_user)::regrole;
     v_graph bigint;
     v_first record;
+    v_id    text;
 begin
     if key is null or key = '' or octet_length(key) > 1024 then
         raise exception 'df.start_once needs a key of 1 to 1024 bytes' using errcode = '22023';
@@ -236,9 +266,12 @@ begin
             return v_first.id;
         end if;
         begin
-            return df.insert_instance(v_graph, label, database, key);
+            insert into df.instances (label, database, graph_id, once_key)
+            values (start_once.label, start_once.database, v_graph, start_once.key) returning id into v_id;
+            insert into df.outbox (instance_id, kind) values (v_id, 'start');
+            return v_id;
         exception when unique_violation then
-            null;  -- Another transaction committed the key first: read its row.
+            null;  -- Another transaction committed the key first: read its row. Or the id was taken.
         end;
     end loop;
     raise exception 'key % is taken by a transaction this one cannot see', quote_literal(key)

@@ -1,4 +1,4 @@
--- Where the queue begins, for each role: what claiming and delivering (the next file) start their scans at.
+-- Where the queue begins, for each role: what claiming and delivering (the next two files) start their scans at.
 
 -- Arguments that these functions once lacked.
 drop function if exists df.waiting_roles(integer), df.claimable(uuid, integer, integer), df.relay_look(uuid),

@@ -60,8 +60,7 @@ const COPY: &str = "
           from generate_series(1, $1) as n join originals o on o.kind = 1 + n % 2;
     insert into df.instances (id, submitted_by, status, graph_id, epoch, wake_at)
         select copy, submitted_by, status, graph_id, epoch, wake_at from copies;
-    insert into df.outbox (instance_id, kind, submitted_by, delivered_at)
-        select copy, 'start', submitted_by, now() from copies;
+    update df.outbox set delivered_at = now() where delivered_at is null;
     insert into df.node_runs (instance_id, run_path, status, attempt, epoch, due_at, signal_name, detail)
         select c.copy, r.run_path, r.status, r.attempt, r.epoch, r.due_at, r.signal_name, r.detail
           from copies c join df.node_runs r on r.instance_id = c.id;

@@ -14,6 +14,7 @@ declare
 begin
     delete from df.node_runs;
     delete from df.signals;
+    delete from df.outbox;
     delete from df.instances;
     insert into df.graphs (hash, graph, owner) values (sha256('1'), df.check_graph(p_graph), 'test_inv')
         returning id into v_graph;

@@ -23,7 +23,7 @@ begin
          = '{4 completed,3 continued_as_new,2 continued_as_new,1 continued_as_new}';
     assert (select array_agg(e.execution_id) from df.instance_executions('infodone', 2) e) = '{4,3}';
     select * into r from df.instance_executions('infodone', 1);
-    assert r.event_count = 1 and r.duration_ms = 2000 and r.output is not null, r::text;
+    assert r.event_count = 2 and r.duration_ms = 2000 and r.output is not null, r::text;
     assert (select count(*) from df.instance_executions('infofail')) = 1;
     assert (select count(*) from df.instance_executions('infowait')) = 0;
     assert df.target_database() = current_database();
@@ -40,7 +40,7 @@ begin
     assert not exists (select from df.instance_info('infodone')), 'another role sees the instance';
     assert not exists (select from df.instance_executions('infodone')), 'another role sees the executions';
     assert (select (m.total_instances, m.completed_instances, m.failed_instances, m.total_executions, m.total_events)
-                 = (3::bigint, 1::bigint, 1::bigint, 6::bigint, 1::bigint) from df.metrics() m);
+                 = (3::bigint, 1::bigint, 1::bigint, 6::bigint, 4::bigint) from df.metrics() m);
 end
 $$;
 rollback;

@@ -21,7 +21,6 @@ insert into df.node_runs (instance_id, run_path, status, epoch, due_at, signal_n
 select id, 'root', 'waiting', 1, 'infinity', 'go' from (values ('live0001'), ('live0002'), ('live0003')) as v(id);
 insert into df.signals (instance_id, key, name, submitted_by) values ('live0001', 'n/1', 'go', 'test_past');
 insert into df.outbox (instance_id, kind, key, submitted_by) values ('live0001', 'signal', 'n/1', 'test_past');
-insert into df.outbox (instance_id, kind, submitted_by) values ('live0004', 'start', 'test_past');
 analyze df.instances, df.outbox, df.node_runs, df.signals, df.graphs;
 
 -- Rows that this transaction has read of the large tables, by whole scans and by index.

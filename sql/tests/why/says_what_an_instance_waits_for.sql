@@ -16,6 +16,7 @@ begin
     insert into df.graphs (hash, graph, owner) values (sha256('1'), df.check_graph(p_graph), 'test_why')
         returning id into v_graph;
     delete from df.node_runs;
+    delete from df.outbox o where o.kind = 'start';
     delete from df.instances;
     insert into df.instances (id, graph_id, submitted_by, created_at, wake_at)
     values ('whyaaaaa', v_graph, 'test_why', '2030-01-01 00:00+00', now() - interval '1 minute');
