@@ -107,8 +107,9 @@ async fn an_incarnation_of_an_earlier_run_of_the_server_records_and_claims_nothi
     let earlier = format!("{}{}", &hold.incarnation[..24], "000000000000");
     // What that run called it.
     let name = format!("(left(df.relay_name('{earlier}')::text, 24) || '000000000000')::uuid");
-    let as_if =
-        format!("update df.instances set owner = {name}; update df.relays set incarnation = {name}");
+    let as_if = format!(
+        "update df.instances set owner = {name}; update df.relays set incarnation = {name}"
+    );
     db.client.batch_execute(&as_if).await.unwrap();
     let hold = Hold {
         incarnation: earlier.clone(),

@@ -49,6 +49,7 @@ mod secrets;
 mod service;
 mod shared_signals;
 mod sql_files;
+mod step_record;
 mod support;
 mod takeover;
 mod telemetry;

@@ -211,7 +211,10 @@ async fn a_role_that_an_admin_granted_is_dropped_like_any_other() {
     let db = TestDb::new().await;
     let (admin, bob) = (db.login("admin", "pw").await, db.login("bob", "pw").await);
     for sql in [
-        format!("select df.grant_usage('{}', with_grant => true)", admin.name),
+        format!(
+            "select df.grant_usage('{}', with_grant => true)",
+            admin.name
+        ),
         format!("alter role {} createrole", admin.name),
         format!("grant {} to {} with admin option", bob.name, admin.name),
     ] {
@@ -219,8 +222,14 @@ async fn a_role_that_an_admin_granted_is_dropped_like_any_other() {
     }
     let grant = format!("select df.grant_usage('{}')", bob.name);
     for drop in [
-        format!("drop owned by {0}; drop role {0}; create role {0} login", bob.name),
-        format!("select df.revoke_usage('{0}'); drop role {0}; create role {0} login", bob.name),
+        format!(
+            "drop owned by {0}; drop role {0}; create role {0} login",
+            bob.name
+        ),
+        format!(
+            "select df.revoke_usage('{0}'); drop role {0}; create role {0} login",
+            bob.name
+        ),
     ] {
         assert_eq!(sqlstate(&admin.client, &grant).await, "00000");
         let may = format!("select has_schema_privilege('{}', 'df', 'usage')", bob.name);
@@ -265,7 +274,10 @@ async fn what_two_granted_stays_until_both_have_revoked_it() {
     // What only the second gave goes with it, the option too.
     assert_eq!(sqlstate(&two.client, &revoke).await, "00000");
     assert_eq!(may("").await, "true false");
-    let option = format!("select has_schema_privilege('{}', 'df', 'usage with grant option')", bob.name);
+    let option = format!(
+        "select has_schema_privilege('{}', 'df', 'usage with grant option')",
+        bob.name
+    );
     assert_eq!(db.text(&option).await.as_deref(), Some("f"));
     assert_eq!(sqlstate(&two.client, &revoke).await, "00000");
     assert_eq!(may("").await, "true false");
