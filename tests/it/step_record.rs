@@ -1,6 +1,8 @@
 //! df.step_record, called as a relay calls it: by a step login's session, in a step's transaction. It
 //! records what succeeds at once by statements of its own; each has to refuse what df.fence refuses.
 
+use std::time::Duration;
+
 use tokio_postgres::Client;
 
 use crate::support::{Role, Server, TestDb};
@@ -278,6 +280,38 @@ async fn every_way_refuses_what_was_decided_against() {
             way,
         )
         .await;
+    }
+}
+
+#[tokio::test]
+async fn every_way_that_waited_for_the_deciding_step_sees_the_decision() {
+    for (way, run) in WAYS {
+        let one = Claimed::new().await;
+        let decided = format!(
+            "begin; select from df.instances for no key update;
+             insert into df.node_runs (instance_id, run_path, status, turn, epoch)
+             values ('{}', 'race', 'decided', 1, 1)",
+            one.instance
+        );
+        one.db.client.batch_execute(&decided).await.unwrap();
+        let loser = Run {
+            within: "{race}",
+            turns: "{0}",
+            ..run.clone()
+        };
+        let decide = async {
+            // Not in the open transaction, which sees all sessions as they were.
+            let other = Server::shared().superuser(&one.db.name);
+            let other = other.connect().await.unwrap();
+            let waits = "select count(*) from pg_stat_activity
+                          where datname = current_database() and wait_event_type = 'Lock'";
+            while other.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            one.db.client.batch_execute("commit").await.unwrap();
+        };
+        let (said, ()) = tokio::join!(one.says(&one.session, &loser), decide);
+        assert_eq!(said, "DF003", "{way}");
     }
 }
 
