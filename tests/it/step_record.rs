@@ -356,6 +356,49 @@ async fn a_checkpoint_counts_a_turn_and_takes_what_it_passes() {
 }
 
 #[tokio::test]
+async fn a_checkpoint_keeps_what_names_point_at_until_they_point_elsewhere() {
+    let one = Claimed::new().await;
+    let turn = async |turn: i32, run: &str, keep: &str| {
+        let names = format!(r#"[["x",[{{"run":"{keep}"}}]],["y",[{{"run":"root.before"}}]]]"#);
+        let checkpoints = format!(
+            r#"[{{"path":"root","turn":{turn},"names":{names},"keep":["{keep}","root.before"]}}]"#
+        );
+        let turns = format!("{{{turn}}}");
+        let path = format!("root.body[{turn}]{run}");
+        let run = Run {
+            path: &path,
+            turns: &turns,
+            checkpoints: Some(&checkpoints),
+            ..IN_LOOP
+        };
+        one.check(&run, "00000", "").await;
+        one.runs().await
+    };
+    let before = format!(
+        "insert into df.node_runs (instance_id, run_path, status, epoch) values
+             ('{0}', 'root.before', 'completed', 1), ('{0}', 'root.body[0].left', 'completed', 1),
+             ('{0}', 'root.body[0].right', 'completed', 1), ('{0}', 'root.condition_node[0]', 'completed', 1)",
+        one.instance
+    );
+    one.db.client.batch_execute(&before).await.unwrap();
+    let first = turn(1, ".left", "root.body[0].left").await;
+    assert_eq!(
+        first,
+        "root checkpoint 1, root.before completed 1, root.body[0].left completed 1, root.body[1].left completed 1"
+    );
+    let second = turn(2, ".left", "root.body[0].left").await;
+    assert_eq!(
+        second,
+        "root checkpoint 1, root.before completed 1, root.body[0].left completed 1, root.body[2].left completed 1"
+    );
+    let third = turn(3, "", "root.body[2].left").await;
+    assert_eq!(
+        third,
+        "root checkpoint 1, root.before completed 1, root.body[2].left completed 1, root.body[3] completed 1"
+    );
+}
+
+#[tokio::test]
 async fn every_way_asks_for_the_steps_own_transaction_and_a_record_of_sound_size() {
     let one = Claimed::new().await;
     for (way, run) in WAYS {
