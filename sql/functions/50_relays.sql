@@ -120,7 +120,9 @@ create or replace function df.relay_login(p_role oid, p_database text)
                   order by s.setdatabase),
            p_database is null or exists (select from pg_database d
                                           where d.datname = p_database and d.datallowconn)
-      from pg_roles r left join df.granted_roles g on g.role_oid = r.oid,
+      -- A copied database still names the original's login.
+      from pg_roles r
+           left join df.granted_roles g on g.role_oid = r.oid and g.login = df.step_login_name(r.oid),
            lateral (select r.rolsuper and df.setting('allow_superuser_instances') <> 'true' as withheld) v
      where r.oid = p_role
 $$;

@@ -19,6 +19,7 @@ create or replace function df.relay_doctor()
     ), login_fault as (
         select g.*, case
                    when g.role_name is null then 'its role was dropped'
+                   when g.login <> df.step_login_name(g.role_oid) then 'it belongs to the database that this one is a copy of'
                    when g.login_oid is null then 'it does not exist'
                    when not g.login_can then 'it may not log in'
                    when g.rolinherit then 'it inherits the rights of its role'
@@ -60,7 +61,8 @@ create or replace function df.relay_doctor()
     union all
     select 'step logins', false, format('step login %s of role %s: %s', f.login, coalesce(f.role_name, f.role_oid::text), f.fault),
            case when f.role_name is null then format('DROP ROLE IF EXISTS %I;', f.login)
-                when f.login_oid is null then format('SELECT df.grant_usage(%L);', f.role_name)
+                when f.login_oid is null or f.login <> df.step_login_name(f.role_oid) then
+                    format('SELECT df.grant_usage(%L);', f.role_name)
                 when not f.login_can then format('ALTER ROLE %I LOGIN;', f.login)
                 when f.rolinherit then format('ALTER ROLE %I NOINHERIT;', f.login)
                 when f.rolvaliduntil < now() then format('ALTER ROLE %I VALID UNTIL ''infinity'';', f.login)

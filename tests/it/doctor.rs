@@ -45,6 +45,25 @@ async fn the_doctor_finds_a_broken_step_login_and_its_statement_mends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copied_database_asks_for_step_logins_of_its_own() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let id = alice.text("select df.start('select 1')").await.unwrap();
+    // As `createdb --template` leaves it: the login is named after the original's oid.
+    let copied = "update df.granted_roles set login = 'df_step_1_' || role_oid";
+    db.client.batch_execute(copied).await.unwrap();
+    let relay = db.start_relay();
+    relay.wait_for_log(
+        "has no step login in this database; an administrator runs: SELECT df.grant_usage(",
+    );
+    let found = mends(&db, "step logins").await;
+    assert_eq!(found, [format!("SELECT df.grant_usage('{}');", alice.name)]);
+    db.client.batch_execute(&found[0]).await.unwrap();
+    assert_eq!(mends(&db, "step logins").await, Vec::<String>::new());
+    assert_eq!(db.ended(&id).await, "completed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_doctor_names_the_grant_that_another_database_lacks() {
     let db = TestDb::new().await;
     let other = TestDb::empty().await;

@@ -85,5 +85,8 @@ pub(crate) async fn adopt(config: &Config) -> anyhow::Result<()> {
         "adopted: relays may run at {here}; before, they ran at {}",
         identity.first_run_at
     ))?;
+    output::line(
+        "the granted roles may need step logins of this place: `df-relay doctor` lists the statements",
+    )?;
     Ok(())
 }

@@ -95,7 +95,7 @@ impl LoginSource for Directory {
         let role_name: String = row.get("role_name");
         let Some(user) = row.get("login") else {
             return Err(LoginError::NotSetUp(format!(
-                "role {role_name} is not granted any more; an administrator runs: SELECT df.grant_usage({});",
+                "role {role_name} has no step login in this database; an administrator runs: SELECT df.grant_usage({});",
                 df_postgres::quote_literal(&role_name)
             )));
         };
