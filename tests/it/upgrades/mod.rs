@@ -224,7 +224,12 @@ fn schema_of(db: &TestDb, alice: &Role) -> Vec<String> {
     let dump = pg_dump(db, &["--schema-only", "--schema=df", "--schema=public"]);
     assert!(dump.contains("CREATE TABLE df.instances"), "{dump}");
     let dump = dump.replace(&alice.name, "@alice@");
-    let mut lines: Vec<String> = dump.lines().map(String::from).collect();
+    let mut lines: Vec<String> = dump
+        .lines()
+        // What was recorded on PostgreSQL 15 needed it; up to 14 an install does not.
+        .filter(|line| *line != "GRANT ALL ON SCHEMA public TO df_owner;")
+        .map(String::from)
+        .collect();
     // In which order an object's grants were made means nothing.
     let grants = |line: &String| line.starts_with("GRANT ");
     for run in lines.chunk_by_mut(|a, b| grants(a) && grants(b)) {
