@@ -35,8 +35,7 @@ begin
     update df.relays r
        set heartbeat_at = clock_timestamp(),
            lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
-     where r.incarnation = df.relay_name(p_incarnation) and r.lease_until > clock_timestamp()
-       and df.is_of_this_server_run(p_incarnation);
+     where r.incarnation = df.relay_name(p_incarnation) and r.lease_until > clock_timestamp();
     return query
         select found, pg_postmaster_start_time()::text,
                ('x' || lpad(left(pg_walfile_name(pg_current_wal_lsn()), 8), 16, '0'))::bit(64)::bigint,
@@ -91,6 +90,14 @@ begin
        and not exists (select from df.instances i where i.owner = v_name);
     if v_freed > 0 then
         perform pg_notify('df_relay', '');
+    end if;
+    -- Once no relay is left callers notify nobody: commits that do share a lock. Looked for only afterwards, so
+    -- that one which has registered meanwhile, and may sleep by now, is not passed by.
+    if pg_sequence_last_value('df.relay_idle') = 2 then
+        perform df.relay_set_idle(false);
+        if exists (select from df.relays r where r.lease_until > clock_timestamp()) then
+            perform df.relay_set_idle(true);
+        end if;
     end if;
     return v_freed;
 end

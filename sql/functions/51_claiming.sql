@@ -3,8 +3,7 @@
 
 -- Instances that nobody owns and whose time has come, locked, each role's oldest first. Room for
 -- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. Beside
--- other relays one claim takes of each role no more than twice what this relay may run of it at a
--- time: the first to wake would else run a burst alone while the others look on. With p_limit 0 the
+-- other relays one claim takes of each role no more than this relay may run of it at a time: the first to wake would else run a burst alone while the others look on. With p_limit 0 the
 -- relay is full: each role of which it owns fewer than max_steps_per_role gets the difference, so that
 -- whoever filled it keeps nobody else out.
 create or replace function df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json)
@@ -74,7 +73,7 @@ begin
     -- anything new.
     select r.runs_version into v_runs from df.relays r
      where r.incarnation = v_name and r.lease_until > clock_timestamp();
-    if not found or not df.is_of_this_server_run(p_incarnation) then
+    if not found then
         return;
     end if;
     v_ids := df.claimable(v_name, p_limit, v_runs, p_bounds);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Server, Workflows};
+use crate::support::{Server, TestDb, Workflows};
 
 const WATCHED: Duration = Duration::from_secs(6);
 const MOST_COMMITS_PER_SECOND: f64 = 4.0;
@@ -78,4 +78,30 @@ async fn an_idle_relay_costs_a_few_statements_a_second_and_next_to_no_processor(
         .await
         .unwrap();
     assert_eq!(ended.get::<_, &str>(0), "completed");
+}
+
+/// 2 while some relay sleeps and callers notify it; commits that do share a lock.
+const FLAG: &str = "select last_value from df.relay_idle";
+
+#[tokio::test]
+async fn callers_notify_nobody_once_the_last_relay_has_gone() {
+    let db = TestDb::new().await;
+    let mut one = db.start_relay();
+    let mut other = db.start_relay();
+    db.until(FLAG, "2").await;
+    assert_eq!(one.stop(), 0);
+    assert_eq!(db.text(FLAG).await.as_deref(), Some("2"), "one sleeps yet");
+    assert_eq!(other.stop(), 0);
+    assert_eq!(db.text(FLAG).await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_relay_that_begins_has_nobody_notify_it_while_it_works() {
+    let db = TestDb::new().await;
+    let mut killed = db.start_relay();
+    db.until(FLAG, "2").await;
+    killed.kill();
+    assert_eq!(db.text(FLAG).await.as_deref(), Some("2"));
+    let _works = db.spawn_relay(&["--linger-ms", "60000"]);
+    db.until(FLAG, "1").await;
 }

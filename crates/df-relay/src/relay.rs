@@ -225,6 +225,8 @@ impl Relay {
         let mut idle = false;
         let mut backlog = true;
         let mut rush = Rush::default();
+        // One that slept when it was killed has left callers notifying it.
+        self.set_idle(false).await?;
         let (mut told, mut fruitless) = (false, false);
         loop {
             if Instant::now() >= next_take_over {
