@@ -144,9 +144,9 @@ begin
 end
 $$;
 
+-- These two run under their callers' search_path.
 create or replace function df.end_wait(p_instance text, p_path text, p_result json) returns void
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 begin
     update df.node_runs r set status = 'completed', result = p_result, ended_at = clock_timestamp()
@@ -156,7 +156,6 @@ $$;
 
 create or replace function df.signal_result(p_name text, p_data json) returns json
     language sql immutable
-    set search_path = pg_catalog, pg_temp
     as $$
     select ('{"signal_name":' || to_json(p_name) || ',"timed_out":false,"data":'
             || coalesce(p_data::text, 'null') || '}')::json

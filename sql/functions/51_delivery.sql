@@ -131,34 +131,31 @@ $$;
 
 -- Hands one signal to every wait of its name that is pending and not decided against. With none
 -- pending it stays in the inbox for the first wait to come. Returns the run paths woken. The caller
--- holds the instance's lock.
+-- holds the instance's lock and pins the search_path.
 create or replace function df.hand_signal(p_instance text, p_key text) returns text[]
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_signal df.signals%rowtype;
-    v_wait   df.node_runs%rowtype;
-    v_within text[];
-    v_turns  integer[];
+    v_signal record;
+    v_wait   record;
     v_woken  text[] := '{}';
 begin
-    select * into v_signal from df.signals s
+    select s.name, s.data into v_signal from df.signals s
      where s.instance_id = p_instance and s.key = p_key and s.consumed_at is null;
     if not found then
         return v_woken;
     end if;
     for v_wait in
-        select * from df.node_runs r
+        select r.run_path, r.epoch, d.within, d.turns, d.decides
+          from df.node_runs r, json_to_record(r.detail) as d(within text[], turns integer[], decides text[])
          where r.instance_id = p_instance and r.status = 'waiting' and r.signal_name = v_signal.name
          order by r.run_path
     loop
-        v_within := array(select json_array_elements_text(v_wait.detail -> 'within'));
-        v_turns := array(select json_array_elements_text(v_wait.detail -> 'turns')::integer);
-        continue when df.decided_against(p_instance, v_within, v_turns);
+        continue when v_wait.within <> '{}' and df.decided_against(p_instance, v_wait.within, v_wait.turns);
         perform df.end_wait(p_instance, v_wait.run_path, df.signal_result(v_signal.name, v_signal.data));
-        perform df.decide(p_instance, v_wait.epoch, v_within, v_turns,
-                          array(select json_array_elements_text(v_wait.detail -> 'decides')));
+        if v_wait.decides <> '{}' then
+            perform df.decide(p_instance, v_wait.epoch, v_wait.within, v_wait.turns, v_wait.decides);
+        end if;
         v_woken := v_woken || v_wait.run_path;
     end loop;
     if v_woken <> '{}' then

@@ -72,3 +72,20 @@ async fn a_wait_reached_after_a_signal_was_taken_needs_another() {
     ];
     check(&later, &signals).await;
 }
+
+/// The first of two signals that come together decides the race before the second is looked at.
+#[tokio::test]
+async fn a_signal_that_comes_with_the_winners_is_left_for_a_later_wait() {
+    let workflows = Workflows::new().await;
+    let other = "df.wait_for_signal('b')";
+    let id = workflows
+        .start(&format!("df.race({WAIT}, {other}) ~> {other}"))
+        .await;
+    workflows.db.parked(&id).await;
+    let send = format!("select df.signal('{id}', 'a', '1'), df.signal('{id}', 'b', '2')");
+    workflows.alice.text(&send).await;
+    let ended = workflows.ended(&id).await;
+    assert_eq!(ended.status, "completed", "{ended:?}");
+    assert_eq!(ended.result["data"], 2, "{ended:?}");
+    workflows.db.assert_sound(&id).await;
+}
