@@ -37,8 +37,10 @@ begin
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
           from df.instances i where i.id = p_instance for no key update skip locked;
-        if not found and exists (select from df.instances i where i.id = p_instance) then
-            return 'busy';
+        if not found then
+            if exists (select from df.instances i where i.id = p_instance) then
+                return 'busy';
+            end if;
         end if;
     elsif p_exclusive then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,

@@ -154,8 +154,9 @@ begin
 end
 $$;
 
+-- Stable as to_json is, or the server could not put it in line and would plan it at each call.
 create or replace function df.signal_result(p_name text, p_data json) returns json
-    language sql immutable
+    language sql stable
     as $$
     select ('{"signal_name":' || to_json(p_name) || ',"timed_out":false,"data":'
             || coalesce(p_data::text, 'null') || '}')::json

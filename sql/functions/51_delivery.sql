@@ -189,6 +189,7 @@ create or replace function df.relay_recorded(p_incarnation uuid, p_instances tex
                    asks boolean, result text, error text, sqlstate text, detail text)
     language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan  -- by its key, and not planned anew for a list of one
     as $$
 #variable_conflict use_column
 begin
