@@ -31,6 +31,7 @@ async fn a_bench_judges_every_row_and_leaves_nothing_behind() {
     let figures = report["run"]["figures"].as_array().unwrap();
     for key in [
         "start_8",
+        "start_64_over_8",
         "one_step",
         "ten_step",
         "join",
