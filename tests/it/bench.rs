@@ -37,6 +37,7 @@ async fn a_bench_judges_every_row_and_leaves_nothing_behind() {
         "join",
         "loop",
         "idle_p50",
+        "commit_idle",
         "commits_10",
     ] {
         let figure = figures.iter().find(|figure| figure["key"] == key);

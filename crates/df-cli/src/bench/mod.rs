@@ -8,6 +8,7 @@ mod costs;
 mod figures;
 mod latency;
 mod load;
+mod lookout;
 mod machine;
 mod picture;
 mod place;
@@ -56,6 +57,8 @@ struct Scale {
     beside_seconds: f64,
     load_seconds: f64,
     latency_samples: usize,
+    /// INSERTs after a pause, before and after those samples each.
+    paused_commits: usize,
 }
 
 /// To see that everything runs; the figures mean nothing.
@@ -75,6 +78,7 @@ const SMOKE: Scale = Scale {
     beside_seconds: 0.5,
     load_seconds: 0.2,
     latency_samples: 2,
+    paused_commits: 1,
 };
 
 const QUICK: Scale = Scale {
@@ -93,6 +97,7 @@ const QUICK: Scale = Scale {
     beside_seconds: 3.0,
     load_seconds: 2.0,
     latency_samples: 30,
+    paused_commits: 6,
 };
 
 const FULL: Scale = Scale {
@@ -111,6 +116,7 @@ const FULL: Scale = Scale {
     beside_seconds: 10.0,
     load_seconds: 5.0,
     latency_samples: 150,
+    paused_commits: 20,
 };
 
 /// One run.

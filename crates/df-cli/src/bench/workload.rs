@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use tokio::time::Instant;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::Client;
 
 use crate::config::Config;
 use crate::run::until_stopped;
@@ -16,10 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::place::Place;
 
 /// How long any measurement may take before the run gives up.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// The pause between looks at one instance, short against what is timed.
-const CLOSE_LOOK_INTERVAL: Duration = Duration::from_micros(300);
 
 /// The step of every measured workflow: one row, the half of what the yardstick's transaction does.
 pub const STEP: &str = "insert into effects (n) values (1)";
@@ -69,12 +67,6 @@ impl Drop for Relays {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
-}
-
-/// The question of `until_ended`; prepared once, so that asking is all that is timed.
-pub async fn has_ended(client: &Client) -> anyhow::Result<Statement> {
-    let sql = "select i.ended_at is not null from df.instances i where i.id = $1";
-    Ok(client.prepare(sql).await?)
 }
 
 /// A graph as JSON, made by a DSL expression.
@@ -174,26 +166,6 @@ pub async fn rate_at_once(
     submit(caller, graph, count).await?;
     drained(&place.client, since, count).await?;
     Ok(count as f64 / drain_seconds(&place.client, since).await?)
-}
-
-/// Waits until an instance has ended, closely enough to time it.
-pub async fn until_ended(
-    client: &Client,
-    has_ended: &Statement,
-    instance: &str,
-) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !client
-        .query_one(has_ended, &[&instance])
-        .await?
-        .get::<_, bool>(0)
-    {
-        if Instant::now() > deadline {
-            bail!("instance {instance} did not end within {PATIENCE:?}");
-        }
-        tokio::time::sleep(CLOSE_LOOK_INTERVAL).await;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
