@@ -39,6 +39,8 @@ async fn a_bench_judges_every_row_and_leaves_nothing_behind() {
         "idle_p50",
         "commit_idle",
         "commits_10",
+        "flood",
+        "flood_memory",
     ] {
         let figure = figures.iter().find(|figure| figure["key"] == key);
         let value = figure.unwrap_or_else(|| panic!("{key} is missing"))["value"].as_f64();

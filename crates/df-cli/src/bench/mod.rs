@@ -6,6 +6,7 @@
 
 mod costs;
 mod figures;
+mod flood;
 mod latency;
 mod load;
 mod lookout;
@@ -43,6 +44,8 @@ struct Scale {
     start_rounds: usize,
     insert_slice_seconds: f64,
     start_slice_seconds: f64,
+    /// Workflows that are there before any of them runs, many times what a relay keeps in memory.
+    flood: usize,
     one_step: usize,
     /// Workflows at once; the targets say 200.
     at_once: usize,
@@ -68,6 +71,7 @@ const SMOKE: Scale = Scale {
     start_rounds: 1,
     insert_slice_seconds: 0.05,
     start_slice_seconds: 0.1,
+    flood: 40,
     one_step: 20,
     at_once: 5,
     counted: 5,
@@ -87,6 +91,7 @@ const QUICK: Scale = Scale {
     start_rounds: 2,
     insert_slice_seconds: 1.0,
     start_slice_seconds: 1.0,
+    flood: 20_000,
     one_step: 1000,
     at_once: 200,
     counted: 100,
@@ -106,6 +111,7 @@ const FULL: Scale = Scale {
     start_rounds: 3,
     insert_slice_seconds: 2.0,
     start_slice_seconds: 3.0,
+    flood: 100_000,
     one_step: 10_000,
     at_once: 200,
     counted: 500,
@@ -208,9 +214,11 @@ impl Bench {
         } else {
             "a database of its own on the given server".to_owned()
         };
+        let flood = self.flood_rows().await?;
         let mut figures = self.core_rows().await?;
         figures.extend(self.cost_rows().await?);
         figures.extend(self.relay_rows().await?);
+        figures.extend(flood);
         let throughput = self.throughput_lines().await?;
         let capacity = figures.iter().find(|figure| figure.key == "one_step");
         let capacity = capacity.map_or(100.0, |figure| figure.value);
