@@ -31,12 +31,16 @@ async fn a_bench_judges_every_row_and_leaves_nothing_behind() {
     let figures = report["run"]["figures"].as_array().unwrap();
     for key in [
         "start_8",
+        "start_64_over_8",
         "one_step",
         "ten_step",
         "join",
         "loop",
         "idle_p50",
+        "commit_idle",
         "commits_10",
+        "flood",
+        "flood_memory",
     ] {
         let figure = figures.iter().find(|figure| figure["key"] == key);
         let value = figure.unwrap_or_else(|| panic!("{key} is missing"))["value"].as_f64();

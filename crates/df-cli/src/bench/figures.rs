@@ -109,20 +109,63 @@ pub fn mean(samples: &[f64]) -> f64 {
     samples.iter().sum::<f64>() / samples.len() as f64
 }
 
-/// How flat a loop ran: the rate of the last tenth of its laps over that of the first tenth, the
-/// first ten laps apart. `ends` are the seconds at which the laps ended, ascending; NaN for less
-/// than 39 laps.
-pub fn flatness(ends: &[f64]) -> f64 {
-    let laps = ends.get(9..).unwrap_or_default();
-    // As many intervals as there are ends, but for the one that only begins.
-    let tenth = laps.len().saturating_sub(1) / 10;
-    if tenth < 3 {
-        return f64::NAN;
+/// The median, between the two in the middle where there are two; NaN without samples.
+pub fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        count if count % 2 == 0 => mean(&sorted[middle - 1..=middle]),
+        _ => sorted[middle],
     }
-    let seconds = |part: &[f64]| part[part.len() - 1] - part[0];
-    let first = seconds(&laps[..=tenth]);
-    let last = seconds(&laps[laps.len() - 1 - tenth..]);
-    first / last
+}
+
+/// From one moment to another, in seconds by one clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    pub from: f64,
+    pub to: f64,
+}
+
+impl Window {
+    /// What ended in it, a second; NaN for a window that is none.
+    pub fn rate(&self, ends: &[f64]) -> f64 {
+        let within = |end: &&f64| self.from < **end && **end <= self.to;
+        ends.iter().filter(within).count() as f64 / (self.to - self.from)
+    }
+}
+
+/// When the first tenth and the last tenth ran. `ends` are the seconds at which each lap or workflow
+/// ended, ascending, of which the first ten only begin the count; no window for less than 40.
+pub fn tenths(ends: &[f64]) -> [Window; 2] {
+    let counted = ends.get(9..).unwrap_or_default();
+    // As many intervals as there are ends, but for the one that only begins.
+    let tenth = counted.len().saturating_sub(1) / 10;
+    if tenth < 3 {
+        let (from, to) = (f64::NAN, f64::NAN);
+        return [Window { from, to }; 2];
+    }
+    let window = |part: &[f64]| Window {
+        from: part[0],
+        to: part[tenth],
+    };
+    let last = counted.len() - 1 - tenth;
+    [window(&counted[..=tenth]), window(&counted[last..])]
+}
+
+/// The rate in the second window over that in the first.
+pub fn kept([first, last]: [Window; 2], ends: &[f64]) -> f64 {
+    last.rate(ends) / first.rate(ends)
+}
+
+/// The order in which a round of `count` measurements takes them: forwards, and backwards in every
+/// second round, so that each has the same place on average.
+pub fn places(round: usize, count: usize) -> Vec<usize> {
+    match round % 2 {
+        0 => (0..count).collect(),
+        _ => (0..count).rev().collect(),
+    }
 }
 
 #[cfg(test)]
@@ -173,10 +216,43 @@ mod tests {
 
     #[test]
     fn a_loop_that_slows_down_is_not_flat() {
+        let flatness = |ends: &[f64]| kept(tenths(ends), ends);
         let steady: Vec<f64> = (0..1000).map(f64::from).collect();
         assert!((flatness(&steady) - 1.0).abs() < 1e-9);
+        assert!((tenths(&steady)[0].rate(&steady) - 1.0).abs() < 1e-9);
         let slowing: Vec<f64> = (0..1000).map(|lap| f64::from(lap).powi(2)).collect();
         assert!(flatness(&slowing) < 0.2);
-        assert!(flatness(&steady[..38]).is_nan());
+        assert!(flatness(&steady[..39]).is_nan());
+        assert!(!flatness(&steady[..40]).is_nan());
+    }
+
+    #[test]
+    fn the_median_of_two_lies_between_them() {
+        assert_eq!(median(&[3.0, 1.0]), 2.0);
+        assert_eq!(median(&[3.0, 1.0, 9.0]), 3.0);
+        assert!(median(&[]).is_nan());
+    }
+
+    /// INSERT 8, start 8, INSERT 64, start 64: what is reckoned from them on a machine that drifts
+    /// evenly is what it would be on a steady one.
+    #[test]
+    fn an_even_drift_does_not_move_the_ratio_of_the_ratios() {
+        let steady: [f64; 4] = [1000.0, 400.0, 2000.0, 600.0];
+        let mut drifted: f64 = 1.0;
+        let mut means = [0.0; 4];
+        for round in 0..2 {
+            let mut taken = [0.0; 4];
+            for place in places(round, 4) {
+                taken[place] = steady[place] * drifted;
+                means[place] += drifted;
+                drifted -= 0.05;
+            }
+            let ratio = (taken[3] / taken[2]) / (taken[1] / taken[0]);
+            assert!((ratio - 0.75).abs() < 0.01, "{ratio}");
+        }
+        // And after both rounds all four have seen the same machine.
+        for mean in means {
+            assert!((mean - means[0]).abs() < 1e-9, "{means:?}");
+        }
     }
 }

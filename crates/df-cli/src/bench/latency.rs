@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
 use super::Bench;
-use super::figures::{Figure, Target, percentile};
+use super::figures::{Figure, Target, median, percentile};
+use super::lookout::Lookout;
 use super::picture::Point;
-use super::workload::{self, Relays, STEP, drained, graph, has_ended, sequence, until_ended};
+use super::report::number;
+use super::workload::{self, PATIENCE, Relays, STEP, drained, graph, sequence};
 
+const ONE_INSERT: &str = "insert into yard_a (n, t) values (1, 'a row of some length')";
 /// Long enough for a relay to find nothing to do and go to sleep.
 const UNTIL_IDLE: Duration = Duration::from_millis(250);
 /// Long enough for an instance that only waits to leave the relay's memory.
 const UNTIL_PARKED: Duration = Duration::from_millis(1500);
 const COMMITS: usize = 200;
+/// The pause between looks whether all waits have begun.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Loads that latency is measured under, as parts of what the relay can drain.
 const LOADS: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 0.9];
 
@@ -25,18 +31,24 @@ impl Bench {
         let relays = Relays::start(&self.place, &self.config, 1).await?;
         let caller = self.place.caller(0).connect().await?;
         let commit = commit_seconds(&caller).await?;
+        let mut paused = self.paused_commits(&caller).await?;
         self.say("idle latency of a start");
         let (started, commits) = self.idle_starts(&caller).await?;
         self.say("idle latency of a signal");
         let signalled = self.idle_signals(&caller).await?;
+        paused.extend(self.paused_commits(&caller).await?);
         let commit_after = commit_seconds(&caller).await?;
         relays.stop().await?;
         let commit = (commit + commit_after) / 2.0 * 1e3;
-        let row = |key: &str, what: &str, samples: &[f64], percent, factor| {
-            let value = percentile(samples, percent) * 1e3;
+        let row = |key: &str, what: &str, samples: &Samples, percent, factor| {
+            let value = percentile(&samples.seconds, percent) * 1e3;
             Figure::told(key, what, value, "ms")
                 .at_most(factor, "commit, ms", commit)
-                .note(format!("{} samples", samples.len()))
+                .note(format!(
+                    "{} samples, of which half of {:.2} ms, the time from look to look, is the bench's own",
+                    samples.seconds.len(),
+                    median(&samples.gaps) * 1e3
+                ))
         };
         let alone = "commits per one-step workflow, alone on an idle system";
         Ok(vec![
@@ -61,18 +73,32 @@ impl Bench {
                 50.0,
                 10.0,
             ),
+            paused_row(&paused, commit),
             Figure::told("commits_1_idle", alone, commits, "")
                 .judged(Target::AtMost(4.0))
                 .note("transactions that took an id, heartbeats included"),
         ])
     }
 
-    /// Seconds of each start, and the transactions that each cost.
-    async fn idle_starts(&self, caller: &Client) -> anyhow::Result<(Vec<f64>, f64)> {
-        let statement = caller.prepare("select df.start($1)").await?;
-        let has_ended = has_ended(&self.place.client).await?;
-        // The first one pays for connections and plans that an idle system keeps.
+    /// Seconds of single-row INSERTs that each follow a pause, as the starts and signals below do.
+    async fn paused_commits(&self, client: &Client) -> anyhow::Result<Vec<f64>> {
+        let statement = client.prepare(ONE_INSERT).await?;
         let mut samples = Vec::new();
+        for _ in 0..self.scale.paused_commits {
+            tokio::time::sleep(UNTIL_IDLE).await;
+            let begin = Instant::now();
+            client.execute(&statement, &[]).await?;
+            samples.push(begin.elapsed().as_secs_f64());
+        }
+        Ok(samples)
+    }
+
+    /// Each start, and the transactions that each cost.
+    async fn idle_starts(&self, caller: &Client) -> anyhow::Result<(Samples, f64)> {
+        let statement = caller.prepare("select df.start($1)").await?;
+        let lookout = Lookout::start(self.place.own()).await?;
+        // The first one pays for connections and plans that an idle system keeps.
+        let mut samples = Samples::default();
         let mut xids = 0;
         for round in 0..=self.scale.latency_samples {
             tokio::time::sleep(UNTIL_IDLE).await;
@@ -81,17 +107,17 @@ impl Bench {
             }
             let row = caller.query_one(&statement, &[&STEP]).await?;
             let committed = Instant::now();
-            until_ended(&self.place.client, &has_ended, row.get(0)).await?;
+            let seen = lookout.until_ended(row.get(0)).await?;
             if round > 0 {
-                samples.push(committed.elapsed().as_secs_f64());
+                samples.push(seen.at - committed, seen.gap);
             }
         }
         tokio::time::sleep(UNTIL_IDLE).await;
-        let each = (self.xids().await? - xids) as f64 / samples.len() as f64;
+        let each = (self.xids().await? - xids) as f64 / samples.seconds.len() as f64;
         Ok((samples, each))
     }
 
-    async fn idle_signals(&self, caller: &Client) -> anyhow::Result<Vec<f64>> {
+    async fn idle_signals(&self, caller: &Client) -> anyhow::Result<Samples> {
         let text = graph(caller, "df.wait_for_signal('go')").await?;
         let mut waiting: Vec<String> = Vec::new();
         for _ in 0..self.scale.latency_samples {
@@ -101,26 +127,24 @@ impl Bench {
         let begun = "select count(*) from df.node_runs r
                       where r.instance_id = any ($1) and r.status = 'waiting'";
         let all = waiting.len() as i64;
-        while self
-            .place
-            .client
-            .query_one(begun, &[&waiting])
-            .await?
-            .get::<_, i64>(0)
-            < all
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let deadline = Instant::now() + PATIENCE;
+        let client = &self.place.client;
+        while client.query_one(begun, &[&waiting]).await?.get::<_, i64>(0) < all {
+            if Instant::now() > deadline {
+                bail!("not all of {all} workflows waited within {PATIENCE:?}");
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
         tokio::time::sleep(UNTIL_PARKED).await;
-        let has_ended = has_ended(&self.place.client).await?;
+        let lookout = Lookout::start(self.place.own()).await?;
         let signal = caller.prepare("select df.signal($1, 'go')").await?;
-        let mut samples = Vec::new();
+        let mut samples = Samples::default();
         for instance in &waiting {
             tokio::time::sleep(UNTIL_IDLE).await;
             caller.query_one(&signal, &[instance]).await?;
             let committed = Instant::now();
-            until_ended(&self.place.client, &has_ended, instance).await?;
-            samples.push(committed.elapsed().as_secs_f64());
+            let seen = lookout.until_ended(instance).await?;
+            samples.push(seen.at - committed, seen.gap);
         }
         Ok(samples)
     }
@@ -176,10 +200,37 @@ impl Bench {
     }
 }
 
+/// What was timed by looking again and again.
+#[derive(Debug, Default)]
+struct Samples {
+    seconds: Vec<f64>,
+    /// How far back before the look that saw it each end may lie, in seconds.
+    gaps: Vec<f64>,
+}
+
+impl Samples {
+    fn push(&mut self, elapsed: Duration, gap: Duration) {
+        self.seconds.push(elapsed.as_secs_f64());
+        self.gaps.push(gap.as_secs_f64());
+    }
+}
+
+/// What part of a latency is the machine waking up: told, since it is nobody's to be held to.
+fn paused_row(samples: &[f64], commit: f64) -> Figure {
+    let value = percentile(samples, 50.0) * 1e3;
+    let what = "idle: a commit after the same pause, p50";
+    Figure::told("commit_idle", what, value, "ms").note(format!(
+        "{} single-row INSERTs, each after {} ms of idleness as every start and signal above; {} of the \
+         yardstick's, which follow each other at once",
+        samples.len(),
+        UNTIL_IDLE.as_millis(),
+        number(value / commit)
+    ))
+}
+
 /// The median of single-row INSERTs by one client of this process, in seconds.
 async fn commit_seconds(client: &Client) -> anyhow::Result<f64> {
-    let sql = "insert into yard_a (n, t) values (1, 'a row of some length')";
-    let statement = client.prepare(sql).await?;
+    let statement = client.prepare(ONE_INSERT).await?;
     let mut samples = Vec::new();
     for _ in 0..COMMITS {
         let begin = Instant::now();

@@ -160,6 +160,16 @@ pub fn cpu_seconds(pid: i32, name: &str) -> Option<f64> {
     Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
+/// Megabytes that this process has in memory; None where /proc does not tell.
+pub fn resident_megabytes() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes / 1024.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -113,6 +113,11 @@ impl Place {
         crowd.chain([self.relay_role()]).collect()
     }
 
+    /// The database as the run itself sees it.
+    pub fn own(&self) -> ConnectOptions {
+        self.database.clone()
+    }
+
     /// The database as the relay's login.
     pub fn relay(&self) -> ConnectOptions {
         self.as_role(&self.relay_role())

@@ -4,16 +4,22 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_postgres::Client;
 
 use super::Bench;
-use super::figures::{Figure, Target, flatness, mean};
+use super::figures::{Figure, Target, Window, kept, mean, median, places, tenths};
 use super::load::Load;
 use super::picture::Point;
 use super::place::CROWD;
+use super::report::number;
 use super::workload::{self, Relays, STEP, graph, join, rate_at_once, sequence};
 
 const LEAVES: usize = 16;
+/// How many callers start workflows at once.
+const START_CLIENTS: [usize; 2] = [8, 64];
+/// The pause between looks at how far the loop is.
+const LAPS_INTERVAL: Duration = Duration::from_millis(250);
 /// How often at most sixteen roles' workflows are run to warm relays up.
 const WARM_UPS: usize = 8;
 
@@ -40,13 +46,13 @@ impl Plain {
 impl Bench {
     /// A yardstick: transactions a second.
     pub async fn plain(&self, plain: Plain, clients: usize) -> anyhow::Result<f64> {
-        self.run_statements(
-            &plain.statements(),
-            clients,
-            0.0,
-            self.scale.yardstick_seconds,
-        )
-        .await
+        self.plain_for(plain, clients, self.scale.yardstick_seconds)
+            .await
+    }
+
+    async fn plain_for(&self, plain: Plain, clients: usize, seconds: f64) -> anyhow::Result<f64> {
+        self.run_statements(&plain.statements(), clients, 0.0, seconds)
+            .await
     }
 
     async fn run_statements(
@@ -76,40 +82,69 @@ impl Bench {
             .await
     }
 
-    /// `df.start` beside plain INSERTs, at 8 and 64 clients.
+    /// `df.start` beside plain INSERTs, at 8 and 64 clients, in rounds of all four: what a machine
+    /// gives more or less meanwhile, it then gives to each of them.
     pub async fn start_rows(&mut self) -> anyhow::Result<Vec<Figure>> {
-        let mut ratios = Vec::new();
-        let mut figures = Vec::new();
-        for clients in [8, 64] {
-            self.say(&format!("df.start, {clients} clients"));
-            let before = self.plain(Plain::OneInsert, clients).await?;
-            let starts = self.starts(clients, self.scale.start_seconds).await?;
-            let after = self.plain(Plain::OneInsert, clients).await?;
-            let inserts = mean(&[before, after]);
-            ratios.push(starts / inserts);
-            let what = format!("df.start of one step, {clients} clients");
-            let figure = Figure::told(&format!("start_{clients}"), &what, starts, "/s");
-            let figure = spread(figure, before, after);
-            figures.push(if clients == 8 {
-                figure.at_least(0.40, "INSERTs at 8 clients", inserts)
-            } else {
-                let mut figure = figure;
-                figure.yardstick = Some(("INSERTs at 64 clients".to_owned(), inserts));
-                figure
-            });
+        let mut inserts = [Vec::new(), Vec::new()];
+        let mut starts = [Vec::new(), Vec::new()];
+        for round in 0..self.scale.start_rounds {
+            self.say(&format!(
+                "df.start at 8 and 64 clients, round {}",
+                round + 1
+            ));
+            for place in places(round, 4) {
+                let (crowd, is_start) = (place / 2, place % 2 == 1);
+                let clients = START_CLIENTS[crowd];
+                match is_start {
+                    true => {
+                        let seconds = self.scale.start_slice_seconds;
+                        starts[crowd].push(self.starts(clients, seconds).await?);
+                    }
+                    false => {
+                        let seconds = self.scale.insert_slice_seconds;
+                        let rate = self.plain_for(Plain::OneInsert, clients, seconds).await?;
+                        inserts[crowd].push(rate);
+                    }
+                }
+            }
         }
-        let grown = Figure::told(
+        self.place.reset().await?;
+        let parts = |crowd: usize| -> Vec<f64> {
+            let pairs = starts[crowd].iter().zip(&inserts[crowd]);
+            pairs.map(|(starts, inserts)| starts / inserts).collect()
+        };
+        let (few, many) = (parts(0), parts(1));
+        let grown: Vec<f64> = many
+            .iter()
+            .zip(&few)
+            .map(|(many, few)| many / few)
+            .collect();
+        let row = |crowd: usize| {
+            let clients = START_CLIENTS[crowd];
+            let what = format!("df.start of one step, {clients} clients");
+            let rate = mean(&starts[crowd]);
+            let figure = Figure::told(&format!("start_{clients}"), &what, rate, "/s")
+                .note(format!("by rounds: {}", listed(&starts[crowd])));
+            spread(figure, &inserts[crowd])
+        };
+        let mut of_many = row(1);
+        of_many.yardstick = Some(("INSERTs at 64 clients".to_owned(), mean(&inserts[1])));
+        let ratio = Figure::told(
             "start_64_over_8",
             "start cost as callers grow: ratio at 64 over ratio at 8",
-            ratios[1] / ratios[0],
+            median(&grown),
             "×",
         );
-        figures.push(grown.judged(Target::AtLeast(1.0)).note(format!(
-            "df.start is {:.2} of plain INSERTs at 8 clients, {:.2} at 64",
-            ratios[0], ratios[1]
-        )));
-        self.place.reset().await?;
-        Ok(figures)
+        Ok(vec![
+            row(0).at_least(0.40, "INSERTs at 8 clients", mean(&inserts[0])),
+            of_many,
+            ratio.judged(Target::AtLeast(1.0)).note(format!(
+                "the median of rounds: {}; df.start is {} of plain INSERTs at 8 clients, {} at 64",
+                listed(&grown),
+                listed(&few),
+                listed(&many)
+            )),
+        ])
     }
 
     /// One-step workflows, sequences and joins, drained by one warm relay.
@@ -155,7 +190,7 @@ impl Bench {
             let used = self.cpu().await?.since(&cpu);
             let after = self.plain(Plain::TwoInserts, 16).await?;
             let figure = Figure::told(key, what, rate * steps as f64, "/s");
-            let figure = spread(figure, before, after);
+            let figure = spread(figure, &[before, after]);
             figures.push(used.note(figure, count * steps).at_least(
                 factor,
                 "Y16",
@@ -166,7 +201,8 @@ impl Bench {
         Ok(figures)
     }
 
-    /// One loop whose body is one INSERT.
+    /// One loop whose body is one INSERT, as far as `loop_laps` or for `loop_seconds`; then a fresh one
+    /// beside it.
     pub async fn loop_rows(&mut self) -> anyhow::Result<Vec<Figure>> {
         self.say("one loop");
         self.place.reset().await?;
@@ -174,31 +210,55 @@ impl Bench {
         let caller = self.place.caller(0).connect().await?;
         let before = self.plain(Plain::TwoInserts, 1).await?;
         let text = graph(&caller, "df.loop('insert into laps default values')").await?;
+        let laps_before = self.laps_added().await?;
+        let end = Instant::now() + Duration::from_secs_f64(self.scale.loop_seconds);
         let id: String = caller
             .query_one("select df.start($1)", &[&text])
             .await?
             .get(0);
-        tokio::time::sleep(Duration::from_secs_f64(self.scale.loop_seconds)).await;
-        caller.query_one("select df.cancel($1)", &[&id]).await?;
-        let ends = lap_ends(&self.place.client).await?;
+        while Instant::now() < end && self.laps_added().await? < laps_before + self.scale.loop_laps
+        {
+            tokio::time::sleep_until(end.min(Instant::now() + LAPS_INTERVAL)).await;
+        }
+        let fresh = "df.loop('insert into laps (is_fresh) values (true)')";
+        let text = graph(&caller, fresh).await?;
+        let start = "select df.start($1)";
+        let fresh: String = caller.query_one(start, &[&text]).await?.get(0);
+        tokio::time::sleep(Duration::from_secs_f64(self.scale.beside_seconds)).await;
+        for id in [&id, &fresh] {
+            caller.query_one("select df.cancel($1)", &[id]).await?;
+        }
+        let (mut ends, fresh) = (self.lap_ends(false).await?, self.lap_ends(true).await?);
         let after = self.plain(Plain::TwoInserts, 1).await?;
         relays.stop().await?;
-        let rate = match (ends.get(9), ends.last()) {
-            (Some(tenth), Some(last)) => (ends.len() - 10) as f64 / (last - tenth),
-            _ => 0.0,
+        let flat = flat_row(&ends, &fresh);
+        ends.retain(|end| fresh.first().is_none_or(|first| end < first));
+        let seconds = match (ends.get(9), ends.last()) {
+            (Some(tenth), Some(last)) => last - tenth,
+            _ => f64::NAN,
         };
-        let rate = Figure::told("loop", "iterations of one loop of INSERTs", rate, "/s");
-        let rate = spread(rate, before, after).at_least(0.40, "Y1", mean(&[before, after]));
-        let flat = Figure::told(
-            "loop_flatness",
-            "the loop's last tenth over its first",
-            flatness(&ends),
-            "×",
+        let rate = ends.len().saturating_sub(10) as f64 / seconds;
+        let rate = Figure::told("loop", "iterations of one loop of INSERTs", rate, "/s").note(
+            format!("{} iterations in {} s", ends.len(), number(seconds)),
         );
-        let flat = flat
-            .judged(Target::AtLeast(0.9))
-            .note(format!("from the 10th to the {}th iteration", ends.len()));
-        Ok(vec![rate, flat])
+        let rate = spread(rate, &[before, after]).at_least(0.40, "Y1", mean(&[before, after]));
+        let what = "the loop's last tenth over its first, as the clock has it";
+        let windows = tenths(&ends);
+        let raw = Figure::told("loop_tenths", what, kept(windows, &ends), "×");
+        let raw = raw.note(tenths_note(windows, &ends, "Y1", before, after));
+        Ok(vec![rate, flat, raw])
+    }
+
+    async fn laps_added(&self) -> anyhow::Result<i64> {
+        let sql = include_str!("sql/laps_added.sql");
+        Ok(self.place.client.query_one(sql, &[]).await?.get(0))
+    }
+
+    /// Seconds at which laps ended, ascending.
+    async fn lap_ends(&self, fresh: bool) -> anyhow::Result<Vec<f64>> {
+        let sql = include_str!("sql/lap_ends.sql");
+        let rows = self.place.client.query(sql, &[&fresh]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// Sixteen roles under one relay, then under four.
@@ -311,20 +371,80 @@ impl Bench {
     }
 }
 
-/// Tells how far the two measurements of a yardstick lie apart, where that is far.
-fn spread(figure: Figure, before: f64, after: f64) -> Figure {
-    let apart = (after - before).abs() / mean(&[before, after]);
-    if apart < 0.15 {
+/// Tells the measurements of a yardstick where they lie far apart.
+pub fn spread(figure: Figure, measured: &[f64]) -> Figure {
+    let most = measured.iter().copied().fold(f64::NAN, f64::max);
+    let least = measured.iter().copied().fold(f64::NAN, f64::min);
+    if most - least < 0.15 * mean(measured) {
         return figure;
     }
     figure.note(format!(
-        "its yardstick was {before:.0}/s before and {after:.0}/s after"
+        "its yardstick was, one measurement after the other: {}",
+        listed(measured)
     ))
 }
 
-/// Seconds at which the laps ended, ascending.
-async fn lap_ends(client: &Client) -> anyhow::Result<Vec<f64>> {
-    let sql = "select extract(epoch from at)::double precision from laps order by at";
-    let rows = client.query(sql, &[]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+/// Numbers in the order in which they were measured.
+fn listed(measured: &[f64]) -> String {
+    let numbers: Vec<String> = measured.iter().map(|value| number(*value)).collect();
+    numbers.join(", ")
+}
+
+/// What the rates of the first tenth and the last are compared with by a reader.
+pub fn tenths_note(
+    windows: [Window; 2],
+    ends: &[f64],
+    yardstick: &str,
+    before: f64,
+    after: f64,
+) -> String {
+    let [first, last] = windows.map(|window| number(window.rate(ends)));
+    let [before, after] = [before, after].map(number);
+    format!(
+        "{first} and {last} a second; {yardstick} was {before} right before and {after} right after"
+    )
+}
+
+/// A loop that has gone far beside one that has just begun, in the same seconds, so that whatever
+/// else the machine does meets both. `ends` are those of the old loop's laps, `fresh` the other's.
+fn flat_row(ends: &[f64], fresh: &[f64]) -> Figure {
+    let last = |ends: &[f64]| ends.last().copied().unwrap_or(f64::NAN);
+    let both = Window {
+        from: fresh.get(9).copied().unwrap_or(f64::NAN),
+        to: last(ends).min(last(fresh)),
+    };
+    let (old_rate, fresh_rate) = (both.rate(ends), both.rate(fresh));
+    let what = "a loop that has gone so far over a fresh one beside it";
+    Figure::told("loop_flatness", what, old_rate / fresh_rate, "×")
+        .judged(Target::AtLeast(0.9))
+        .note(format!(
+            "{} and {} iterations a second for {} s, up to the old loop's {}th and the fresh one's {}th",
+            number(old_rate),
+            number(fresh_rate),
+            number(both.to - both.from),
+            ends.len(),
+            fresh.len()
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_loop_is_held_to_a_fresh_one_in_the_same_seconds() {
+        let laps = |count: u32, from: f64, gap: f64| -> Vec<f64> {
+            (0..count).map(|lap| from + f64::from(lap) * gap).collect()
+        };
+        // It was fast as long as it was alone, which is not what it is held to.
+        let mut old = laps(1000, 0.0, 0.001);
+        old.extend(laps(100, 1.0, 0.01));
+        assert_eq!(flat_row(&old, &laps(100, 1.0, 0.01)).verdict, Verdict::Met);
+        assert_eq!(
+            flat_row(&old, &laps(150, 1.0, 0.006)).verdict,
+            Verdict::Missed
+        );
+        assert_eq!(flat_row(&old, &[]).verdict, Verdict::Missed);
+    }
 }

@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::place::Place;
 
 /// How long any measurement may take before the run gives up.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// The pause between looks at one instance, short against what is timed.
-const CLOSE_LOOK_INTERVAL: Duration = Duration::from_micros(300);
+/// The next look waits so many times as long as the last one took, so that counting thousands of
+/// ended workflows takes no processor from those that run.
+const LOOK_SHARE: u32 = 20;
 
 /// The step of every measured workflow: one row, the half of what the yardstick's transaction does.
 pub const STEP: &str = "insert into effects (n) values (1)";
@@ -69,12 +70,6 @@ impl Drop for Relays {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
-}
-
-/// The question of `until_ended`; prepared once, so that asking is all that is timed.
-pub async fn has_ended(client: &Client) -> anyhow::Result<Statement> {
-    let sql = "select i.ended_at is not null from df.instances i where i.id = $1";
-    Ok(client.prepare(sql).await?)
 }
 
 /// A graph as JSON, made by a DSL expression.
@@ -135,24 +130,69 @@ pub async fn submit_each(caller: &ConnectOptions, graph: &str, count: usize) -> 
     Ok(())
 }
 
-/// Waits until `count` workflows have ended since a moment; an error when one did not complete.
-pub async fn drained(client: &Client, since: SystemTime, count: usize) -> anyhow::Result<()> {
-    let statement = client.prepare(include_str!("sql/drained.sql")).await?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let row = client.query_one(&statement, &[&since]).await?;
+/// Looks at how many workflows have ended since a moment, now and then.
+pub struct Watch<'a> {
+    client: &'a Client,
+    count_ended: Statement,
+    since: SystemTime,
+    next_look: Instant,
+    deadline: Instant,
+    ended: usize,
+}
+
+impl<'a> Watch<'a> {
+    pub async fn since(client: &'a Client, since: SystemTime) -> anyhow::Result<Watch<'a>> {
+        Ok(Watch {
+            client,
+            count_ended: client.prepare(include_str!("sql/drained.sql")).await?,
+            since,
+            next_look: Instant::now(),
+            deadline: Instant::now() + PATIENCE,
+            ended: 0,
+        })
+    }
+
+    /// Pauses for `LOOK_INTERVAL`, then tells how many have ended by the latest look, made just now
+    /// unless looks have become dear; an error when one did not complete, or none ended any more.
+    pub async fn ended(&mut self) -> anyhow::Result<usize> {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let begin = Instant::now();
+        if begin < self.next_look {
+            return Ok(self.ended);
+        }
+        let row = self
+            .client
+            .query_one(&self.count_ended, &[&self.since])
+            .await?;
         let (ended, badly): (i64, i64) = (row.get(0), row.get(1));
         if badly > 0 {
             bail!("{badly} workflows did not complete, so nothing was measured");
         }
-        if ended >= count as i64 {
-            return Ok(());
+        if ended as usize > self.ended {
+            self.ended = ended as usize;
+            self.deadline = begin + PATIENCE;
         }
-        if Instant::now() > deadline {
-            bail!("{ended} of {count} workflows ended within {PATIENCE:?}");
+        if begin > self.deadline {
+            bail!("after {ended} workflows no other ended within {PATIENCE:?}");
         }
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        self.next_look = Instant::now() + begin.elapsed() * LOOK_SHARE;
+        Ok(self.ended)
     }
+}
+
+/// Waits until `count` workflows have ended since a moment; an error when one did not complete.
+pub async fn drained(client: &Client, since: SystemTime, count: usize) -> anyhow::Result<()> {
+    let mut watch = Watch::since(client, since).await?;
+    while watch.ended().await? < count {}
+    Ok(())
+}
+
+/// Seconds at which workflows ended that ended since a moment, ascending, by the server's clock.
+pub async fn ends(client: &Client, since: SystemTime) -> anyhow::Result<Vec<f64>> {
+    let rows = client
+        .query(include_str!("sql/ends.sql"), &[&since])
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Seconds from the first claim to the last end of what ended since a moment.
@@ -174,26 +214,6 @@ pub async fn rate_at_once(
     submit(caller, graph, count).await?;
     drained(&place.client, since, count).await?;
     Ok(count as f64 / drain_seconds(&place.client, since).await?)
-}
-
-/// Waits until an instance has ended, closely enough to time it.
-pub async fn until_ended(
-    client: &Client,
-    has_ended: &Statement,
-    instance: &str,
-) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !client
-        .query_one(has_ended, &[&instance])
-        .await?
-        .get::<_, bool>(0)
-    {
-        if Instant::now() > deadline {
-            bail!("instance {instance} did not end within {PATIENCE:?}");
-        }
-        tokio::time::sleep(CLOSE_LOOK_INTERVAL).await;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
