@@ -107,7 +107,7 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 
 .PHONY: bench
-bench: ## Measure beside plain transactions; QUICK=1 takes two minutes, BENCH_ARGS="--database-url …"
+bench: ## Measure beside plain transactions; QUICK=1 takes under three minutes, BENCH_ARGS="--database-url …"
 	@mkdir -p .dev
 	$(CARGO) run --release --quiet -p df-cli --bin df-relay -- bench $(if $(QUICK),--quick) \
 		--json .dev/bench.json --svg .dev/bench.svg $(BENCH_ARGS)

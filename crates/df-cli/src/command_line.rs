@@ -184,7 +184,7 @@ pub struct DoctorOptions {
 pub struct BenchOptions {
     #[command(flatten)]
     pub database: DatabaseOptions,
-    /// Fewer samples, about two minutes
+    /// Fewer samples, under three minutes
     #[arg(long)]
     pub quick: bool,
     /// A few samples of everything, to see that it runs
