@@ -39,6 +39,15 @@ impl Cpu {
         }
     }
 
+    /// What was used here and there.
+    pub fn plus(&self, other: &Cpu) -> Cpu {
+        let sum = |one: Option<f64>, other: Option<f64>| Some(one? + other?);
+        Cpu {
+            own: sum(self.own, other.own),
+            server: sum(self.server, other.server),
+        }
+    }
+
     /// Tells what each of `steps` steps used.
     pub fn note(&self, figure: Figure, steps: usize) -> Figure {
         let micros = |seconds: f64| seconds * 1e6 / steps as f64;

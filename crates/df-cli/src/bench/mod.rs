@@ -47,6 +47,8 @@ struct Scale {
     /// Workflows that are there before any of them runs, many times what a relay keeps in memory.
     flood: usize,
     one_step: usize,
+    /// How often each kind of workflow is drained, its yardstick in between.
+    drain_rounds: usize,
     /// Workflows at once; the targets say 200.
     at_once: usize,
     counted: usize,
@@ -73,6 +75,7 @@ const SMOKE: Scale = Scale {
     start_slice_seconds: 0.1,
     flood: 40,
     one_step: 20,
+    drain_rounds: 1,
     at_once: 5,
     counted: 5,
     vacuumed_rounds: 1,
@@ -93,6 +96,7 @@ const QUICK: Scale = Scale {
     start_slice_seconds: 1.0,
     flood: 20_000,
     one_step: 1000,
+    drain_rounds: 3,
     at_once: 200,
     counted: 100,
     vacuumed_rounds: 4,
@@ -112,7 +116,8 @@ const FULL: Scale = Scale {
     insert_slice_seconds: 2.0,
     start_slice_seconds: 3.0,
     flood: 100_000,
-    one_step: 10_000,
+    one_step: 4_000,
+    drain_rounds: 4,
     at_once: 200,
     counted: 500,
     vacuumed_rounds: 4,

@@ -147,13 +147,12 @@ impl Bench {
         ])
     }
 
-    /// One-step workflows, sequences and joins, drained by one warm relay.
+    /// One-step workflows, sequences and joins, drained by one warm relay, the yardstick before and after each
+    /// round of each.
     pub async fn drain_rows(&mut self) -> anyhow::Result<Vec<Figure>> {
         self.place.reset().await?;
         let relays = Relays::start(&self.place, &self.config, 1).await?;
         let caller = self.place.caller(0).connect().await?;
-        let warm_up = graph(&caller, &join(LEAVES)).await?;
-        rate_at_once(&self.place, &caller, &warm_up, 10).await?;
         let rows = [
             (
                 "one_step",
@@ -184,17 +183,29 @@ impl Bench {
         for (key, what, expression, count, steps, factor) in rows {
             self.say(what);
             let text = graph(&caller, &expression).await?;
-            let before = self.plain(Plain::TwoInserts, 16).await?;
-            let cpu = self.cpu().await?;
-            let rate = rate_at_once(&self.place, &caller, &text, count).await?;
-            let used = self.cpu().await?.since(&cpu);
-            let after = self.plain(Plain::TwoInserts, 16).await?;
-            let figure = Figure::told(key, what, rate * steps as f64, "/s");
-            let figure = spread(figure, &[before, after]);
-            figures.push(used.note(figure, count * steps).at_least(
+            // A session plans what it does first, and each kind of workflow does something of its own.
+            let warm_up = count.min(self.scale.at_once);
+            rate_at_once(&self.place, &caller, &text, warm_up).await?;
+            let mut rates = Vec::new();
+            let mut used = Vec::new();
+            let mut yardsticks = vec![self.plain(Plain::TwoInserts, 16).await?];
+            for _ in 0..self.scale.drain_rounds {
+                let cpu = self.cpu().await?;
+                let rate = rate_at_once(&self.place, &caller, &text, count).await?;
+                used.push(self.cpu().await?.since(&cpu));
+                rates.push(rate * steps as f64);
+                yardsticks.push(self.plain(Plain::TwoInserts, 16).await?);
+            }
+            let figure = Figure::told(key, what, mean(&rates), "/s")
+                .note(format!("by rounds: {}", listed(&rates)));
+            let figure = spread(figure, &yardsticks);
+            let used = used.into_iter().reduce(|sum, more| sum.plus(&more));
+            let used = used.unwrap_or_default();
+            let steps_in_all = count * steps * self.scale.drain_rounds;
+            figures.push(used.note(figure, steps_in_all).at_least(
                 factor,
                 "Y16",
-                mean(&[before, after]),
+                mean(&yardsticks),
             ));
         }
         relays.stop().await?;
