@@ -25,7 +25,9 @@ $$;
 -- how long it waits for the instance's row.
 --
 -- A first attempt that succeeds is one statement, which locks the instance's row as the fence does.
--- df.record_run does the rest: failures, attempts that replace a row, decisions; and it says why not.
+-- df.record_run does the rest: failures, attempts that replace a row, decisions; and it says why not. Everything is
+-- found by its key, whatever statistics say: a session that planned while the tables were short would read all of a
+-- burst at each step.
 create or replace function df.step_record(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text,
     p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[],
@@ -33,6 +35,7 @@ create or replace function df.step_record(
     p_lock_timeout text default null) returns void
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
     as $$
 declare
     v_outcome text;

@@ -18,6 +18,9 @@ create or replace function df.relay_record(p_entries json)
                    result text, error text, sqlstate text)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
+    set jit = off
+    set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 declare

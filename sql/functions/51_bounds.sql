@@ -1,4 +1,9 @@
 -- Where the queue begins, for each role: what claiming and delivering (the next two files) start their scans at.
+--
+-- What a relay calls all the time is planned once, and by index, whatever statistics say: they are older than a burst, so that
+-- a plan from before it would read all of it at each call; and for a list of one, or a hundred instances that wait, the server
+-- may plan each call anew, which takes longer than the call. JIT is off since a small table without an index
+-- (df.clock_override) counts as dear then.
 
 -- Arguments that these functions once lacked.
 drop function if exists df.waiting_roles(integer), df.claimable(uuid, integer, integer), df.relay_look(uuid),
@@ -6,13 +11,11 @@ drop function if exists df.waiting_roles(integer), df.claimable(uuid, integer, i
 
 -- The roles that have instances which nobody owns, and when the first of each that a relay of this
 -- kind can run is due. Steps from role to role in the index, so a backlog of any length costs nothing.
--- With bounds (df.relay_bounds) it starts there in each role's part of the index. Planned once: the server may hold
--- a plan of each call's own for the better one, and making that is two thirds of an idle relay's look.
+-- With bounds (df.relay_bounds) it starts there in each role's part of the index.
 create or replace function df.waiting_roles(p_runs integer, p_bounds json default null)
     returns table (role regrole, next_wake timestamptz)
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
-    set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 begin
@@ -64,6 +67,9 @@ create or replace function df.relay_bounds(p_incarnation uuid)
     returns table (bounds text, cost double precision)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
+    set jit = off
+    set plan_cache_mode = force_generic_plan
     as $$
 declare
     v_began timestamptz := clock_timestamp();

@@ -62,6 +62,9 @@ create or replace function df.relay_claim(p_incarnation uuid, p_limit integer, p
                    label text, vars text, fresh boolean)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
+    set jit = off
+    set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 declare
@@ -84,16 +87,12 @@ begin
 end
 $$;
 
--- Makes instances that the caller has locked p_owner's, and their starts delivered. By their keys, whatever
--- the planner knows: statistics that are older than a burst of starts say that the tables are as short as the list.
--- And planned once: for a list of one the server may plan each call anew, which takes longer than the call.
+-- Makes instances that the caller has locked p_owner's, and their starts delivered.
 create or replace function df.relay_own(p_owner uuid, p_ids text[])
     returns table (instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text,
                    label text, vars text, fresh boolean)
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
-    set enable_seqscan = off
-    set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 declare

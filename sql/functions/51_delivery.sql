@@ -8,6 +8,9 @@ create or replace function df.relay_look(p_incarnation uuid, p_bounds json defau
     returns table (work boolean, next_wake double precision)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
+    set jit = off
+    set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 declare
@@ -41,6 +44,9 @@ create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer,
     returns table (kind text, instance_id text, woken text[])
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
+    set jit = off
+    set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 declare
@@ -189,7 +195,9 @@ create or replace function df.relay_recorded(p_incarnation uuid, p_instances tex
                    asks boolean, result text, error text, sqlstate text, detail text)
     language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
-    set plan_cache_mode = force_generic_plan  -- by its key, and not planned anew for a list of one
+    set enable_seqscan = off
+    set jit = off
+    set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 begin
@@ -240,6 +248,9 @@ create or replace function df.relay_park(p_incarnation uuid, p_entries json)
     returns table (instance_id text, busy boolean)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
+    set jit = off
+    set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 declare

@@ -453,3 +453,38 @@ async fn every_way_asks_for_the_steps_own_transaction_and_a_record_of_sound_size
         one.session.batch_execute("rollback").await.unwrap();
     }
 }
+
+/// A session keeps its plans, and a burst is faster than the statistics.
+#[tokio::test]
+async fn every_way_reads_by_key_what_was_planned_while_the_tables_were_short() {
+    for (way, run) in WAYS {
+        let one = Claimed::new().await;
+        let other = |from: u32, to: u32| {
+            format!(
+                "insert into df.instances (id, submitted_by, status, graph_id, ended_at, completed_at)
+                     select 'other' || n, i.submitted_by, 'completed', i.graph_id, now(), now()
+                       from generate_series({from}, {to}) n, df.instances i where i.id = '{0}';
+                 insert into df.node_runs (instance_id, run_path, status, epoch, ended_at)
+                     select 'other' || n, 'root', 'completed', 1, now() from generate_series({from}, {to}) n",
+                one.instance
+            )
+        };
+        let without_triggers = "set session_replication_role = replica";
+        one.db.client.batch_execute(without_triggers).await.unwrap();
+        one.db.client.batch_execute(&other(1, 5)).await.unwrap();
+        let analyze = "analyze df.instances; analyze df.node_runs";
+        one.db.client.batch_execute(analyze).await.unwrap();
+        let record = format!("begin; {}", one.call(&run));
+        for _ in 0..8 {
+            let undone = format!("{record}; rollback");
+            one.session.batch_execute(&undone).await.unwrap();
+        }
+        one.db.client.batch_execute(&other(6, 2000)).await.unwrap();
+        one.session.batch_execute(&record).await.unwrap();
+        let read = "select sum(pg_stat_get_xact_tuples_returned(c.oid))::bigint from pg_class c
+                     where c.relnamespace = 'df'::regnamespace and c.relkind in ('r', 'i')";
+        let read: i64 = one.session.query_one(read, &[]).await.unwrap().get(0);
+        assert!(read < 200, "{way}: {read} rows read");
+        one.session.batch_execute("rollback").await.unwrap();
+    }
+}
