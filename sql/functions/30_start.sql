@@ -169,13 +169,14 @@ end
 $$;
 
 -- Starts a workflow in the caller's transaction and returns its instance id (8 characters). The start's
--- event comes with the row (df.admit_instance).
+-- event comes with the row (df.admit_instance). Finds its graph by its key, whatever statistics say, as df.step_record does.
 -- Errors: 22023 for a bad graph or mode, 42501 for a submitter that may not, 3D000 for a database.
 create or replace function df.start(
     fut text, label text default null, database text default null,
     transaction_mode text default 'caller') returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
     as $$
 #variable_conflict use_column
 declare
@@ -243,6 +244,7 @@ create or replace function df.start_once(
     key text, fut text, label text default null, database text default null) returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
     as $$
 declare
     v_owner regrole := quote_ident(current_user)::regrole;

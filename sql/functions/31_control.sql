@@ -34,10 +34,11 @@ end
 $$;
 
 -- Ends the instance, if p_submitter may: a forged event is no more than a cancel of one's own. Locks
--- that one row. Called by df.apply_event.
+-- that one row, found by its key. Called by df.apply_event.
 create or replace function df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) returns void
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off
     as $$
 begin
     -- The lock comes first: a step that commits while this waits has ended before the cancel.
