@@ -3,9 +3,10 @@
 
 -- Instances that nobody owns and whose time has come, locked, each role's oldest first. Room for
 -- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. Beside
--- other relays one claim takes of each role no more than this relay may run of it at a time: the first to wake would else run a burst alone while the others look on. With p_limit 0 the
--- relay is full: each role of which it owns fewer than max_steps_per_role gets the difference, so that
--- whoever filled it keeps nobody else out.
+-- other relays one claim takes of each role no more than this relay may run of it at a time: the
+-- first to wake would else run a burst alone while the others look on. With p_limit 0 the relay is
+-- full: each role of which it owns fewer than max_steps_per_role gets the difference, so that whoever
+-- filled it keeps nobody else out.
 create or replace function df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json)
     returns text[]
     language plpgsql volatile

@@ -48,3 +48,9 @@ begin
   return v_graph;
 end
 $$;
+
+-- Rows and index entries of df's tables that this transaction has read so far.
+create or replace function pg_temp.rows_read() returns bigint language sql volatile as $$
+  select sum(pg_stat_get_xact_tuples_returned(c.oid))::bigint from pg_class c
+   where c.relnamespace = 'df'::regnamespace and c.relkind in ('r', 'i')
+$$;

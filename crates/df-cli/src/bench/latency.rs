@@ -11,16 +11,15 @@ use super::figures::{Figure, Target, median, percentile};
 use super::lookout::Lookout;
 use super::picture::Point;
 use super::report::number;
-use super::workload::{self, PATIENCE, Relays, STEP, drained, graph, sequence};
+use super::workload::{
+    self, LOOK_INTERVAL, ONE_INSERT, PATIENCE, Relays, STEP, drained, graph, sequence,
+};
 
-const ONE_INSERT: &str = "insert into yard_a (n, t) values (1, 'a row of some length')";
 /// Long enough for a relay to find nothing to do and go to sleep.
 const UNTIL_IDLE: Duration = Duration::from_millis(250);
 /// Long enough for an instance that only waits to leave the relay's memory.
 const UNTIL_PARKED: Duration = Duration::from_millis(1500);
 const COMMITS: usize = 200;
-/// The pause between looks whether all waits have begun.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Loads that latency is measured under, as parts of what the relay can drain.
 const LOADS: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 0.9];
 
@@ -31,12 +30,13 @@ impl Bench {
         let relays = Relays::start(&self.place, &self.config, 1).await?;
         let caller = self.place.caller(0).connect().await?;
         let commit = commit_seconds(&caller).await?;
-        let mut paused = self.paused_commits(&caller).await?;
+        let mut paused =
+            insert_seconds(&caller, self.scale.paused_commits, Some(UNTIL_IDLE)).await?;
         self.say("idle latency of a start");
         let (started, commits) = self.idle_starts(&caller).await?;
         self.say("idle latency of a signal");
         let signalled = self.idle_signals(&caller).await?;
-        paused.extend(self.paused_commits(&caller).await?);
+        paused.extend(insert_seconds(&caller, self.scale.paused_commits, Some(UNTIL_IDLE)).await?);
         let commit_after = commit_seconds(&caller).await?;
         relays.stop().await?;
         let commit = (commit + commit_after) / 2.0 * 1e3;
@@ -78,19 +78,6 @@ impl Bench {
                 .judged(Target::AtMost(4.0))
                 .note("transactions that took an id, heartbeats included"),
         ])
-    }
-
-    /// Seconds of single-row INSERTs that each follow a pause, as the starts and signals below do.
-    async fn paused_commits(&self, client: &Client) -> anyhow::Result<Vec<f64>> {
-        let statement = client.prepare(ONE_INSERT).await?;
-        let mut samples = Vec::new();
-        for _ in 0..self.scale.paused_commits {
-            tokio::time::sleep(UNTIL_IDLE).await;
-            let begin = Instant::now();
-            client.execute(&statement, &[]).await?;
-            samples.push(begin.elapsed().as_secs_f64());
-        }
-        Ok(samples)
     }
 
     /// Each start, and the transactions that each cost.
@@ -228,14 +215,30 @@ fn paused_row(samples: &[f64], commit: f64) -> Figure {
     ))
 }
 
-/// The median of single-row INSERTs by one client of this process, in seconds.
+/// The median of single-row INSERTs by one client of this process, which follow each other at once, in
+/// seconds.
 async fn commit_seconds(client: &Client) -> anyhow::Result<f64> {
+    Ok(percentile(
+        &insert_seconds(client, COMMITS, None).await?,
+        50.0,
+    ))
+}
+
+/// Seconds of each of so many single-row INSERTs, after a pause each where there is one.
+async fn insert_seconds(
+    client: &Client,
+    count: usize,
+    pause: Option<Duration>,
+) -> anyhow::Result<Vec<f64>> {
     let statement = client.prepare(ONE_INSERT).await?;
     let mut samples = Vec::new();
-    for _ in 0..COMMITS {
+    for _ in 0..count {
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
         let begin = Instant::now();
         client.execute(&statement, &[]).await?;
         samples.push(begin.elapsed().as_secs_f64());
     }
-    Ok(percentile(&samples, 50.0))
+    Ok(samples)
 }

@@ -34,7 +34,7 @@ pub enum Plain {
 
 impl Plain {
     fn statements(self) -> Vec<String> {
-        let one = "insert into yard_a (n, t) values (1, 'a row of some length')".to_owned();
+        let one = workload::ONE_INSERT.to_owned();
         let other = "insert into yard_b (n, t) values (1, 'a row of some length')".to_owned();
         match self {
             Plain::TwoInserts => vec!["begin".to_owned(), one, other, "commit".to_owned()],

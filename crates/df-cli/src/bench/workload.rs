@@ -17,11 +17,14 @@ use super::place::Place;
 
 /// How long any measurement may take before the run gives up.
 pub const PATIENCE: Duration = Duration::from_secs(300);
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// The pause between looks at many workflows.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// The next look waits so many times as long as the last one took, so that counting thousands of
 /// ended workflows takes no processor from those that run.
 const LOOK_SHARE: u32 = 20;
 
+/// The transaction that single-row yardsticks are made of.
+pub const ONE_INSERT: &str = "insert into yard_a (n, t) values (1, 'a row of some length')";
 /// The step of every measured workflow: one row, the half of what the yardstick's transaction does.
 pub const STEP: &str = "insert into effects (n) values (1)";
 
