@@ -81,6 +81,26 @@ create or replace function df.tell(p_instance text, p_kind text, p_payload text)
     values (p_instance, p_kind, nextval('df.signal_numbers')::text, p_payload)
 $$;
 
+-- Gives an event its id, and one that takes effect with the caller's commit a payload, by which the trigger
+-- that applies it tells. The event of a start comes with its id (df.admit_instance) and needs neither.
+create or replace function df.name_event() returns trigger
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    new.event_id := new.instance_id || '/' || new.kind || coalesce('/' || new.key, '');
+    if new.kind not in ('start', 'signal') then
+        new.payload := coalesce(new.payload, '');
+    end if;
+    return new;
+end
+$$;
+
+-- Both triggers' conditions are looks at one column for null: a start pays for reading them.
+drop trigger if exists outbox_named on df.outbox;
+create trigger outbox_named before insert on df.outbox
+    for each row when (new.event_id is null) execute function df.name_event();
+
 -- Applies what takes effect with the caller's commit: a cancel, and an operator's event. Fires for a
 -- forged outbox row too, which is then no more than the call that its submitter could have made.
 -- Locks the instance row.
@@ -91,8 +111,10 @@ create or replace function df.apply_event() returns trigger
 declare
     v_inst record;
 begin
-    if new.kind = 'cancel' then
-        perform df.apply_cancel(new.instance_id, new.submitted_by, new.payload);
+    if new.kind in ('start', 'signal') then
+        return null;
+    elsif new.kind = 'cancel' then
+        perform df.apply_cancel(new.instance_id, new.submitted_by, nullif(new.payload, ''));
         return null;
     end if;
     select i.id, i.status, i.owner, i.error_path, i.graph_id into v_inst
@@ -129,11 +151,9 @@ begin
 end
 $$;
 
--- One trigger with a condition of one comparison, since a start pays for reading it: of the kinds that there
--- are, 'signal' and 'start' stand behind all that take effect here.
 drop trigger if exists outbox_apply on df.outbox;
 create trigger outbox_apply after insert on df.outbox
-    for each row when (new.kind < 's') execute function df.apply_event();
+    for each row when (new.payload is not null) execute function df.apply_event();
 
 -- Takes back what a failure left, so that a walk comes to the node that failed once more:
 --   the failed run at p_path, and where JOINs surround it those of their other branches, since a

@@ -88,14 +88,14 @@ declare
     v_id     text;
     v_failed bigint := 0;
 begin
-    -- From role to role in the index of what lives, which is small beside what has ended.
+    -- From role to role in the index of what lives or went wrong, which is small beside what has ended well.
     for v_role in
         with recursive roles as (
             (select i.submitted_by::oid as role from df.instances i
-              where i.status in ('pending', 'running') order by i.submitted_by limit 1)
+              where i.status <> 'completed' order by i.submitted_by limit 1)
             union all
             select (select i.submitted_by::oid from df.instances i
-                     where i.status in ('pending', 'running') and i.submitted_by > r.role
+                     where i.status <> 'completed' and i.submitted_by > r.role
                       order by i.submitted_by limit 1)
               from roles r where r.role is not null)
         select r.role from roles r

@@ -1,6 +1,6 @@
 -- Lists of instances, newest first, page by page. Run as their caller under row-level security; each
--- page reads one index from its cursor on: instances_by_label where a label is asked for, instances_live
--- or instances_ended_badly for a status that few have, else instances_by_role.
+-- page reads one index from its cursor on: instances_by_label where a label is asked for,
+-- instances_by_status for a status that few have, else instances_by_role.
 
 -- How many rows a list may have. Errors: 22023 below 1, or above the setting max_list_limit.
 create or replace function df.checked_limit(p_limit integer) returns integer

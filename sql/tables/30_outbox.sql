@@ -5,10 +5,11 @@ create domain df.event_payload as text constraint event_payload_size check (octe
 
 -- One event for the relays: start, cancel, signal, retry, pause, resume, release. Written by callers in their
 -- own transaction; delivered_at, attempts and the rest by the relay that delivers it.
--- The event id is made by the database from (instance, kind, key): a duplicate is the same row.
+-- The event id is made by the database from (instance, kind, key), in the trigger outbox_named: a duplicate is
+-- the same row. (A generated column says the same, and every start would read its expression anew.)
+-- payload is null for what takes effect when it is delivered, a start or a signal, and for nothing else.
 create table df.outbox (
-    event_id     text collate "C" primary key generated always as
-                 (instance_id || '/' || kind || coalesce('/' || key, '')) stored,
+    event_id     text collate "C" primary key,
     instance_id  text collate "C" not null,
     kind         df.event_kind not null,
     key          df.event_key,

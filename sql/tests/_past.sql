@@ -43,8 +43,8 @@ select p.id, p.graph_id, quote_ident(:'role')::regrole, 'order ' || p.n, p.statu
        case p.status when 'failed' then 'division by zero' when 'cancelled' then 'Cancelled by user' end,
        case p.status when 'failed' then '22012' end, case p.status when 'failed' then 'root' end
   from past_instance p;
-insert into df.outbox (instance_id, kind, submitted_by, created_at, delivered_at)
-select p.id, k.kind, quote_ident(:'role')::regrole, p.at, p.at
+insert into df.outbox (event_id, instance_id, kind, submitted_by, created_at, delivered_at)
+select p.id || '/' || k.kind, p.id, k.kind, quote_ident(:'role')::regrole, p.at, p.at
   from past_instance p, (values ('start'), ('cancel')) as k(kind)
  where k.kind = 'start' or p.status = 'cancelled';
 insert into df.node_runs (instance_id, run_path, status, epoch, created_at, ended_at, result, error, sqlstate)

@@ -44,12 +44,25 @@ CREATE FUNCTION df.admit_instance() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_limit bigint;
-    v_vars  json;
+    v_limit    bigint;
+    v_has_vars boolean;
 begin
+    if new.vars is null and new.once_key is null then
+        insert into df.outbox (event_id, instance_id, kind, submitted_by)
+        select new.id || '/start', new.id, 'start', new.submitted_by
+          from df.setting_values s
+         where s.name = 'max_pending_per_role' and coalesce(s.value, s.default_value) = '0'
+           -- In the order of the key, or a role without any would have everybody's read.
+           and (select true from df.vars v where v.owner = new.submitted_by order by v.name limit 1) is null
+        on conflict (event_id) do nothing;
+        if found then
+            new.root_node := new.id || ':root';
+            return new;
+        end if;
+    end if;
     select coalesce(s.value, s.default_value)::bigint,
-           (select json_object_agg(v.name, v.value order by v.name) from df.vars v where v.owner = new.submitted_by)
-      into v_limit, v_vars
+           (select true from df.vars v where v.owner = new.submitted_by order by v.name limit 1)
+      into v_limit, v_has_vars
       from df.setting_values s where s.name = 'max_pending_per_role';
     if v_limit > 0 then
         if v_limit <= (
@@ -61,26 +74,45 @@ begin
                 new.submitted_by, v_limit using errcode = '54000';
         end if;
     end if;
+    if new.vars is not null or v_has_vars then
+        new.vars := df.admitted_vars(new.vars, new.submitted_by);
+    end if;
+    if new.once_key is null then
+        loop
+            insert into df.outbox (event_id, instance_id, kind, submitted_by)
+            values (new.id || '/start', new.id, 'start', new.submitted_by)
+            on conflict (event_id) do nothing;
+            exit when found;
+            new.id := left(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', 'kQ'), 8);
+        end loop;
+    end if;
     new.root_node := new.id || ':root';
-    new.vars := coalesce(new.vars, v_vars);
-    if new.vars is null then
-        return new;
-    end if;
-    if octet_length(new.vars::text) > df.setting('max_vars_bytes')::bigint then
-        raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
-            octet_length(new.vars::text), df.setting('max_vars_bytes') using errcode = '54000';
-    end if;
-    if json_typeof(new.vars) <> 'object'
-       or exists (select from json_each(new.vars) v where json_typeof(v.value) <> 'string') then
-        raise exception 'variables are an object of texts' using errcode = '22023';
-    end if;
     return new;
 end
 $$;
 ALTER FUNCTION df.admit_instance() OWNER TO df_owner;
+CREATE FUNCTION df.admitted_vars(p_vars json, p_owner regrole) RETURNS json
+    LANGUAGE plpgsql
+    AS $$
+begin
+    p_vars := coalesce(p_vars, (select json_object_agg(v.name, v.value order by v.name) from df.vars v
+                                 where v.owner = p_owner));
+    if octet_length(p_vars::text) > df.setting('max_vars_bytes')::bigint then
+        raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
+            octet_length(p_vars::text), df.setting('max_vars_bytes') using errcode = '54000';
+    end if;
+    if json_typeof(p_vars) <> 'object'
+       or exists (select from json_each(p_vars) v where json_typeof(v.value) <> 'string') then
+        raise exception 'variables are an object of texts' using errcode = '22023';
+    end if;
+    return p_vars;
+end
+$$;
+ALTER FUNCTION df.admitted_vars(p_vars json, p_owner regrole) OWNER TO df_owner;
 CREATE FUNCTION df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
     -- The lock comes first: a step that commits while this waits has ended before the cancel.
@@ -101,8 +133,10 @@ CREATE FUNCTION df.apply_event() RETURNS trigger
 declare
     v_inst record;
 begin
-    if new.kind = 'cancel' then
-        perform df.apply_cancel(new.instance_id, new.submitted_by, new.payload);
+    if new.kind in ('start', 'signal') then
+        return null;
+    elsif new.kind = 'cancel' then
+        perform df.apply_cancel(new.instance_id, new.submitted_by, nullif(new.payload, ''));
         return null;
     end if;
     select i.id, i.status, i.owner, i.error_path, i.graph_id into v_inst
@@ -963,7 +997,6 @@ $_$;
 ALTER FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) OWNER TO df_owner;
 CREATE FUNCTION df.end_wait(p_instance text, p_path text, p_result json) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     update df.node_runs r set status = 'completed', result = p_result, ended_at = clock_timestamp()
@@ -1075,14 +1108,14 @@ declare
     v_id     text;
     v_failed bigint := 0;
 begin
-    -- From role to role in the index of what lives, which is small beside what has ended.
+    -- From role to role in the index of what lives or went wrong, which is small beside what has ended well.
     for v_role in
         with recursive roles as (
             (select i.submitted_by::oid as role from df.instances i
-              where i.status in ('pending', 'running') order by i.submitted_by limit 1)
+              where i.status <> 'completed' order by i.submitted_by limit 1)
             union all
             select (select i.submitted_by::oid from df.instances i
-                     where i.status in ('pending', 'running') and i.submitted_by > r.role
+                     where i.status <> 'completed' and i.submitted_by > r.role
                       order by i.submitted_by limit 1)
               from roles r where r.role is not null)
         select r.role from roles r
@@ -1115,8 +1148,10 @@ begin
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
                i.paused_at into v_inst
           from df.instances i where i.id = p_instance for no key update skip locked;
-        if not found and exists (select from df.instances i where i.id = p_instance) then
-            return 'busy';
+        if not found then
+            if exists (select from df.instances i where i.id = p_instance) then
+                return 'busy';
+            end if;
         end if;
     elsif p_exclusive then
         select i.epoch, i.owner, i.ended_at, i.ending_xid, i.status, i.submitted_by,
@@ -1203,31 +1238,28 @@ $$;
 ALTER FUNCTION df.grants_of(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.hand_signal(p_instance text, p_key text) RETURNS text[]
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_signal df.signals%rowtype;
-    v_wait   df.node_runs%rowtype;
-    v_within text[];
-    v_turns  integer[];
+    v_signal record;
+    v_wait   record;
     v_woken  text[] := '{}';
 begin
-    select * into v_signal from df.signals s
+    select s.name, s.data into v_signal from df.signals s
      where s.instance_id = p_instance and s.key = p_key and s.consumed_at is null;
     if not found then
         return v_woken;
     end if;
     for v_wait in
-        select * from df.node_runs r
+        select r.run_path, r.epoch, d.within, d.turns, d.decides
+          from df.node_runs r, json_to_record(r.detail) as d(within text[], turns integer[], decides text[])
          where r.instance_id = p_instance and r.status = 'waiting' and r.signal_name = v_signal.name
          order by r.run_path
     loop
-        v_within := array(select json_array_elements_text(v_wait.detail -> 'within'));
-        v_turns := array(select json_array_elements_text(v_wait.detail -> 'turns')::integer);
-        continue when df.decided_against(p_instance, v_within, v_turns);
+        continue when v_wait.within <> '{}' and df.decided_against(p_instance, v_wait.within, v_wait.turns);
         perform df.end_wait(p_instance, v_wait.run_path, df.signal_result(v_signal.name, v_signal.data));
-        perform df.decide(p_instance, v_wait.epoch, v_within, v_turns,
-                          array(select json_array_elements_text(v_wait.detail -> 'decides')));
+        if v_wait.decides <> '{}' then
+            perform df.decide(p_instance, v_wait.epoch, v_wait.within, v_wait.turns, v_wait.decides);
+        end if;
         v_woken := v_woken || v_wait.run_path;
     end loop;
     if v_woken <> '{}' then
@@ -1405,24 +1437,6 @@ begin
 end
 $$;
 ALTER FUNCTION df.if_then(condition text, then_branch text) OWNER TO df_owner;
-CREATE FUNCTION df.insert_instance(p_graph_id bigint, p_label text, p_database text, p_once_key text) RETURNS text
-    LANGUAGE plpgsql
-    AS $$
-declare
-    v_id text;
-begin
-    loop
-        insert into df.instances (label, database, graph_id, once_key)
-        values (p_label, p_database, p_graph_id, p_once_key)
-        on conflict (id) do nothing
-        returning id into v_id;
-        exit when v_id is not null;
-    end loop;
-    insert into df.outbox (instance_id, kind) values (v_id, 'start');
-    return v_id;
-end
-$$;
-ALTER FUNCTION df.insert_instance(p_graph_id bigint, p_label text, p_database text, p_once_key text) OWNER TO df_owner;
 CREATE FUNCTION df.insert_signal(p_instance text, p_key text, p_name text, p_data text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1668,6 +1682,15 @@ begin
 end
 $$;
 ALTER FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT fault text) OWNER TO df_owner;
+CREATE FUNCTION df.likely_graph(p_fut text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select case when p_fut operator(pg_catalog.~) '^(?!Instance )[A-Za-z]+\s+[^\s.]'
+                then '{"node_type":"SQL","query":' operator(pg_catalog.||) pg_catalog.to_json(p_fut)::pg_catalog.text
+                     operator(pg_catalog.||) '}'
+                else p_fut end
+$$;
+ALTER FUNCTION df.likely_graph(p_fut text) OWNER TO df_owner;
 CREATE FUNCTION df.list_cursor(p_created_at timestamp with time zone, p_id text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1883,6 +1906,19 @@ CREATE FUNCTION df.metrics() RETURNS TABLE(total_instances bigint, running_insta
       from df.instances i
 $$;
 ALTER FUNCTION df.metrics() OWNER TO df_owner;
+CREATE FUNCTION df.name_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    new.event_id := new.instance_id || '/' || new.kind || coalesce('/' || new.key, '');
+    if new.kind not in ('start', 'signal') then
+        new.payload := coalesce(new.payload, '');
+    end if;
+    return new;
+end
+$$;
+ALTER FUNCTION df.name_event() OWNER TO df_owner;
 CREATE FUNCTION df.name_fault(p_name text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1896,8 +1932,8 @@ CREATE FUNCTION df.name_fault(p_name text) RETURNS text
 $_$;
 ALTER FUNCTION df.name_fault(p_name text) OWNER TO df_owner;
 CREATE FUNCTION df.new_instance_id() RETURNS text
-    LANGUAGE sql PARALLEL SAFE
-    AS $$ select left(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', 'kQ'), 8) $$;
+    LANGUAGE sql PARALLEL RESTRICTED
+    AS $$ select translate(encode(substr(int8send((random() * 281474976710656)::bigint), 3), 'base64'), '+/', 'kQ') $$;
 ALTER FUNCTION df.new_instance_id() OWNER TO df_owner;
 CREATE FUNCTION df.node_children(p_node jsonb, OUT texts text[], OUT nodes jsonb[], OUT segments text[], OUT fault text) RETURNS record
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -3078,6 +3114,9 @@ ALTER FUNCTION df.relay_adopt() OWNER TO df_owner;
 CREATE FUNCTION df.relay_bounds(p_incarnation uuid) RETURNS TABLE(bounds text, cost double precision)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
     v_began timestamptz := clock_timestamp();
@@ -3103,6 +3142,9 @@ ALTER FUNCTION df.relay_bounds(p_incarnation uuid) OWNER TO df_owner;
 CREATE FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds json DEFAULT NULL::json) RETURNS TABLE(instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text, label text, vars text, fresh boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
@@ -3114,22 +3156,14 @@ begin
     -- anything new.
     select r.runs_version into v_runs from df.relays r
      where r.incarnation = v_name and r.lease_until > clock_timestamp();
-    if not found or not df.is_of_this_server_run(p_incarnation) then
+    if not found then
         return;
     end if;
     v_ids := df.claimable(v_name, p_limit, v_runs, p_bounds);
     if v_ids = '{}' then
         return;
     end if;
-    update df.outbox o set delivered_at = clock_timestamp()
-     where o.event_id in (select id || '/start' from unnest(v_ids) as id) and o.delivered_at is null;
-    return query
-        update df.instances i
-           set owner = v_name, epoch = i.epoch + 1, status = 'running',
-               updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
-         where i.id = any (v_ids)
-        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
-                  i.epoch = 1;
+    return query select * from df.relay_own(v_name, v_ids);
 end
 $$;
 ALTER FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds json) OWNER TO df_owner;
@@ -3145,6 +3179,9 @@ ALTER FUNCTION df.relay_clock() OWNER TO df_owner;
 CREATE FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json DEFAULT NULL::json) RETURNS TABLE(kind text, instance_id text, woken text[])
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
@@ -3224,6 +3261,7 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
     ), login_fault as (
         select g.*, case
                    when g.role_name is null then 'its role was dropped'
+                   when g.login <> df.step_login_name(g.role_oid) then 'it belongs to the database that this one is a copy of'
                    when g.login_oid is null then 'it does not exist'
                    when not g.login_can then 'it may not log in'
                    when g.rolinherit then 'it inherits the rights of its role'
@@ -3265,7 +3303,8 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
     union all
     select 'step logins', false, format('step login %s of role %s: %s', f.login, coalesce(f.role_name, f.role_oid::text), f.fault),
            case when f.role_name is null then format('DROP ROLE IF EXISTS %I;', f.login)
-                when f.login_oid is null then format('SELECT df.grant_usage(%L);', f.role_name)
+                when f.login_oid is null or f.login <> df.step_login_name(f.role_oid) then
+                    format('SELECT df.grant_usage(%L);', f.role_name)
                 when not f.login_can then format('ALTER ROLE %I LOGIN;', f.login)
                 when f.rolinherit then format('ALTER ROLE %I NOINHERIT;', f.login)
                 when f.rolvaliduntil < now() then format('ALTER ROLE %I VALID UNTIL ''infinity'';', f.login)
@@ -3374,8 +3413,7 @@ begin
     update df.relays r
        set heartbeat_at = clock_timestamp(),
            lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
-     where r.incarnation = df.relay_name(p_incarnation) and r.lease_until > clock_timestamp()
-       and df.is_of_this_server_run(p_incarnation);
+     where r.incarnation = df.relay_name(p_incarnation) and r.lease_until > clock_timestamp();
     return query
         select found, pg_postmaster_start_time()::text,
                ('x' || lpad(left(pg_walfile_name(pg_current_wal_lsn()), 8), 16, '0'))::bit(64)::bigint,
@@ -3412,7 +3450,9 @@ CREATE FUNCTION df.relay_login(p_role oid, p_database text) RETURNS TABLE(role_n
                   order by s.setdatabase),
            p_database is null or exists (select from pg_database d
                                           where d.datname = p_database and d.datallowconn)
-      from pg_roles r left join df.granted_roles g on g.role_oid = r.oid,
+      -- A copied database still names the original's login.
+      from pg_roles r
+           left join df.granted_roles g on g.role_oid = r.oid and g.login = df.step_login_name(r.oid),
            lateral (select r.rolsuper and df.setting('allow_superuser_instances') <> 'true' as withheld) v
      where r.oid = p_role
 $$;
@@ -3420,6 +3460,9 @@ ALTER FUNCTION df.relay_login(p_role oid, p_database text) OWNER TO df_owner;
 CREATE FUNCTION df.relay_look(p_incarnation uuid, p_bounds json DEFAULT NULL::json) RETURNS TABLE(work boolean, next_wake double precision)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
@@ -3460,6 +3503,26 @@ CREATE FUNCTION df.relay_name(p_incarnation uuid) RETURNS uuid
             operator(pg_catalog.||) df.server_run())::pg_catalog.uuid
 $$;
 ALTER FUNCTION df.relay_name(p_incarnation uuid) OWNER TO df_owner;
+CREATE FUNCTION df.relay_own(p_owner uuid, p_ids text[]) RETURNS TABLE(instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text, label text, vars text, fresh boolean)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_starts text[] := array(select id || '/start' from unnest(p_ids) as id);
+begin
+    update df.outbox o set delivered_at = clock_timestamp()
+     where o.event_id = any (v_starts) and o.delivered_at is null;
+    return query
+        update df.instances i
+           set owner = p_owner, epoch = i.epoch + 1, status = 'running',
+               updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
+         where i.id = any (p_ids)
+        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
+                  i.epoch = 1;
+end
+$$;
+ALTER FUNCTION df.relay_own(p_owner uuid, p_ids text[]) OWNER TO df_owner;
 CREATE FUNCTION df.relay_owned(p_incarnation uuid) RETURNS TABLE(instance_id text, epoch bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3474,6 +3537,9 @@ ALTER FUNCTION df.relay_owned(p_incarnation uuid) OWNER TO df_owner;
 CREATE FUNCTION df.relay_park(p_incarnation uuid, p_entries json) RETURNS TABLE(instance_id text, busy boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
@@ -3528,6 +3594,9 @@ ALTER FUNCTION df.relay_reconcile(p_part text, p_limit integer) OWNER TO df_owne
 CREATE FUNCTION df.relay_record(p_entries json) RETURNS TABLE(idx integer, outcome text, status text, turn integer, remaining_seconds double precision, result text, error text, sqlstate text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
@@ -3583,6 +3652,9 @@ ALTER FUNCTION df.relay_record(p_entries json) OWNER TO df_owner;
 CREATE FUNCTION df.relay_recorded(p_incarnation uuid, p_instances text[]) RETURNS TABLE(instance_id text, run_path text, status text, turn integer, attempt integer, asks boolean, result text, error text, sqlstate text, detail text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 begin
@@ -3634,6 +3706,14 @@ begin
        and not exists (select from df.instances i where i.owner = v_name);
     if v_freed > 0 then
         perform pg_notify('df_relay', '');
+    end if;
+    -- Once no relay is left callers notify nobody: commits that do share a lock. Looked for only afterwards, so
+    -- that one which has registered meanwhile, and may sleep by now, is not passed by.
+    if pg_sequence_last_value('df.relay_idle') = 2 then
+        perform df.relay_set_idle(false);
+        if exists (select from df.relays r where r.lease_until > clock_timestamp()) then
+            perform df.relay_set_idle(true);
+        end if;
     end if;
     return v_freed;
 end
@@ -4267,8 +4347,7 @@ end
 $$;
 ALTER FUNCTION df.signal_once(dedupe_key text, instance_id text, signal_name text, signal_data text) OWNER TO df_owner;
 CREATE FUNCTION df.signal_result(p_name text, p_data json) RETURNS json
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
+    LANGUAGE sql STABLE
     AS $$
     select ('{"signal_name":' || to_json(p_name) || ',"timed_out":false,"data":'
             || coalesce(p_data::text, 'null') || '}')::json
@@ -4336,13 +4415,31 @@ ALTER FUNCTION df.sql(query text) OWNER TO df_owner;
 CREATE FUNCTION df.start(fut text, label text DEFAULT NULL::text, database text DEFAULT NULL::text, transaction_mode text DEFAULT 'caller'::text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
+#variable_conflict use_column
+declare
+    v_graph bigint;
+    v_id    text;
 begin
     if transaction_mode is distinct from 'caller' then
         return df.start_elsewhere(fut, label, database, transaction_mode);
     end if;
-    perform df.check_submitter(database);
-    return df.insert_instance(df.store_graph(fut), label, database, null);
+    -- A known graph of a role that plainly may: most starts, so one query says so. What it does not find is
+    -- refused with a reason, or stored.
+    select g.id into v_graph
+      from pg_roles r, df.graphs g
+     where r.rolname = current_user and r.rolcanlogin and not r.rolsuper
+       and to_regrole(df.step_login_name(r.oid)::text) is not null
+       and g.owner = quote_ident(current_user)::regrole and g.doomed_xid is null
+       and g.hash = sha256(convert_to(df.likely_graph(fut), 'UTF8'));
+    if v_graph is null or database is not null then
+        perform df.check_submitter(database);
+        v_graph := df.store_graph(fut);
+    end if;
+    insert into df.instances (label, database, graph_id) values (start.label, start.database, v_graph)
+    returning id into v_id;
+    return v_id;
 end
 $$;
 ALTER FUNCTION df.start(fut text, label text, database text, transaction_mode text) OWNER TO df_owner;
@@ -4380,11 +4477,13 @@ ALTER FUNCTION df.start_elsewhere(p_fut text, p_label text, p_database text, p_m
 CREATE FUNCTION df.start_once(key text, fut text, label text DEFAULT NULL::text, database text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_owner regrole := quote_ident(current_user)::regrole;
     v_graph bigint;
     v_first record;
+    v_id    text;
 begin
     if key is null or key = '' or octet_length(key) > 1024 then
         raise exception 'df.start_once needs a key of 1 to 1024 bytes' using errcode = '22023';
@@ -4402,9 +4501,12 @@ begin
             return v_first.id;
         end if;
         begin
-            return df.insert_instance(v_graph, label, database, key);
+            insert into df.instances (label, database, graph_id, once_key)
+            values (start_once.label, start_once.database, v_graph, start_once.key) returning id into v_id;
+            insert into df.outbox (instance_id, kind) values (v_id, 'start');
+            return v_id;
         exception when unique_violation then
-            null;  -- Another transaction committed the key first: read its row.
+            null;  -- Another transaction committed the key first: read its row. Or the id was taken.
         end;
     end loop;
     raise exception 'key % is taken by a transaction this one cannot see', quote_literal(key)
@@ -4495,6 +4597,7 @@ ALTER FUNCTION df.step_login_name(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_outcome text;
@@ -4566,15 +4669,10 @@ CREATE FUNCTION df.store_graph(p_fut text) RETURNS bigint
     AS $$
 declare
     v_owner regrole := quote_ident(current_user)::regrole;
-    v_graph text := p_fut;
+    v_graph text := df.likely_graph(p_fut);
     v_hash  bytea;
     v_id    bigint;
 begin
-    -- What begins as a statement does, a word and then another, is no node and no refused step: its
-    -- canonical text is known without judging it, and most are stored already.
-    if p_fut ~ '^[A-Za-z]+\s+[^\s.]' and not p_fut ^@ 'Instance ' then
-        v_graph := '{"node_type":"SQL","query":' || to_json(p_fut)::text || '}';
-    end if;
     loop
         v_hash := sha256(convert_to(v_graph, 'UTF8'));
         select g.id into v_id from df.graphs g
@@ -5212,9 +5310,11 @@ CREATE FUNCTION df.wake_relays() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-    if coalesce(current_setting('df.notify', true), 'on') <> 'off'
-       and pg_sequence_last_value('df.relay_idle') = 2 then
-        perform pg_notify('df_relay', '');
+    -- Apart, since setting an expression up costs as much as evaluating it, and most find no relay idle.
+    if pg_sequence_last_value('df.relay_idle') = 2 then
+        if coalesce(current_setting('df.notify', true), 'on') <> 'off' then
+            perform pg_notify('df_relay', '');
+        end if;
     end if;
     return null;
 end
@@ -5545,7 +5645,7 @@ CREATE VIEW df.nodes WITH (security_barrier='true') AS
   WHERE (((i.submitted_by)::oid = (( SELECT (quote_ident((CURRENT_USER)::text))::regrole AS quote_ident))::oid) OR ( SELECT df.is_admin(((quote_ident((CURRENT_USER)::text))::regrole)::oid) AS is_admin));
 ALTER TABLE df.nodes OWNER TO df_owner;
 CREATE TABLE df.outbox (
-    event_id text GENERATED ALWAYS AS ((((instance_id || '/'::text) || (kind)::text) || COALESCE(('/'::text || (key)::text), ''::text))) STORED NOT NULL COLLATE pg_catalog."C",
+    event_id text NOT NULL COLLATE pg_catalog."C",
     instance_id text NOT NULL COLLATE pg_catalog."C",
     kind df.event_kind NOT NULL,
     key df.event_key,
@@ -5777,126 +5877,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16849, 'df_step_16848_16849', '8af7d7b7ff52470bb955b2a360a11687e077e9c0e76942cd9b4f394d4da20dbd', '2026-11-21 19:45:14.681008+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-21 19:45:15.16897+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-21 19:45:16.008318+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-21 19:45:16.293391+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-21 19:45:16.541452+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-21 19:45:17.318051+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-21 19:45:17.369427+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-21 19:45:17.386964+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-21 19:45:17.413809+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-21 19:45:17.430263+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-21 19:45:17.458314+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-21 19:45:17.485306+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-21 19:45:17.514892+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-21 19:45:17.551339+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-21 19:45:17.606366+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-21 19:45:17.666295+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-21 19:45:17.709769+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('LYdImrTt', 'mid sequence', 'LYdImrTt:root', '@alice@', 'running', NULL, '2026-11-21 19:45:15.16897+00', '2026-11-21 19:45:15.953036+00', NULL, 1, NULL, NULL, 1, 'c794176a-9cf0-9ba4-9bc0-3e8daaa151bb', '2026-11-21 19:45:15.16897+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JkwinP9w', 'signal', 'JkwinP9w:root', '@alice@', 'running', NULL, '2026-11-21 19:45:16.008318+00', '2026-11-21 19:45:16.044917+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('ZIiwlNq0', 'timer', 'ZIiwlNq0:root', '@alice@', 'running', NULL, '2026-11-21 19:45:16.293391+00', '2026-11-21 19:45:16.308362+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-21 20:45:16.499961+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('09airFuk', 'loop', '09airFuk:root', '@alice@', 'running', NULL, '2026-11-21 19:45:16.541452+00', '2026-11-21 19:45:16.569064+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-21 20:45:17.275153+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('g6JyAQNQ', 'race decided', 'g6JyAQNQ:root', '@alice@', 'running', NULL, '2026-11-21 19:45:17.318051+00', '2026-11-21 19:45:17.323279+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('6QS9w6m5', 'race open', '6QS9w6m5:root', '@alice@', 'running', NULL, '2026-11-21 19:45:17.369427+00', '2026-11-21 19:45:17.374971+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-21 20:45:17.383062+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('qwZLEWt6', 'join', 'qwZLEWt6:root', '@alice@', 'running', NULL, '2026-11-21 19:45:17.386964+00', '2026-11-21 19:45:17.39008+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('EdkAIQ2T', 'failed', 'EdkAIQ2T:root', '@alice@', 'failed', NULL, '2026-11-21 19:45:17.413809+00', '2026-11-21 19:45:17.423311+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-21 19:45:17.413809+00', NULL, '2026-11-21 19:45:17.423311+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('kWiBReGw', 'left failed', 'kWiBReGw:root', '@alice@', 'failed', NULL, '2026-11-21 19:45:17.430263+00', '2026-11-21 19:45:17.439493+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-21 19:45:17.430263+00', NULL, '2026-11-21 19:45:17.439493+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('JxHkNpZh', 'attempts', 'JxHkNpZh:root', '@alice@', 'running', NULL, '2026-11-21 19:45:17.458314+00', '2026-11-21 19:45:17.463892+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-21 19:50:17.469861+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kySoloXz', 'timed', 'kySoloXz:root', '@alice@', 'running', NULL, '2026-11-21 19:45:17.485306+00', '2026-11-21 19:45:17.48998+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 01:05:17.494163+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('YtwBPplR', 'parked event', 'YtwBPplR:root', '@alice@', 'running', NULL, '2026-11-21 19:45:17.514892+00', '2026-11-21 19:45:17.523079+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('1ZiDBJew', 'cancelled', '1ZiDBJew:root', '@alice@', 'cancelled', NULL, '2026-11-21 19:45:17.606366+00', '2026-11-21 19:45:17.660566+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-21 19:45:17.660566+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('x7lYEfk3', 'completed', 'x7lYEfk3:root', '@alice@', 'completed', NULL, '2026-11-21 19:45:17.666295+00', '2026-11-21 19:45:17.686481+00', '2026-11-21 19:45:17.686481+00', 15, NULL, NULL, 1, NULL, '2026-11-21 19:45:17.666295+00', NULL, '2026-11-21 19:45:17.686481+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('qVGxLMQL', 'pending', 'qVGxLMQL:root', '@alice@', 'pending', NULL, '2026-11-21 19:45:17.709769+00', '2026-11-21 19:45:17.709769+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-21 19:45:17.709769+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JyhK1f6n', 'paused', 'JyhK1f6n:root', '@alice@', 'running', NULL, '2026-11-21 19:45:17.551339+00', '2026-11-21 19:45:17.722728+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-21 20:45:17.586112+00', '2026-11-21 19:45:17.722728+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', 'd04062a3-96c9-4b22-bfac-80a5f2cf413d');
-INSERT INTO df.meta VALUES ('content_hash', '25b17de2b7ec603f0ea1cd5b46daec08b84b6f58afc2d09f9fa00647f1f6fc04');
+INSERT INTO df.granted_roles VALUES (16851, 'df_step_16850_16851', 'f2c687b9ec1e4de8abc3ec5d00cdfa090d9b1741ad4349e79c16d5559405ad15', '2026-11-22 01:30:26.069834+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 01:30:26.18268+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 01:30:26.459828+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 01:30:26.555419+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 01:30:26.645601+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 01:30:26.959585+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 01:30:26.984742+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 01:30:27.009733+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 01:30:27.033989+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 01:30:27.057817+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 01:30:27.081471+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 01:30:27.107088+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 01:30:27.131922+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 01:30:27.155532+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 01:30:27.179485+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 01:30:27.206116+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 01:30:27.240925+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('QZYpLnuy', 'mid sequence', 'QZYpLnuy:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.18268+00', '2026-11-22 01:30:26.429143+00', NULL, 1, NULL, NULL, 1, '4b6182da-6788-04d8-13e0-67815f5109f8', '2026-11-22 01:30:26.18268+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Zk9Zkz3o', 'signal', 'Zk9Zkz3o:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.459828+00', '2026-11-22 01:30:26.46664+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Z4Txu6nq', 'timer', 'Z4Txu6nq:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.555419+00', '2026-11-22 01:30:26.558733+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 02:30:26.612414+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('FQosTakV', 'loop', 'FQosTakV:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.645601+00', '2026-11-22 01:30:26.650248+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 02:30:26.943941+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('j1omGKTZ', 'race decided', 'j1omGKTZ:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.959585+00', '2026-11-22 01:30:26.963255+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('XE6PaMry', 'race open', 'XE6PaMry:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.984742+00', '2026-11-22 01:30:26.988122+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 02:30:26.991027+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Qn9L9k66', 'join', 'Qn9L9k66:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.009733+00', '2026-11-22 01:30:27.012468+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('BDNzJe1O', 'failed', 'BDNzJe1O:root', '@alice@', 'failed', NULL, '2026-11-22 01:30:27.033989+00', '2026-11-22 01:30:27.041814+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 01:30:27.033989+00', NULL, '2026-11-22 01:30:27.041814+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('5lpc1u7v', 'left failed', '5lpc1u7v:root', '@alice@', 'failed', NULL, '2026-11-22 01:30:27.057817+00', '2026-11-22 01:30:27.064574+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 01:30:27.057817+00', NULL, '2026-11-22 01:30:27.064574+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('HBcZmqSq', 'attempts', 'HBcZmqSq:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.081471+00', '2026-11-22 01:30:27.085852+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 01:35:27.089559+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwfL6Sko', 'timed', 'QwfL6Sko:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.107088+00', '2026-11-22 01:30:27.110679+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 06:50:27.113705+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Wtd3UXwH', 'parked event', 'Wtd3UXwH:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.131922+00', '2026-11-22 01:30:27.134236+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EIiPQVqg', 'cancelled', 'EIiPQVqg:root', '@alice@', 'cancelled', NULL, '2026-11-22 01:30:27.179485+00', '2026-11-22 01:30:27.20562+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 01:30:27.20562+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('mJdPQMZk', 'completed', 'mJdPQMZk:root', '@alice@', 'completed', NULL, '2026-11-22 01:30:27.206116+00', '2026-11-22 01:30:27.214846+00', '2026-11-22 01:30:27.214846+00', 15, NULL, NULL, 1, NULL, '2026-11-22 01:30:27.206116+00', NULL, '2026-11-22 01:30:27.214846+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('6HyKkM3a', 'pending', '6HyKkM3a:root', '@alice@', 'pending', NULL, '2026-11-22 01:30:27.240925+00', '2026-11-22 01:30:27.240925+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 01:30:27.240925+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('YP0SdNL5', 'paused', 'YP0SdNL5:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.155532+00', '2026-11-22 01:30:27.245574+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 02:30:27.161636+00', '2026-11-22 01:30:27.245574+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '8eb38018-bff6-487c-867e-43b436a8a350');
+INSERT INTO df.meta VALUES ('content_hash', '780721398ffe6a337ae260feb00d3dee8a41b827a22dc949ce1ba8feff25cf7e');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7710713161956208553/16848');
-INSERT INTO df.node_runs VALUES ('LYdImrTt', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:15.978033+00', '2026-11-21 19:45:15.994003+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JkwinP9w', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:16.064058+00', '2026-11-21 19:45:16.080494+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JkwinP9w', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:45:16.250427+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('ZIiwlNq0', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:16.311656+00', '2026-11-21 19:45:16.313573+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('ZIiwlNq0', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:45:16.483973+00', NULL, '2026-11-21 20:45:16.499961+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.13268+00', '2026-11-21 19:45:17.133844+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-21 19:45:17.13268+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.137612+00', '2026-11-21 19:45:17.139399+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.141503+00', '2026-11-21 19:45:17.141904+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.143656+00', '2026-11-21 19:45:17.145457+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.147363+00', '2026-11-21 19:45:17.147687+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.1508+00', '2026-11-21 19:45:17.151365+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.1532+00', '2026-11-21 19:45:17.153644+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.156816+00', '2026-11-21 19:45:17.157464+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.159363+00', '2026-11-21 19:45:17.159758+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.163924+00', '2026-11-21 19:45:17.164675+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.167155+00', '2026-11-21 19:45:17.167549+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.171684+00', '2026-11-21 19:45:17.172354+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.174688+00', '2026-11-21 19:45:17.175274+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.177653+00', '2026-11-21 19:45:17.181635+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.184485+00', '2026-11-21 19:45:17.185013+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.189202+00', '2026-11-21 19:45:17.191602+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.19428+00', '2026-11-21 19:45:17.19483+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.197326+00', '2026-11-21 19:45:17.201879+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.205019+00', '2026-11-21 19:45:17.20559+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.207935+00', '2026-11-21 19:45:17.208569+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.217939+00', '2026-11-21 19:45:17.218442+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.221863+00', '2026-11-21 19:45:17.222511+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.227664+00', '2026-11-21 19:45:17.232969+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.240575+00', '2026-11-21 19:45:17.241215+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.24405+00', '2026-11-21 19:45:17.249647+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.252578+00', '2026-11-21 19:45:17.253326+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.256681+00', '2026-11-21 19:45:17.257171+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.259692+00', '2026-11-21 19:45:17.260382+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.263012+00', '2026-11-21 19:45:17.263515+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.269406+00', '2026-11-21 19:45:17.270366+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('g6JyAQNQ', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.328881+00', '2026-11-21 19:45:17.330892+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('g6JyAQNQ', 'root.left.left', 'decided', 1, 0, 1, '2026-11-21 19:45:17.328881+00', '2026-11-21 19:45:17.331097+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('qwZLEWt6', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.393176+00', '2026-11-21 19:45:17.393943+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('EdkAIQ2T', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.418691+00', '2026-11-21 19:45:17.419744+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('EdkAIQ2T', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-21 19:45:17.422058+00', '2026-11-21 19:45:17.422926+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kWiBReGw', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.436118+00', '2026-11-21 19:45:17.436785+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kWiBReGw', 'root.right', 'failed', 1, NULL, 1, '2026-11-21 19:45:17.43892+00', '2026-11-21 19:45:17.439366+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kySoloXz', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.495676+00', '2026-11-21 19:45:17.497004+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JyhK1f6n', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.58228+00', '2026-11-21 19:45:17.583049+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('1ZiDBJew', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.61438+00', '2026-11-21 19:45:17.615282+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('x7lYEfk3', 'root.left', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.677082+00', '2026-11-21 19:45:17.683171+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('x7lYEfk3', 'root.right', 'completed', 1, NULL, 1, '2026-11-21 19:45:17.68501+00', '2026-11-21 19:45:17.686481+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('09airFuk', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.27368+00', NULL, '2026-11-21 20:45:17.275153+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('g6JyAQNQ', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.326998+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
-INSERT INTO df.node_runs VALUES ('g6JyAQNQ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.333388+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JxHkNpZh', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.468744+00', NULL, '2026-11-21 19:50:17.469861+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kySoloXz', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.492823+00', NULL, '2121-12-16 01:05:17.494163+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kySoloXz', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.49889+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
-INSERT INTO df.node_runs VALUES ('JyhK1f6n', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.585601+00', NULL, '2026-11-21 20:45:17.586112+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('6QS9w6m5', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.381412+00', NULL, '2026-11-21 20:45:17.383062+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('6QS9w6m5', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.384186+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('qwZLEWt6', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.394438+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('YtwBPplR', 'root.left', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.529421+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('1ZiDBJew', 'root.right', 'waiting', 1, NULL, 1, '2026-11-21 19:45:17.621392+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'LYdImrTt', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:15.16897+00', '2026-11-21 19:45:15.952749+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'JkwinP9w', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:16.008318+00', '2026-11-21 19:45:16.044824+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'ZIiwlNq0', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:16.293391+00', '2026-11-21 19:45:16.308235+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '09airFuk', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:16.541452+00', '2026-11-21 19:45:16.568953+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'g6JyAQNQ', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.318051+00', '2026-11-21 19:45:17.323147+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '6QS9w6m5', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.369427+00', '2026-11-21 19:45:17.374847+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'qwZLEWt6', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.386964+00', '2026-11-21 19:45:17.38994+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'EdkAIQ2T', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.413809+00', '2026-11-21 19:45:17.416328+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'kWiBReGw', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.430263+00', '2026-11-21 19:45:17.433171+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'JxHkNpZh', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.458314+00', '2026-11-21 19:45:17.463752+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'kySoloXz', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.485306+00', '2026-11-21 19:45:17.489826+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'YtwBPplR', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.514892+00', '2026-11-21 19:45:17.52291+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'JyhK1f6n', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.551339+00', '2026-11-21 19:45:17.555286+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '1ZiDBJew', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.606366+00', '2026-11-21 19:45:17.60958+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, '1ZiDBJew', 'cancel', NULL, 'enough', '@alice@', '2026-11-21 19:45:17.658888+00', '2026-11-21 19:45:17.662665+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'x7lYEfk3', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.666295+00', '2026-11-21 19:45:17.674043+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'qVGxLMQL', 'start', NULL, NULL, '@alice@', '2026-11-21 19:45:17.709769+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'JkwinP9w', 'signal', 'n/1', NULL, '@alice@', '2026-11-21 19:45:17.716563+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'JyhK1f6n', 'pause', '3', NULL, '@alice@', '2026-11-21 19:45:17.721671+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES (DEFAULT, 'YtwBPplR', 'signal', 'n/4', NULL, '@alice@', '2026-11-21 19:45:17.729361+00', NULL, 10, NULL, '2026-11-21 19:45:17.729361+00', 'broken');
-INSERT INTO df.relays VALUES ('c794176a-9cf0-9ba4-9bc0-3e8daaa151bb', '2026-11-21 19:45:15.736103+00', '2026-11-21 19:45:15.941691+00', '2026-11-21 19:45:30.941691+00', '0.1.0', 1, false, 1000, 28739);
+INSERT INTO df.meta VALUES ('place', '7710802138803627634/16850');
+INSERT INTO df.node_runs VALUES ('QZYpLnuy', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.439685+00', '2026-11-22 01:30:26.443552+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('Zk9Zkz3o', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.472325+00', '2026-11-22 01:30:26.476458+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('Zk9Zkz3o', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.525232+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('Z4Txu6nq', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.560741+00', '2026-11-22 01:30:26.561574+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('Z4Txu6nq', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.608135+00', NULL, '2026-11-22 02:30:26.612414+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.883918+00', '2026-11-22 01:30:26.885307+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 01:30:26.883918+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.88823+00', '2026-11-22 01:30:26.888698+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.890218+00', '2026-11-22 01:30:26.890586+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.892259+00', '2026-11-22 01:30:26.892829+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.894439+00', '2026-11-22 01:30:26.894788+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.896119+00', '2026-11-22 01:30:26.896532+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.898086+00', '2026-11-22 01:30:26.898472+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.899786+00', '2026-11-22 01:30:26.900298+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.901838+00', '2026-11-22 01:30:26.902135+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.903592+00', '2026-11-22 01:30:26.904071+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.905446+00', '2026-11-22 01:30:26.905775+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.907064+00', '2026-11-22 01:30:26.907418+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.908786+00', '2026-11-22 01:30:26.909051+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.911725+00', '2026-11-22 01:30:26.912099+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.913563+00', '2026-11-22 01:30:26.913908+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.915348+00', '2026-11-22 01:30:26.915746+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.917164+00', '2026-11-22 01:30:26.917555+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.919027+00', '2026-11-22 01:30:26.919363+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.920808+00', '2026-11-22 01:30:26.921125+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.92249+00', '2026-11-22 01:30:26.922884+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.924404+00', '2026-11-22 01:30:26.924732+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.926247+00', '2026-11-22 01:30:26.926624+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.928036+00', '2026-11-22 01:30:26.928338+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.929815+00', '2026-11-22 01:30:26.930167+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.931621+00', '2026-11-22 01:30:26.931901+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.933424+00', '2026-11-22 01:30:26.933791+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.93525+00', '2026-11-22 01:30:26.935578+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.937093+00', '2026-11-22 01:30:26.93747+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.939022+00', '2026-11-22 01:30:26.939291+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.940822+00', '2026-11-22 01:30:26.941158+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('j1omGKTZ', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.965773+00', '2026-11-22 01:30:26.967467+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('j1omGKTZ', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 01:30:26.965773+00', '2026-11-22 01:30:26.967665+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('Qn9L9k66', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.014728+00', '2026-11-22 01:30:27.015182+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('BDNzJe1O', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.038013+00', '2026-11-22 01:30:27.03854+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('BDNzJe1O', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 01:30:27.040751+00', '2026-11-22 01:30:27.041519+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('5lpc1u7v', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.061943+00', '2026-11-22 01:30:27.06238+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('5lpc1u7v', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 01:30:27.064176+00', '2026-11-22 01:30:27.064475+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwfL6Sko', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.112545+00', '2026-11-22 01:30:27.11357+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('YP0SdNL5', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.159551+00', '2026-11-22 01:30:27.160041+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EIiPQVqg', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.183823+00', '2026-11-22 01:30:27.184328+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('mJdPQMZk', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.211838+00', '2026-11-22 01:30:27.212371+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('mJdPQMZk', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.21399+00', '2026-11-22 01:30:27.214846+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.942889+00', NULL, '2026-11-22 02:30:26.943941+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('j1omGKTZ', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.965196+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
+INSERT INTO df.node_runs VALUES ('j1omGKTZ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.96887+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('HBcZmqSq', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.088728+00', NULL, '2026-11-22 01:35:27.089559+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwfL6Sko', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.112927+00', NULL, '2121-12-16 06:50:27.113705+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwfL6Sko', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.115147+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
+INSERT INTO df.node_runs VALUES ('YP0SdNL5', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.161312+00', NULL, '2026-11-22 02:30:27.161636+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('XE6PaMry', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.990168+00', NULL, '2026-11-22 02:30:26.991027+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('XE6PaMry', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.990168+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('Qn9L9k66', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.014491+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('Wtd3UXwH', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.13599+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EIiPQVqg', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.185735+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QZYpLnuy/start', 'QZYpLnuy', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.18268+00', '2026-11-22 01:30:26.428746+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('Zk9Zkz3o/start', 'Zk9Zkz3o', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.459828+00', '2026-11-22 01:30:26.466587+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('Z4Txu6nq/start', 'Z4Txu6nq', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.555419+00', '2026-11-22 01:30:26.558687+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('FQosTakV/start', 'FQosTakV', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.645601+00', '2026-11-22 01:30:26.650202+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('j1omGKTZ/start', 'j1omGKTZ', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.959585+00', '2026-11-22 01:30:26.963209+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('XE6PaMry/start', 'XE6PaMry', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.984742+00', '2026-11-22 01:30:26.988074+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('Qn9L9k66/start', 'Qn9L9k66', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.009733+00', '2026-11-22 01:30:27.012419+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('BDNzJe1O/start', 'BDNzJe1O', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.033989+00', '2026-11-22 01:30:27.036111+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('5lpc1u7v/start', '5lpc1u7v', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.057817+00', '2026-11-22 01:30:27.060137+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('HBcZmqSq/start', 'HBcZmqSq', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.081471+00', '2026-11-22 01:30:27.085799+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwfL6Sko/start', 'QwfL6Sko', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.107088+00', '2026-11-22 01:30:27.110631+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('Wtd3UXwH/start', 'Wtd3UXwH', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.131922+00', '2026-11-22 01:30:27.134187+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('YP0SdNL5/start', 'YP0SdNL5', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.155532+00', '2026-11-22 01:30:27.157804+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EIiPQVqg/start', 'EIiPQVqg', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.179485+00', '2026-11-22 01:30:27.18184+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EIiPQVqg/cancel', 'EIiPQVqg', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 01:30:27.20335+00', '2026-11-22 01:30:27.208544+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('mJdPQMZk/start', 'mJdPQMZk', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.206116+00', '2026-11-22 01:30:27.209985+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('6HyKkM3a/start', '6HyKkM3a', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.240925+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('Zk9Zkz3o/signal/n/1', 'Zk9Zkz3o', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 01:30:27.242986+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('YP0SdNL5/pause/3', 'YP0SdNL5', 'pause', '3', '', '@alice@', '2026-11-22 01:30:27.244825+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('Wtd3UXwH/signal/n/4', 'Wtd3UXwH', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 01:30:27.246025+00', NULL, 10, NULL, '2026-11-22 01:30:27.246025+00', 'broken');
+INSERT INTO df.relays VALUES ('4b6182da-6788-04d8-13e0-67815f5109f8', '2026-11-22 01:30:26.36237+00', '2026-11-22 01:30:26.423136+00', '2026-11-22 01:30:41.423136+00', '0.1.0', 1, false, 1000, 26255);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -5917,9 +6017,9 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('JkwinP9w', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-21 19:45:17.716563+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('YtwBPplR', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-21 19:45:17.729361+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16849, 16385, true, false);
+INSERT INTO df.signals VALUES ('Zk9Zkz3o', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 01:30:27.242986+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('Wtd3UXwH', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 01:30:27.246025+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16851, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -5953,10 +6053,9 @@ ALTER TABLE ONLY df.vars
 CREATE INDEX graphs_by_content ON df.graphs USING btree (owner, hash) WHERE (doomed_xid IS NULL);
 CREATE INDEX instances_by_label ON df.instances USING btree (submitted_by, label, created_at DESC, id) WHERE (label IS NOT NULL);
 CREATE INDEX instances_by_role ON df.instances USING btree (submitted_by, created_at DESC, id);
+CREATE INDEX instances_by_status ON df.instances USING btree (submitted_by, status, created_at DESC, id) WHERE ((status)::text <> 'completed'::text);
 CREATE INDEX instances_claimable ON df.instances USING btree (submitted_by, wake_at) WHERE ((owner IS NULL) AND (ended_at IS NULL) AND (paused_at IS NULL));
 CREATE INDEX instances_ended ON df.instances USING btree (ended_at) WHERE (ended_at IS NOT NULL);
-CREATE INDEX instances_ended_badly ON df.instances USING btree (submitted_by, status, created_at DESC, id) WHERE ((status)::text = ANY (ARRAY['failed'::text, 'cancelled'::text]));
-CREATE INDEX instances_live ON df.instances USING btree (submitted_by, created_at DESC, id) WHERE ((status)::text = ANY (ARRAY['pending'::text, 'running'::text]));
 CREATE UNIQUE INDEX instances_once ON df.instances USING btree (submitted_by, once_key) WHERE (once_key IS NOT NULL);
 CREATE INDEX instances_owned ON df.instances USING btree (owner) WHERE (owner IS NOT NULL);
 CREATE INDEX outbox_delivered_signals ON df.outbox USING btree (delivered_at) WHERE (((kind)::text = 'signal'::text) AND (delivered_at IS NOT NULL));
@@ -5967,7 +6066,8 @@ CREATE TRIGGER graphs_checked BEFORE INSERT ON df.graphs FOR EACH ROW EXECUTE FU
 CREATE TRIGGER instances_admitted BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION df.admit_instance();
 CREATE TRIGGER instances_ended_as_status_says BEFORE UPDATE OF ended_at, completed_at ON df.instances FOR EACH ROW EXECUTE FUNCTION df.check_ended();
 CREATE TRIGGER nodes_only_read INSTEAD OF INSERT OR DELETE OR UPDATE ON df.nodes FOR EACH ROW EXECUTE FUNCTION df.refuse_view_write();
-CREATE TRIGGER outbox_apply AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((((new.kind)::text <> 'start'::text) AND ((new.kind)::text <> 'signal'::text))) EXECUTE FUNCTION df.apply_event();
+CREATE TRIGGER outbox_apply AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((new.payload IS NOT NULL)) EXECUTE FUNCTION df.apply_event();
+CREATE TRIGGER outbox_named BEFORE INSERT ON df.outbox FOR EACH ROW WHEN ((new.event_id IS NULL)) EXECUTE FUNCTION df.name_event();
 CREATE CONSTRAINT TRIGGER outbox_wake AFTER INSERT ON df.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION df.wake_relays();
 CREATE TRIGGER vars_unset AFTER INSERT OR UPDATE ON df.vars FOR EACH ROW WHEN ((new.value IS NULL)) EXECUTE FUNCTION df.remove_unset_var();
 CREATE POLICY admin_meta ON df.meta FOR SELECT TO df_admin USING (true);
@@ -6028,6 +6128,9 @@ REVOKE ALL ON FUNCTION df.acts_as_owner(p_role oid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.acts_as_owner(p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.acts_as_owner(p_role oid) TO @alice@;
 REVOKE ALL ON FUNCTION df.admit_instance() FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.admitted_vars(p_vars json, p_owner regrole) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.admitted_vars(p_vars json, p_owner regrole) TO df_admin;
+GRANT ALL ON FUNCTION df.admitted_vars(p_vars json, p_owner regrole) TO @alice@;
 REVOKE ALL ON FUNCTION df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.apply_event() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df."as"(fut text, name text) FROM PUBLIC;
@@ -6154,9 +6257,6 @@ GRANT ALL ON FUNCTION df.if_rows(result_name text, then_branch text, else_branch
 REVOKE ALL ON FUNCTION df.if_then(condition text, then_branch text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.if_then(condition text, then_branch text) TO df_admin;
 GRANT ALL ON FUNCTION df.if_then(condition text, then_branch text) TO @alice@;
-REVOKE ALL ON FUNCTION df.insert_instance(p_graph_id bigint, p_label text, p_database text, p_once_key text) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.insert_instance(p_graph_id bigint, p_label text, p_database text, p_once_key text) TO df_admin;
-GRANT ALL ON FUNCTION df.insert_instance(p_graph_id bigint, p_label text, p_database text, p_once_key text) TO @alice@;
 REVOKE ALL ON FUNCTION df.insert_signal(p_instance text, p_key text, p_name text, p_data text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.insert_signal(p_instance text, p_key text, p_name text, p_data text) TO df_admin;
 GRANT ALL ON FUNCTION df.insert_signal(p_instance text, p_key text, p_name text, p_data text) TO @alice@;
@@ -6203,6 +6303,9 @@ GRANT ALL ON FUNCTION df.key_fits(p_kind text, p_key text) TO @alice@;
 REVOKE ALL ON FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT fault text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT fault text) TO df_admin;
 GRANT ALL ON FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT fault text) TO @alice@;
+REVOKE ALL ON FUNCTION df.likely_graph(p_fut text) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.likely_graph(p_fut text) TO df_admin;
+GRANT ALL ON FUNCTION df.likely_graph(p_fut text) TO @alice@;
 REVOKE ALL ON FUNCTION df.list_cursor(p_created_at timestamp with time zone, p_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.list_cursor(p_created_at timestamp with time zone, p_id text) TO df_admin;
 GRANT ALL ON FUNCTION df.list_cursor(p_created_at timestamp with time zone, p_id text) TO @alice@;
@@ -6235,6 +6338,9 @@ GRANT ALL ON FUNCTION df.mermaid_edges(p_type text, p_id text, p_condition text[
 GRANT ALL ON FUNCTION df.mermaid_edges(p_type text, p_id text, p_condition text[], p_left text[], p_right text[]) TO @alice@;
 REVOKE ALL ON FUNCTION df.metrics() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.metrics() TO df_admin;
+REVOKE ALL ON FUNCTION df.name_event() FROM PUBLIC;
+GRANT ALL ON FUNCTION df.name_event() TO df_admin;
+GRANT ALL ON FUNCTION df.name_event() TO @alice@;
 REVOKE ALL ON FUNCTION df.name_fault(p_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.name_fault(p_name text) TO df_admin;
 GRANT ALL ON FUNCTION df.name_fault(p_name text) TO @alice@;
@@ -6357,6 +6463,8 @@ REVOKE ALL ON FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) FROM P
 GRANT ALL ON FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_name(p_incarnation uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_name(p_incarnation uuid) TO df_relay;
+REVOKE ALL ON FUNCTION df.relay_own(p_owner uuid, p_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.relay_own(p_owner uuid, p_ids text[]) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_owned(p_incarnation uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_owned(p_incarnation uuid) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_park(p_incarnation uuid, p_entries json) FROM PUBLIC;

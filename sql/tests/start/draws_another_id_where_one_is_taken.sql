@@ -11,18 +11,23 @@ create or replace function df.new_instance_id() returns text
 set local role test_start_one;
 select df.start('select 1', 'first');
 set local role test_start_two;
-select df.start('select 2', 'second'), df.start('select 2', 'third'), df.start_once('k', 'select 2', 'fourth');
+select df.start('select 2', 'second'), df.start('select 2', 'third'), df.start('select 2', 'fourth'),
+       df.start_once('k', 'select 2', 'fifth');
+-- With variables it is another statement that finds the id taken.
+select df.setvar('v', '1');
+select df.start('select 2', 'sixth'), df.start('select 2', 'seventh'), df.start('select 2', 'eighth');
 reset role;
 do $$
 begin
-    assert (select array_agg(i.label || ' ' || i.id || ' ' || i.submitted_by || ' ' || i.root_node order by i.created_at, i.id)
+    assert (select array_agg(i.label || ' ' || i.submitted_by || case when i.id like 'draw____' then ' ' || i.id else '' end
+                             order by i.created_at, array_position('{first,second,third,fourth,fifth,sixth,seventh,eighth}', i.label::text))
               from df.instances i)
-         = '{"first draw0000 test_start_one draw0000:root","second draw0001 test_start_two draw0001:root",
-             "third draw0002 test_start_two draw0002:root","fourth draw0003 test_start_two draw0003:root"}',
-        (select array_agg(i.*) from df.instances i);
+         = '{"first test_start_one draw0000","second test_start_two","third test_start_two draw0001","fourth test_start_two",
+             "fifth test_start_two draw0002","sixth test_start_two","seventh test_start_two","eighth test_start_two draw0003"}',
+        (select array_agg(i.id || ' ' || i.label) from df.instances i);
+    assert (select bool_and(i.id ~ '^[A-Za-z0-9]{8}$' and i.root_node = i.id || ':root') from df.instances i);
     assert (select array_agg(o.event_id || ' ' || o.submitted_by order by o.event_id) from df.outbox o)
-         = '{"draw0000/start test_start_one","draw0001/start test_start_two","draw0002/start test_start_two",
-             "draw0003/start test_start_two"}', (select array_agg(o.*) from df.outbox o);
+         = (select array_agg(i.id || '/start ' || i.submitted_by order by i.id) from df.instances i);
 end
 $$;
 rollback;

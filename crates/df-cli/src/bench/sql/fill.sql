@@ -19,8 +19,8 @@ waiting as (
     returning id, 'waiting' as run_status),
 both_kinds as (select * from finished union all select * from waiting),
 events as (
-    insert into df.outbox (instance_id, kind, submitted_by, delivered_at)
-    select id, 'start', '@role@'::regrole, now() from both_kinds)
+    insert into df.outbox (event_id, instance_id, kind, submitted_by, delivered_at)
+    select id || '/start', id, 'start', '@role@'::regrole, now() from both_kinds)
 insert into df.node_runs (instance_id, run_path, status, epoch, ended_at, signal_name, detail, result)
 select id, 'root', run_status, 1, case run_status when 'completed' then now() end,
        case run_status when 'waiting' then 'never' end,
