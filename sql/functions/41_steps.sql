@@ -22,7 +22,8 @@ $$;
 -- Records a step in the step's own transaction, behind the fence. Errors: DF001 to DF004 and DF007 as the
 -- fence says (DF001 for a session that is no step of this instance's role, too), 23505 when the run
 -- path is recorded already. Maps session_user, never current_user. p_lock_timeout, milliseconds, is
--- how long it waits for the instance's row.
+-- how long it waits for the instance's row. What there is none of is null: p_within, p_turns, p_decides, p_checkpoints,
+-- p_ends.
 --
 -- A first attempt that succeeds is one statement, which locks the instance's row as the fence does.
 -- df.record_run does the rest: failures, attempts that replace a row, decisions; and it says why not. Everything is
@@ -41,16 +42,12 @@ declare
     v_outcome text;
 begin
     -- One expression, as in the fence; df.prepare_record says which it was.
-    if p_xid = pg_current_xact_id()::text and p_status in ('completed', 'failed')
-       and octet_length(p_run_path) <= 8192 and coalesce(octet_length(p_result), 0) <= 1048576
-       and coalesce(octet_length(p_checkpoints), 0) <= 16777216 and current_setting('synchronous_commit') in ('on', 'remote_apply')
+    if p_status = 'completed' and p_attempt = 1 and p_decides is null and p_xid = pg_current_xact_id()::text
+       and (p_ends is null or (p_ends = 'completed' and p_checkpoints is null))
+       and octet_length(p_run_path) <= 8192 and octet_length(p_result) <= 1048576
+       and (p_checkpoints is null or octet_length(p_checkpoints) <= 16777216)
+       and current_setting('synchronous_commit') in ('on', 'remote_apply')
        and set_config('lock_timeout', p_lock_timeout, true) is not null then
-        null;
-    else
-        perform df.prepare_record(p_xid, p_run_path, p_status, p_result, p_checkpoints, p_lock_timeout);
-    end if;
-    if p_status = 'completed' and p_attempt = 1 and p_decides = '{}'
-       and (p_ends is null or (p_ends = 'completed' and p_checkpoints is null)) then
         if p_checkpoints is not null then
             with turned as (
                 update df.instances i set executions = i.executions + 1
@@ -68,8 +65,7 @@ begin
              where i.id = p_instance
                and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
                                 p_epoch, p_incarnation, session_user)
-               for share
-            on conflict (instance_id, run_path) do nothing;
+               for share;
         else
             with ended as (
                 update df.instances i
@@ -85,13 +81,18 @@ begin
               from ended e;
         end if;
         if found then
-            if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
-                perform df.raise_refusal('DF003', p_instance, p_run_path);
-            elsif p_checkpoints is not null then
+            if p_within is not null then
+                if df.decided_against(p_instance, p_within, p_turns) then
+                    perform df.raise_refusal('DF003', p_instance, p_run_path);
+                end if;
+            end if;
+            if p_checkpoints is not null then
                 perform df.pass_turns(p_instance, p_epoch, p_checkpoints::json);
             end if;
             return;
         end if;
+    else
+        perform df.prepare_record(p_xid, p_run_path, p_status, p_result, p_checkpoints, p_lock_timeout);
     end if;
     v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
         p_result::json, left(p_error, 100000), left(p_sqlstate, 5), p_attempt, null, p_within, p_turns, p_decides,

@@ -276,13 +276,14 @@ begin
                    and r.status = 'waiting'
                  group by x.instance, x.epoch, x.delay, x.waits) as w
          where i.id = w.instance and i.id = any (v_ids) and i.epoch = w.epoch
-           and i.owner = v_name and i.ended_at is null
+           -- As in df.may_write, where no index can serve.
+           and coalesce(i.owner = v_name, false) and i.ended_at is null
         returning i.id, false;
     return query
         select i.id, true
           from json_to_recordset(p_entries) as x(instance text, epoch bigint)
           join df.instances i on i.id = x.instance
-         where i.id <> all (v_ids) and i.epoch = x.epoch and i.owner = v_name
+         where i.id <> all (v_ids) and i.epoch = x.epoch and coalesce(i.owner = v_name, false)
            and i.ended_at is null;
 end
 $$;

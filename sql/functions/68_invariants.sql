@@ -6,7 +6,8 @@
 --   loop_body_iteration_count_matches  a loop's iterations follow each other from its checkpoint on,
 --                                      none of them without its body, only the last without its condition
 --   race_loser_terminal                a decided race has one winner, and its loser recorded nothing since
---   node_status_monotonic              within an attempt a run begins, then ends, and holds what its status says
+--   node_status_monotonic              within an attempt a run begins, then ends, and holds what its status
+--                                      says; so does the instance
 --   result_name_uniqueness             a checkpoint keeps each name once, and the runs that it points at
 --   step_effects_recorded_once         no execution is recorded under two run paths, nor a construct
 --                                      beside its leaves, nor a signal as taken by what did not end
@@ -91,7 +92,7 @@ begin
     ), placed as materialized (
         select r.*, n.shape as node_shape, n.control, n.node_type from run r left join node n on n.path = r.path
     ), inst as materialized (
-        select i.status, i.epoch, i.ended_at, (i.ending_xid::text::numeric % 4294967296)::text as ended_by
+        select i.status, i.epoch, i.ended_at, i.completed_at, (i.ending_xid::text::numeric % 4294967296)::text as ended_by
           from df.instances i where i.id = p_instance
     )
     select case when p.node_shape like '%[]%' then 'loop_body_iteration_count_matches'
@@ -111,6 +112,13 @@ begin
                          else r.ended_at is not null or r.result is not null end
         or r.ended_at < r.created_at or r.attempt < 1
         or (r.turn is null) <> (r.status not in ('decided', 'checkpoint'))
+    union all
+    select 'node_status_monotonic', 'root',
+           format('the instance is %s, ended_at %s and completed_at %s', i.status, coalesce(i.ended_at::text, 'null'),
+                  coalesce(i.completed_at::text, 'null'))
+      from inst i
+     where (i.ended_at is null) <> (i.status in ('pending', 'running'))
+        or (i.completed_at is null) <> (i.status <> 'completed')
     union all
     select 'step_effects_recorded_once', p.path,
            format('run %s: a %s has no run that is %s', p.run_path, p.node_type, p.status)

@@ -410,15 +410,15 @@ async fn runs_forged_from_inside_a_step_hurt_only_their_instance() {
     for (what, forged) in [
         (
             "its own path",
-            record("'root.left'", "array[0]", "'{}'", "null", "null"),
+            record("'root.left'", "array[0]", "null", "null", "null"),
         ),
         (
             "a later path",
-            record("'root.right'", "array[0]", "'{}'", "null", "null"),
+            record("'root.right'", "array[0]", "null", "null", "null"),
         ),
         (
             "nonsense",
-            record("repeat('x.', 1000)", "array[-1]", "'{}'", "null", "null"),
+            record("repeat('x.', 1000)", "array[-1]", "null", "null", "null"),
         ),
         (
             "a decision",
@@ -432,19 +432,19 @@ async fn runs_forged_from_inside_a_step_hurt_only_their_instance() {
         ),
         (
             "a checkpoint",
-            record("'x'", "array[0]", "'{}'", &checkpoint(max), "null"),
+            record("'x'", "array[0]", "null", &checkpoint(max), "null"),
         ),
         (
             "a negative checkpoint",
-            record("'x'", "array[0]", "'{}'", &checkpoint("-5"), "null"),
+            record("'x'", "array[0]", "null", &checkpoint("-5"), "null"),
         ),
         (
             "an end",
-            record("'x'", "array[0]", "'{}'", "null", "'completed'"),
+            record("'x'", "array[0]", "null", "null", "'completed'"),
         ),
         (
             "an odd end",
-            record("'x'", "array[0]", "'{}'", "null", "'evil'"),
+            record("'x'", "array[0]", "null", "null", "'evil'"),
         ),
     ] {
         for right in [

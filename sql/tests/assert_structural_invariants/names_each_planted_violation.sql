@@ -95,6 +95,10 @@ select pg_temp.check('a wait that is over and waits', df.sleep(5), 'running', '[
 select pg_temp.check('a completed run that never ended', 'a', 'running', '[["root","completed",null]]', 'node_status_monotonic@root');
 select pg_temp.check('a failure with a result', 'a', 'running', '[["root","failed",1]]', 'node_status_monotonic@root', 'label = null',
     $$update df.node_runs set result = '1'$$);
+select pg_temp.check('an instance that runs and has ended', 'a', 'running', '[]', 'node_status_monotonic@root',
+    $$ended_at = '2030-01-01 00:01:00+00'$$);
+select pg_temp.check('a failed instance that was completed', 'a', 'failed', '[["root","failed",1]]', 'node_status_monotonic@root',
+    'completed_at = ended_at');
 select pg_temp.check('a step with a turn', 'a', 'running', '[["root","completed",1,0]]', 'node_status_monotonic@root');
 select pg_temp.check('a name that is kept twice', df.loop(df.as('a', 'x')), 'running',
     '[["root","checkpoint",null,1],["root.body[1]","completed",1]]', 'result_name_uniqueness@root', 'label = null',

@@ -84,7 +84,7 @@ impl SqlSteps {
             PipelineError::Server {
                 statement, error, ..
             } if statement < user_at => {
-                let set_role = statement == seam::SET_ROLE_AT;
+                let set_role = texts.takes_role() && statement == 1;
                 classify::opening(*error, set_role, statement > 0, &lease.login.role_name)
             }
             PipelineError::Server { error, .. } => classify::statement(*error),
@@ -96,7 +96,7 @@ impl SqlSteps {
             lost => Verdict::Interrupted(StepFailure::new("08006", lost.to_string())),
         })?;
         let reply = replies.pop().unwrap_or_default();
-        let xid = replies[seam::STEP_BEGIN_AT]
+        let xid = replies[texts.step_begin_at()]
             .rows
             .first_value()
             .unwrap_or_default();

@@ -109,16 +109,14 @@ impl SqlSteps {
 
     async fn open_outside(&self, step: &Step<'_>) -> Result<(Connection, Login), Verdict> {
         let (mut connection, login) = self.open_for(step).await?;
-        let set_role = format!("SET ROLE {}", quote_identifier(&login.role_name));
         let timeout = step.statement_timeout.map(seam::millis);
         let bound = seam::bound(timeout.as_deref(), false);
         let statements = [
-            Statement::command(&set_role),
             Statement::command(IDENTITY),
             Statement::call(seam::BOUND_TIMEOUT, &bound),
         ];
         let replies = opened(connection.pipeline(&statements).await, &login)?;
-        is_itself(&replies[1], &login)?;
+        is_itself(&replies[0], &login)?;
         Ok((connection, login))
     }
 
@@ -135,7 +133,7 @@ impl SqlSteps {
             is_itself(&opened(replies, &login)?[0], &login)?;
             return Ok((connection, login));
         }
-        let take_role = Sessions::Lent.take_role(&login);
+        let take_role = Sessions::take_role_inside(&login);
         let timeout = step.statement_timeout.map(seam::millis);
         let bound = seam::bound(timeout.as_deref(), true);
         let statements = [

@@ -272,8 +272,10 @@ impl Pools {
         config.database.clone_from(&login.database);
         if self.sessions == Sessions::Own {
             config.settings.clone_from(&login.settings);
-            // What the rendering relies on comes after the role's own settings.
+            // What the rendering relies on, and who every statement runs as, come after the role's own settings, and
+            // over what the login's own say.
             for (name, value) in [
+                ("role", login.role_name.as_str()),
                 ("DateStyle", "ISO"),
                 ("extra_float_digits", "1"),
                 ("standard_conforming_strings", "on"),

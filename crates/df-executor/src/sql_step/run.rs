@@ -3,7 +3,7 @@
 use super::attempt::Tried;
 use super::classify::{self, Verdict};
 use super::pool::{Lease, Pools};
-use super::seam::{Record, Step, Texts};
+use super::seam::{self, Record, Step, Texts};
 use super::{
     ExecutorError, Fenced, LoginSource, PoolLimits, RetrySchedule, Sessions, StepFailure,
     StepOutcome, StepStatistics,
@@ -273,12 +273,16 @@ impl SqlSteps {
             } => {
                 // Counted from the end, since the ROLLBACK is not always there.
                 match statements.len() - statement {
-                    2 if error.sqlstate == "DF006" => classify::opening(*error, false, true, ""),
-                    2 => match classify::record(error.as_ref().clone()) {
+                    seam::RECORD_FROM_END if error.sqlstate == "DF006" => {
+                        classify::opening(*error, false, true, "")
+                    }
+                    seam::RECORD_FROM_END => match classify::record(error.as_ref().clone()) {
                         Verdict::Fail(_) => Verdict::Stop(ExecutorError::Schema(error)),
                         other => other,
                     },
-                    5 => classify::opening(*error, true, false, &login.role_name),
+                    seam::SET_ROLE_FROM_END if texts.takes_role() => {
+                        classify::opening(*error, true, false, &login.role_name)
+                    }
                     _ => Verdict::Outage(error.to_string()),
                 }
             }

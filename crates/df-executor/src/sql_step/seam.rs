@@ -78,15 +78,15 @@ pub(super) const CLEAN: &str = "RESET ALL; CLOSE ALL; RESET ROLE; DEALLOCATE ALL
 pub(super) struct Texts {
     sessions: Sessions,
     functions: Option<StepFunctions>,
-    set_role: String,
+    set_role: Option<String>,
     lock_timeout: String,
     epoch: String,
     incarnation: String,
     attempt: String,
-    within: String,
-    turns: String,
-    decides_completed: String,
-    decides_failed: String,
+    within: Option<String>,
+    turns: Option<String>,
+    decides_completed: Option<String>,
+    decides_failed: Option<String>,
     timeout: Option<String>,
 }
 
@@ -145,17 +145,25 @@ impl Texts {
         bound(self.timeout.as_deref(), true)
     }
 
-    /// Opens the transaction and takes on the role; ends where the user's statement goes.
+    /// Whether the transaction takes the role on, right after BEGIN and before the session is checked.
+    pub fn takes_role(&self) -> bool {
+        self.set_role.is_some()
+    }
+
+    /// Where in `opening` the session is checked.
+    pub fn step_begin_at(&self) -> usize {
+        1 + usize::from(self.takes_role())
+    }
+
+    /// Opens the transaction, as the role; ends where the user's statement goes.
     pub fn opening<'a>(
         &'a self,
         key: &'a [Param<'a>],
         bound: &'a [Param<'a>],
     ) -> Vec<Statement<'a>> {
-        let mut statements = vec![
-            Statement::command(BEGIN),
-            Statement::command(&self.set_role),
-            call(self.functions.map(|both| both.begin), STEP_BEGIN, key),
-        ];
+        let mut statements = vec![Statement::command(BEGIN)];
+        statements.extend(self.set_role.as_deref().map(Statement::command));
+        statements.push(call(self.functions.map(|both| both.begin), STEP_BEGIN, key));
         if self.timeout.is_some() {
             statements.push(Statement::call(BOUND_TIMEOUT, bound));
         }
@@ -169,7 +177,7 @@ impl Texts {
         bound: &'a [Param<'a>],
     ) -> Vec<Statement<'a>> {
         let mut statements = self.opening(key, bound);
-        statements.truncate(3);
+        statements.truncate(self.step_begin_at() + 1);
         statements.push(Statement::call(BOUND_TIMEOUT, bound));
         statements
     }
@@ -216,15 +224,15 @@ impl Texts {
             },
             Param {
                 type_oid: oid::TEXT_ARRAY,
-                value: Some(&self.within),
+                value: self.within.as_deref(),
             },
             Param {
                 type_oid: oid::INT4_ARRAY,
-                value: Some(&self.turns),
+                value: self.turns.as_deref(),
             },
             Param {
                 type_oid: oid::TEXT_ARRAY,
-                value: Some(decides),
+                value: decides.as_deref(),
             },
             text(fence.checkpoints.as_deref()),
             text(effect.ends.then_some(status)),
@@ -253,8 +261,8 @@ impl Texts {
         }
         statements.push(Statement::command(BEGIN));
         statements.extend(self.sessions.cleaning());
+        statements.extend(self.set_role.as_deref().map(Statement::command));
         statements.extend([
-            Statement::command(&self.set_role),
             Statement::command("SET LOCAL statement_timeout = 0"),
             Statement::call(STEP_RECORD_ALONE, params),
             Statement::command("COMMIT"),
@@ -271,13 +279,12 @@ fn call<'a>(oid: Option<u32>, sql: &'a str, params: &'a [Param<'a>]) -> Statemen
     )
 }
 
-/// Where in `opening` the statements stand.
-pub(super) const SET_ROLE_AT: usize = 1;
-pub(super) const STEP_BEGIN_AT: usize = 2;
-/// Where in `closing` they stand, counted from its end: COMMIT is the last, and before these come what
-/// is deferred and the cleaning, which are the statement's own doing.
+/// Where in `closing` and `failing` the statements stand, counted from the end: COMMIT is the last, and before
+/// these come, in `closing`, what is deferred and the cleaning, which are the statement's own doing.
 pub(super) const RECORD_FROM_END: usize = 2;
 pub(super) const LIMIT_FROM_END: usize = 3;
+/// The same of `failing`, where it takes the role on.
+pub(super) const SET_ROLE_FROM_END: usize = 4;
 
 /// The parameters of [`BOUND_TIMEOUT`].
 pub(super) fn bound(millis: Option<&str>, local: bool) -> [Param<'_>; 2] {
@@ -302,11 +309,12 @@ pub(super) fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// An array literal in which every element is quoted.
-fn text_array<T: AsRef<str>>(elements: impl Iterator<Item = T>) -> String {
+/// An array literal in which every element is quoted; none where there are no elements.
+fn text_array<T: AsRef<str>>(elements: impl Iterator<Item = T>) -> Option<String> {
     let quoted = elements.map(|element| {
         let element: Cow<'_, str> = element.as_ref().into();
         format!("\"{}\"", element.replace('\\', "\\\\").replace('"', "\\\""))
     });
-    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+    let quoted: Vec<_> = quoted.collect();
+    (!quoted.is_empty()).then(|| format!("{{{}}}", quoted.join(",")))
 }

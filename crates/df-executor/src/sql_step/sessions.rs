@@ -4,7 +4,7 @@
 //! and undone in it, before it ends. What is sent after it could meet another transaction's session.
 
 use super::Login;
-use super::seam::{CLEAN, quote_identifier};
+use super::seam::CLEAN;
 use crate::wire::Statement;
 use df_postgres::quote_literal;
 
@@ -36,11 +36,14 @@ const CLEAN_INSIDE: [&str; 9] = [
 ];
 
 impl Sessions {
-    /// What takes the role on, for the transaction; where the session is lent, its settings too.
-    pub(super) fn take_role(self, login: &Login) -> String {
-        if self == Sessions::Own {
-            return format!("SET LOCAL ROLE {}", quote_identifier(&login.role_name));
-        }
+    /// What takes the role on for a transaction, and its settings with it, where the session is lent. One of
+    /// one's own begins as the role and goes back to it.
+    pub(super) fn take_role(self, login: &Login) -> Option<String> {
+        (self == Sessions::Lent).then(|| Self::take_role_inside(login))
+    }
+
+    /// What takes the role on for the transaction, and its settings with it.
+    pub(super) fn take_role_inside(login: &Login) -> String {
         let role = ("role".to_owned(), login.role_name.clone());
         let set: Vec<_> = std::iter::once(&role)
             .chain(&login.settings)
