@@ -38,41 +38,48 @@ $$;
 -- Delivers the events of instances that this relay owns or that nobody owns; an instance that has
 -- been cancelled is let go of.
 -- A role's signals to one instance are handed over in the order in which they were numbered.
--- Returns a row per event, and what the engine should be told: kind 'cancel' (stop it), 'signal'
+-- Reads p_limit events and what else there is for their instances, however many there are. Returns a row per event, and what the engine should be told: kind 'cancel' (stop it), 'signal'
 -- (look at these waits, if there are any), 'pause' (start nothing more of it), 'resume'.
 create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json default null)
     returns table (kind text, instance_id text, woken text[])
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     set enable_seqscan = off
+    set enable_hashjoin = off
+    set enable_mergejoin = off
     set jit = off
     set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 declare
     v_name  uuid := df.relay_name(p_incarnation);
+    v_done  text[] := '{}';
     v_inst  record;
     v_event record;
 begin
     for v_inst in
-        with events as materialized (
-            select o.instance_id from df.outbox o
-             where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
-               and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
-               and (o.retry_at is null or o.retry_at <= clock_timestamp())
-             order by o.created_at)
-        select i.id, i.owner, i.status, i.ended_at, i.paused_at from df.instances i
-         where i.id in (select e.instance_id from events e)
-           and (i.owner = v_name or i.owner is null)
-         order by i.id limit p_limit for no key update skip locked
+        -- Event by event, in the order of the index that knows the bound; an instance once for each.
+        select i.id, i.owner, i.status, i.ended_at, i.paused_at
+          from (select o.instance_id from df.outbox o
+                 where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                   and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
+                   and (o.retry_at is null or o.retry_at <= clock_timestamp())
+                 order by o.created_at offset 0) e
+          join df.instances i on i.id = e.instance_id
+         where i.owner = v_name or i.owner is null
+         limit p_limit for no key update of i skip locked
     loop
+        continue when v_inst.id = any (v_done);
+        v_done := v_done || v_inst.id;
         instance_id := v_inst.id;
         for v_event in
             select o.event_id, o.kind, o.key
               from df.outbox o
               left join df.signals s on s.instance_id = o.instance_id and s.key = o.key
              where o.instance_id = v_inst.id and o.delivered_at is null and o.kind <> 'start'
-               and o.parked_at is null
+               -- Said so that the index of what is to be delivered cannot serve: statistics from a quiet time promise
+               -- that there is nothing in it, and each instance would read all of it.
+               and coalesce(o.parked_at, 'infinity') = 'infinity'
              order by s.n nulls first, o.created_at, o.event_id
         loop
             begin
@@ -249,16 +256,18 @@ create or replace function df.relay_park(p_incarnation uuid, p_entries json)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     set enable_seqscan = off
+    set enable_hashjoin = off
+    set enable_mergejoin = off
     set jit = off
     set plan_cache_mode = force_generic_plan
     as $$
 #variable_conflict use_column
 declare
     v_name uuid := df.relay_name(p_incarnation);
+    -- Lists, so that instances are found by their keys, and not read through to be compared with the entries.
+    v_all  text[] := array(select x.instance from json_to_recordset(p_entries) as x(instance text));
     v_ids  text[] := array(
-        select i.id from df.instances i
-         where i.id in (select x.instance from json_to_recordset(p_entries) as x(instance text))
-         order by i.id for no key update skip locked);
+        select i.id from df.instances i where i.id = any (v_all) order by i.id for no key update skip locked);
 begin
     return query
         update df.instances i
@@ -267,14 +276,13 @@ begin
                               -- Never in the past, where a scan may not start any more.
                               when w.pending = w.expected then greatest(coalesce(w.due, 'infinity'), df.clock())
                               else df.clock() end
-          from (select x.instance, x.epoch, x.delay, cardinality(x.waits) as expected,
-                       count(r.run_path) as pending, min(r.due_at) as due
+          from (select x.instance, x.epoch, x.delay, cardinality(x.waits) as expected, r.pending, r.due
                   from json_to_recordset(p_entries)
-                       as x(instance text, epoch bigint, waits text[], delay double precision)
-                  left join df.node_runs r
-                    on r.instance_id = x.instance and r.run_path = any (x.waits)
-                   and r.status = 'waiting'
-                 group by x.instance, x.epoch, x.delay, x.waits) as w
+                       as x(instance text, epoch bigint, waits text[], delay double precision),
+                       -- Entry by entry: as a join it may be read from the runs.
+                       lateral (select count(*) as pending, min(n.due_at) as due from df.node_runs n
+                                 where n.instance_id = x.instance and n.run_path = any (x.waits)
+                                   and n.status = 'waiting') as r) as w
          where i.id = w.instance and i.id = any (v_ids) and i.epoch = w.epoch
            -- As in df.may_write, where no index can serve.
            and coalesce(i.owner = v_name, false) and i.ended_at is null
@@ -283,7 +291,7 @@ begin
         select i.id, true
           from json_to_recordset(p_entries) as x(instance text, epoch bigint)
           join df.instances i on i.id = x.instance
-         where i.id <> all (v_ids) and i.epoch = x.epoch and coalesce(i.owner = v_name, false)
+         where i.id = any (v_all) and i.id <> all (v_ids) and i.epoch = x.epoch and coalesce(i.owner = v_name, false)
            and i.ended_at is null;
 end
 $$;

@@ -23,9 +23,10 @@ create table df.outbox (
     last_error   text
 );
 
--- Starts are found by their instance, so they stay out of this index and their update stays cheap.
+-- Starts are found by their instance, so they stay out of these indexes and their update stays cheap.
+-- An instance's events, of which those that are parked are few.
 create index outbox_undelivered on df.outbox (instance_id)
-    where delivered_at is null and kind <> 'start' and parked_at is null;
+    where delivered_at is null and kind <> 'start';
 -- The scan for what is to be delivered starts at a lower bound: see df.relay_bounds.
 create index outbox_undelivered_since on df.outbox (created_at)
     where delivered_at is null and kind <> 'start' and parked_at is null;

@@ -318,21 +318,6 @@ begin
 end
 $$;
 ALTER FUNCTION df.cancel(instance_id text, reason text) OWNER TO df_owner;
-CREATE FUNCTION df.check_ended() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    if (new.ended_at is null) <> (new.status in ('pending', 'running'))
-       or (new.completed_at is null) <> (new.status <> 'completed') then
-        raise exception 'instance % is % though ended_at is % and completed_at %', new.id, new.status,
-            coalesce(new.ended_at::text, 'null'), coalesce(new.completed_at::text, 'null')
-            using errcode = '23514';
-    end if;
-    return new;
-end
-$$;
-ALTER FUNCTION df.check_ended() OWNER TO df_owner;
 CREATE FUNCTION df.check_granter(p_granter oid, p_act text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1532,9 +1517,9 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance', 'check_ended',
+    select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance',
         'checkpoint', 'pass_turns', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
-        'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event',
+        'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'calling_role', 'refuse_view_write', 'waiting_roles',
@@ -1854,7 +1839,7 @@ CREATE FUNCTION df.may_write(i_epoch bigint, i_owner uuid, i_ended_at timestamp 
     LANGUAGE sql STABLE
     AS $$
     select i_epoch operator(pg_catalog.=) p_epoch
-       and i_owner operator(pg_catalog.=) df.relay_name(p_incarnation)
+       and coalesce(i_owner operator(pg_catalog.=) df.relay_name(p_incarnation), false)
        and i_ended_at is null
        and (p_login is null
             or (p_login operator(pg_catalog.=) df.step_login_name(i_submitted_by)
@@ -3180,34 +3165,41 @@ CREATE FUNCTION df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds j
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
     v_name  uuid := df.relay_name(p_incarnation);
+    v_done  text[] := '{}';
     v_inst  record;
     v_event record;
 begin
     for v_inst in
-        with events as materialized (
-            select o.instance_id from df.outbox o
-             where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
-               and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
-               and (o.retry_at is null or o.retry_at <= clock_timestamp())
-             order by o.created_at)
-        select i.id, i.owner, i.status, i.ended_at, i.paused_at from df.instances i
-         where i.id in (select e.instance_id from events e)
-           and (i.owner = v_name or i.owner is null)
-         order by i.id limit p_limit for no key update skip locked
+        -- Event by event, in the order of the index that knows the bound; an instance once for each.
+        select i.id, i.owner, i.status, i.ended_at, i.paused_at
+          from (select o.instance_id from df.outbox o
+                 where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                   and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
+                   and (o.retry_at is null or o.retry_at <= clock_timestamp())
+                 order by o.created_at offset 0) e
+          join df.instances i on i.id = e.instance_id
+         where i.owner = v_name or i.owner is null
+         limit p_limit for no key update of i skip locked
     loop
+        continue when v_inst.id = any (v_done);
+        v_done := v_done || v_inst.id;
         instance_id := v_inst.id;
         for v_event in
             select o.event_id, o.kind, o.key
               from df.outbox o
               left join df.signals s on s.instance_id = o.instance_id and s.key = o.key
              where o.instance_id = v_inst.id and o.delivered_at is null and o.kind <> 'start'
-               and o.parked_at is null
+               -- Said so that the index of what is to be delivered cannot serve: statistics from a quiet time promise
+               -- that there is nothing in it, and each instance would read all of it.
+               and coalesce(o.parked_at, 'infinity') = 'infinity'
              order by s.n nulls first, o.created_at, o.event_id
         loop
             begin
@@ -3538,16 +3530,18 @@ CREATE FUNCTION df.relay_park(p_incarnation uuid, p_entries json) RETURNS TABLE(
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 declare
     v_name uuid := df.relay_name(p_incarnation);
+    -- Lists, so that instances are found by their keys, and not read through to be compared with the entries.
+    v_all  text[] := array(select x.instance from json_to_recordset(p_entries) as x(instance text));
     v_ids  text[] := array(
-        select i.id from df.instances i
-         where i.id in (select x.instance from json_to_recordset(p_entries) as x(instance text))
-         order by i.id for no key update skip locked);
+        select i.id from df.instances i where i.id = any (v_all) order by i.id for no key update skip locked);
 begin
     return query
         update df.instances i
@@ -3556,22 +3550,22 @@ begin
                               -- Never in the past, where a scan may not start any more.
                               when w.pending = w.expected then greatest(coalesce(w.due, 'infinity'), df.clock())
                               else df.clock() end
-          from (select x.instance, x.epoch, x.delay, cardinality(x.waits) as expected,
-                       count(r.run_path) as pending, min(r.due_at) as due
+          from (select x.instance, x.epoch, x.delay, cardinality(x.waits) as expected, r.pending, r.due
                   from json_to_recordset(p_entries)
-                       as x(instance text, epoch bigint, waits text[], delay double precision)
-                  left join df.node_runs r
-                    on r.instance_id = x.instance and r.run_path = any (x.waits)
-                   and r.status = 'waiting'
-                 group by x.instance, x.epoch, x.delay, x.waits) as w
+                       as x(instance text, epoch bigint, waits text[], delay double precision),
+                       -- Entry by entry: as a join it may be read from the runs.
+                       lateral (select count(*) as pending, min(n.due_at) as due from df.node_runs n
+                                 where n.instance_id = x.instance and n.run_path = any (x.waits)
+                                   and n.status = 'waiting') as r) as w
          where i.id = w.instance and i.id = any (v_ids) and i.epoch = w.epoch
-           and i.owner = v_name and i.ended_at is null
+           -- As in df.may_write, where no index can serve.
+           and coalesce(i.owner = v_name, false) and i.ended_at is null
         returning i.id, false;
     return query
         select i.id, true
           from json_to_recordset(p_entries) as x(instance text, epoch bigint)
           join df.instances i on i.id = x.instance
-         where i.id <> all (v_ids) and i.epoch = x.epoch and i.owner = v_name
+         where i.id = any (v_all) and i.id <> all (v_ids) and i.epoch = x.epoch and coalesce(i.owner = v_name, false)
            and i.ended_at is null;
 end
 $$;
@@ -4603,16 +4597,12 @@ declare
     v_outcome text;
 begin
     -- One expression, as in the fence; df.prepare_record says which it was.
-    if p_xid = pg_current_xact_id()::text and p_status in ('completed', 'failed')
-       and octet_length(p_run_path) <= 8192 and coalesce(octet_length(p_result), 0) <= 1048576
-       and coalesce(octet_length(p_checkpoints), 0) <= 16777216 and current_setting('synchronous_commit') in ('on', 'remote_apply')
+    if p_status = 'completed' and p_attempt = 1 and p_decides is null and p_xid = pg_current_xact_id()::text
+       and (p_ends is null or (p_ends = 'completed' and p_checkpoints is null))
+       and octet_length(p_run_path) <= 8192 and octet_length(p_result) <= 1048576
+       and (p_checkpoints is null or octet_length(p_checkpoints) <= 16777216)
+       and current_setting('synchronous_commit') in ('on', 'remote_apply')
        and set_config('lock_timeout', p_lock_timeout, true) is not null then
-        null;
-    else
-        perform df.prepare_record(p_xid, p_run_path, p_status, p_result, p_checkpoints, p_lock_timeout);
-    end if;
-    if p_status = 'completed' and p_attempt = 1 and p_decides = '{}'
-       and (p_ends is null or (p_ends = 'completed' and p_checkpoints is null)) then
         if p_checkpoints is not null then
             with turned as (
                 update df.instances i set executions = i.executions + 1
@@ -4630,8 +4620,7 @@ begin
              where i.id = p_instance
                and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
                                 p_epoch, p_incarnation, session_user)
-               for share
-            on conflict (instance_id, run_path) do nothing;
+               for share;
         else
             with ended as (
                 update df.instances i
@@ -4647,13 +4636,18 @@ begin
               from ended e;
         end if;
         if found then
-            if p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
-                perform df.raise_refusal('DF003', p_instance, p_run_path);
-            elsif p_checkpoints is not null then
+            if p_within is not null then
+                if df.decided_against(p_instance, p_within, p_turns) then
+                    perform df.raise_refusal('DF003', p_instance, p_run_path);
+                end if;
+            end if;
+            if p_checkpoints is not null then
                 perform df.pass_turns(p_instance, p_epoch, p_checkpoints::json);
             end if;
             return;
         end if;
+    else
+        perform df.prepare_record(p_xid, p_run_path, p_status, p_result, p_checkpoints, p_lock_timeout);
     end if;
     v_outcome := df.record_run(p_instance, p_epoch, p_incarnation, p_run_path, p_status,
         p_result::json, left(p_error, 100000), left(p_sqlstate, 5), p_attempt, null, p_within, p_turns, p_decides,
@@ -4995,7 +4989,7 @@ begin
     ), placed as materialized (
         select r.*, n.shape as node_shape, n.control, n.node_type from run r left join node n on n.path = r.path
     ), inst as materialized (
-        select i.status, i.epoch, i.ended_at, (i.ending_xid::text::numeric % 4294967296)::text as ended_by
+        select i.status, i.epoch, i.ended_at, i.completed_at, (i.ending_xid::text::numeric % 4294967296)::text as ended_by
           from df.instances i where i.id = p_instance
     )
     select case when p.node_shape like '%[]%' then 'loop_body_iteration_count_matches'
@@ -5015,6 +5009,13 @@ begin
                          else r.ended_at is not null or r.result is not null end
         or r.ended_at < r.created_at or r.attempt < 1
         or (r.turn is null) <> (r.status not in ('decided', 'checkpoint'))
+    union all
+    select 'node_status_monotonic', 'root',
+           format('the instance is %s, ended_at %s and completed_at %s', i.status, coalesce(i.ended_at::text, 'null'),
+                  coalesce(i.completed_at::text, 'null'))
+      from inst i
+     where (i.ended_at is null) <> (i.status in ('pending', 'running'))
+        or (i.completed_at is null) <> (i.status <> 'completed')
     union all
     select 'step_effects_recorded_once', p.path,
            format('run %s: a %s has no run that is %s', p.run_path, p.node_type, p.status)
@@ -5877,126 +5878,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16851, 'df_step_16850_16851', 'f2c687b9ec1e4de8abc3ec5d00cdfa090d9b1741ad4349e79c16d5559405ad15', '2026-11-22 01:30:26.069834+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 01:30:26.18268+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 01:30:26.459828+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 01:30:26.555419+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 01:30:26.645601+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 01:30:26.959585+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 01:30:26.984742+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 01:30:27.009733+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 01:30:27.033989+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 01:30:27.057817+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 01:30:27.081471+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 01:30:27.107088+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 01:30:27.131922+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 01:30:27.155532+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 01:30:27.179485+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 01:30:27.206116+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 01:30:27.240925+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('QZYpLnuy', 'mid sequence', 'QZYpLnuy:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.18268+00', '2026-11-22 01:30:26.429143+00', NULL, 1, NULL, NULL, 1, '4b6182da-6788-04d8-13e0-67815f5109f8', '2026-11-22 01:30:26.18268+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('Zk9Zkz3o', 'signal', 'Zk9Zkz3o:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.459828+00', '2026-11-22 01:30:26.46664+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('Z4Txu6nq', 'timer', 'Z4Txu6nq:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.555419+00', '2026-11-22 01:30:26.558733+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 02:30:26.612414+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('FQosTakV', 'loop', 'FQosTakV:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.645601+00', '2026-11-22 01:30:26.650248+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 02:30:26.943941+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('j1omGKTZ', 'race decided', 'j1omGKTZ:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.959585+00', '2026-11-22 01:30:26.963255+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('XE6PaMry', 'race open', 'XE6PaMry:root', '@alice@', 'running', NULL, '2026-11-22 01:30:26.984742+00', '2026-11-22 01:30:26.988122+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 02:30:26.991027+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('Qn9L9k66', 'join', 'Qn9L9k66:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.009733+00', '2026-11-22 01:30:27.012468+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('BDNzJe1O', 'failed', 'BDNzJe1O:root', '@alice@', 'failed', NULL, '2026-11-22 01:30:27.033989+00', '2026-11-22 01:30:27.041814+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 01:30:27.033989+00', NULL, '2026-11-22 01:30:27.041814+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('5lpc1u7v', 'left failed', '5lpc1u7v:root', '@alice@', 'failed', NULL, '2026-11-22 01:30:27.057817+00', '2026-11-22 01:30:27.064574+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 01:30:27.057817+00', NULL, '2026-11-22 01:30:27.064574+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('HBcZmqSq', 'attempts', 'HBcZmqSq:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.081471+00', '2026-11-22 01:30:27.085852+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 01:35:27.089559+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwfL6Sko', 'timed', 'QwfL6Sko:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.107088+00', '2026-11-22 01:30:27.110679+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 06:50:27.113705+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('Wtd3UXwH', 'parked event', 'Wtd3UXwH:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.131922+00', '2026-11-22 01:30:27.134236+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('EIiPQVqg', 'cancelled', 'EIiPQVqg:root', '@alice@', 'cancelled', NULL, '2026-11-22 01:30:27.179485+00', '2026-11-22 01:30:27.20562+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 01:30:27.20562+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mJdPQMZk', 'completed', 'mJdPQMZk:root', '@alice@', 'completed', NULL, '2026-11-22 01:30:27.206116+00', '2026-11-22 01:30:27.214846+00', '2026-11-22 01:30:27.214846+00', 15, NULL, NULL, 1, NULL, '2026-11-22 01:30:27.206116+00', NULL, '2026-11-22 01:30:27.214846+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('6HyKkM3a', 'pending', '6HyKkM3a:root', '@alice@', 'pending', NULL, '2026-11-22 01:30:27.240925+00', '2026-11-22 01:30:27.240925+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 01:30:27.240925+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('YP0SdNL5', 'paused', 'YP0SdNL5:root', '@alice@', 'running', NULL, '2026-11-22 01:30:27.155532+00', '2026-11-22 01:30:27.245574+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 02:30:27.161636+00', '2026-11-22 01:30:27.245574+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '8eb38018-bff6-487c-867e-43b436a8a350');
-INSERT INTO df.meta VALUES ('content_hash', '780721398ffe6a337ae260feb00d3dee8a41b827a22dc949ce1ba8feff25cf7e');
+INSERT INTO df.granted_roles VALUES (16852, 'df_step_16851_16852', '4d0f4efb79e147eaaf56855c836a7d5f96cd049676e446b4b9d02ae4f38aba9f', '2026-11-22 02:02:51.883138+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 02:02:51.974219+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 02:02:52.276613+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 02:02:52.368462+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 02:02:52.458826+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 02:02:52.793651+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 02:02:52.817794+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 02:02:52.841923+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 02:02:52.865603+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 02:02:52.888599+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 02:02:52.911946+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 02:02:52.937403+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 02:02:52.961506+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 02:02:52.985036+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 02:02:53.009361+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 02:02:53.035167+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 02:02:53.067519+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('5tCIEFjB', 'mid sequence', '5tCIEFjB:root', '@alice@', 'running', NULL, '2026-11-22 02:02:51.974219+00', '2026-11-22 02:02:52.241962+00', NULL, 1, NULL, NULL, 1, '7b7c113f-1ce2-5af2-e2de-d8e6231c2586', '2026-11-22 02:02:51.974219+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WHVRI2Bi', 'signal', 'WHVRI2Bi:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.276613+00', '2026-11-22 02:02:52.282044+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JRcSArQ2', 'timer', 'JRcSArQ2:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.368462+00', '2026-11-22 02:02:52.38006+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 03:02:52.432747+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('bLKpSkXM', 'loop', 'bLKpSkXM:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.458826+00', '2026-11-22 02:02:52.470239+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 03:02:52.759672+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('NBgXfx0q', 'race decided', 'NBgXfx0q:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.793651+00', '2026-11-22 02:02:52.797045+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('akl4Dzrj', 'race open', 'akl4Dzrj:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.817794+00', '2026-11-22 02:02:52.820369+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 03:02:52.822232+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('T6JXBYbk', 'join', 'T6JXBYbk:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.841923+00', '2026-11-22 02:02:52.844326+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('fSgtBaaA', 'failed', 'fSgtBaaA:root', '@alice@', 'failed', NULL, '2026-11-22 02:02:52.865603+00', '2026-11-22 02:02:52.872861+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 02:02:52.865603+00', NULL, '2026-11-22 02:02:52.872861+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('YBKy789s', 'left failed', 'YBKy789s:root', '@alice@', 'failed', NULL, '2026-11-22 02:02:52.888599+00', '2026-11-22 02:02:52.894366+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 02:02:52.888599+00', NULL, '2026-11-22 02:02:52.894366+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('Qy3VWW71', 'attempts', 'Qy3VWW71:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.911946+00', '2026-11-22 02:02:52.915932+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 02:07:52.919343+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ebkUkDoH', 'timed', 'ebkUkDoH:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.937403+00', '2026-11-22 02:02:52.940268+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 07:22:52.9431+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ubeUYYg0', 'parked event', 'ubeUYYg0:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.961506+00', '2026-11-22 02:02:52.963512+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('DB1uXr25', 'cancelled', 'DB1uXr25:root', '@alice@', 'cancelled', NULL, '2026-11-22 02:02:53.009361+00', '2026-11-22 02:02:53.034717+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 02:02:53.034718+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('2BUL4kjQ', 'completed', '2BUL4kjQ:root', '@alice@', 'completed', NULL, '2026-11-22 02:02:53.035167+00', '2026-11-22 02:02:53.042799+00', '2026-11-22 02:02:53.042799+00', 15, NULL, NULL, 1, NULL, '2026-11-22 02:02:53.035167+00', NULL, '2026-11-22 02:02:53.042799+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('v6ml80Ne', 'pending', 'v6ml80Ne:root', '@alice@', 'pending', NULL, '2026-11-22 02:02:53.067519+00', '2026-11-22 02:02:53.067519+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 02:02:53.067519+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ttLBn4D5', 'paused', 'ttLBn4D5:root', '@alice@', 'running', NULL, '2026-11-22 02:02:52.985036+00', '2026-11-22 02:02:53.074317+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 03:02:52.990735+00', '2026-11-22 02:02:53.074317+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '90672ae7-721f-45d4-8965-37369264ce35');
+INSERT INTO df.meta VALUES ('content_hash', '4647f81dcd912edc8fe8ca3d0fbe7d73eeccaed20c5728759c394fd19176be19');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7710802138803627634/16850');
-INSERT INTO df.node_runs VALUES ('QZYpLnuy', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.439685+00', '2026-11-22 01:30:26.443552+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Zk9Zkz3o', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.472325+00', '2026-11-22 01:30:26.476458+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Zk9Zkz3o', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.525232+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('Z4Txu6nq', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.560741+00', '2026-11-22 01:30:26.561574+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Z4Txu6nq', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.608135+00', NULL, '2026-11-22 02:30:26.612414+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.883918+00', '2026-11-22 01:30:26.885307+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 01:30:26.883918+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.88823+00', '2026-11-22 01:30:26.888698+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.890218+00', '2026-11-22 01:30:26.890586+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.892259+00', '2026-11-22 01:30:26.892829+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.894439+00', '2026-11-22 01:30:26.894788+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.896119+00', '2026-11-22 01:30:26.896532+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.898086+00', '2026-11-22 01:30:26.898472+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.899786+00', '2026-11-22 01:30:26.900298+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.901838+00', '2026-11-22 01:30:26.902135+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.903592+00', '2026-11-22 01:30:26.904071+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.905446+00', '2026-11-22 01:30:26.905775+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.907064+00', '2026-11-22 01:30:26.907418+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.908786+00', '2026-11-22 01:30:26.909051+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.911725+00', '2026-11-22 01:30:26.912099+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.913563+00', '2026-11-22 01:30:26.913908+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.915348+00', '2026-11-22 01:30:26.915746+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.917164+00', '2026-11-22 01:30:26.917555+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.919027+00', '2026-11-22 01:30:26.919363+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.920808+00', '2026-11-22 01:30:26.921125+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.92249+00', '2026-11-22 01:30:26.922884+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.924404+00', '2026-11-22 01:30:26.924732+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.926247+00', '2026-11-22 01:30:26.926624+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.928036+00', '2026-11-22 01:30:26.928338+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.929815+00', '2026-11-22 01:30:26.930167+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.931621+00', '2026-11-22 01:30:26.931901+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.933424+00', '2026-11-22 01:30:26.933791+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.93525+00', '2026-11-22 01:30:26.935578+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.937093+00', '2026-11-22 01:30:26.93747+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.939022+00', '2026-11-22 01:30:26.939291+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.940822+00', '2026-11-22 01:30:26.941158+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('j1omGKTZ', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:26.965773+00', '2026-11-22 01:30:26.967467+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('j1omGKTZ', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 01:30:26.965773+00', '2026-11-22 01:30:26.967665+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('Qn9L9k66', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.014728+00', '2026-11-22 01:30:27.015182+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('BDNzJe1O', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.038013+00', '2026-11-22 01:30:27.03854+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('BDNzJe1O', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 01:30:27.040751+00', '2026-11-22 01:30:27.041519+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('5lpc1u7v', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.061943+00', '2026-11-22 01:30:27.06238+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('5lpc1u7v', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 01:30:27.064176+00', '2026-11-22 01:30:27.064475+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwfL6Sko', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.112545+00', '2026-11-22 01:30:27.11357+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('YP0SdNL5', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.159551+00', '2026-11-22 01:30:27.160041+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('EIiPQVqg', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.183823+00', '2026-11-22 01:30:27.184328+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mJdPQMZk', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.211838+00', '2026-11-22 01:30:27.212371+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mJdPQMZk', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 01:30:27.21399+00', '2026-11-22 01:30:27.214846+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('FQosTakV', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.942889+00', NULL, '2026-11-22 02:30:26.943941+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('j1omGKTZ', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.965196+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
-INSERT INTO df.node_runs VALUES ('j1omGKTZ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.96887+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('HBcZmqSq', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.088728+00', NULL, '2026-11-22 01:35:27.089559+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwfL6Sko', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.112927+00', NULL, '2121-12-16 06:50:27.113705+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwfL6Sko', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.115147+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
-INSERT INTO df.node_runs VALUES ('YP0SdNL5', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.161312+00', NULL, '2026-11-22 02:30:27.161636+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('XE6PaMry', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.990168+00', NULL, '2026-11-22 02:30:26.991027+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('XE6PaMry', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:26.990168+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('Qn9L9k66', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.014491+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('Wtd3UXwH', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.13599+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('EIiPQVqg', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 01:30:27.185735+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QZYpLnuy/start', 'QZYpLnuy', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.18268+00', '2026-11-22 01:30:26.428746+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Zk9Zkz3o/start', 'Zk9Zkz3o', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.459828+00', '2026-11-22 01:30:26.466587+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Z4Txu6nq/start', 'Z4Txu6nq', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.555419+00', '2026-11-22 01:30:26.558687+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('FQosTakV/start', 'FQosTakV', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.645601+00', '2026-11-22 01:30:26.650202+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('j1omGKTZ/start', 'j1omGKTZ', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.959585+00', '2026-11-22 01:30:26.963209+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('XE6PaMry/start', 'XE6PaMry', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:26.984742+00', '2026-11-22 01:30:26.988074+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Qn9L9k66/start', 'Qn9L9k66', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.009733+00', '2026-11-22 01:30:27.012419+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('BDNzJe1O/start', 'BDNzJe1O', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.033989+00', '2026-11-22 01:30:27.036111+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('5lpc1u7v/start', '5lpc1u7v', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.057817+00', '2026-11-22 01:30:27.060137+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('HBcZmqSq/start', 'HBcZmqSq', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.081471+00', '2026-11-22 01:30:27.085799+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwfL6Sko/start', 'QwfL6Sko', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.107088+00', '2026-11-22 01:30:27.110631+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Wtd3UXwH/start', 'Wtd3UXwH', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.131922+00', '2026-11-22 01:30:27.134187+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('YP0SdNL5/start', 'YP0SdNL5', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.155532+00', '2026-11-22 01:30:27.157804+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('EIiPQVqg/start', 'EIiPQVqg', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.179485+00', '2026-11-22 01:30:27.18184+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('EIiPQVqg/cancel', 'EIiPQVqg', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 01:30:27.20335+00', '2026-11-22 01:30:27.208544+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('mJdPQMZk/start', 'mJdPQMZk', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.206116+00', '2026-11-22 01:30:27.209985+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('6HyKkM3a/start', '6HyKkM3a', 'start', NULL, NULL, '@alice@', '2026-11-22 01:30:27.240925+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Zk9Zkz3o/signal/n/1', 'Zk9Zkz3o', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 01:30:27.242986+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('YP0SdNL5/pause/3', 'YP0SdNL5', 'pause', '3', '', '@alice@', '2026-11-22 01:30:27.244825+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Wtd3UXwH/signal/n/4', 'Wtd3UXwH', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 01:30:27.246025+00', NULL, 10, NULL, '2026-11-22 01:30:27.246025+00', 'broken');
-INSERT INTO df.relays VALUES ('4b6182da-6788-04d8-13e0-67815f5109f8', '2026-11-22 01:30:26.36237+00', '2026-11-22 01:30:26.423136+00', '2026-11-22 01:30:41.423136+00', '0.1.0', 1, false, 1000, 26255);
+INSERT INTO df.meta VALUES ('place', '7710810494821482769/16851');
+INSERT INTO df.node_runs VALUES ('5tCIEFjB', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.252212+00', '2026-11-22 02:02:52.256084+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WHVRI2Bi', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.287644+00', '2026-11-22 02:02:52.290964+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WHVRI2Bi', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.335583+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JRcSArQ2', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.381868+00', '2026-11-22 02:02:52.382693+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JRcSArQ2', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.428566+00', NULL, '2026-11-22 03:02:52.432747+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('Qy3VWW71', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.918568+00', NULL, '2026-11-22 02:07:52.919343+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.706244+00', '2026-11-22 02:02:52.70716+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 02:02:52.706244+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.709651+00', '2026-11-22 02:02:52.710019+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.711288+00', '2026-11-22 02:02:52.711583+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.712834+00', '2026-11-22 02:02:52.713169+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.714494+00', '2026-11-22 02:02:52.71481+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ebkUkDoH', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.941935+00', NULL, '2121-12-16 07:22:52.9431+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.71598+00', '2026-11-22 02:02:52.716348+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.717752+00', '2026-11-22 02:02:52.718054+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.719249+00', '2026-11-22 02:02:52.719592+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.720855+00', '2026-11-22 02:02:52.721122+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.722385+00', '2026-11-22 02:02:52.722805+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.724066+00', '2026-11-22 02:02:52.724357+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.725685+00', '2026-11-22 02:02:52.72607+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.72743+00', '2026-11-22 02:02:52.727943+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.729317+00', '2026-11-22 02:02:52.729741+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.731135+00', '2026-11-22 02:02:52.731439+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.732776+00', '2026-11-22 02:02:52.733095+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.734454+00', '2026-11-22 02:02:52.734774+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.736253+00', '2026-11-22 02:02:52.736588+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.737945+00', '2026-11-22 02:02:52.738214+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.739568+00', '2026-11-22 02:02:52.73988+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.741187+00', '2026-11-22 02:02:52.741485+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.742826+00', '2026-11-22 02:02:52.743147+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.744496+00', '2026-11-22 02:02:52.744741+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.746088+00', '2026-11-22 02:02:52.746406+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.747785+00', '2026-11-22 02:02:52.748041+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.749764+00', '2026-11-22 02:02:52.750091+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.751467+00', '2026-11-22 02:02:52.751762+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.753163+00', '2026-11-22 02:02:52.753519+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.754981+00', '2026-11-22 02:02:52.755239+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.756704+00', '2026-11-22 02:02:52.757051+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('NBgXfx0q', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.799912+00', '2026-11-22 02:02:52.801886+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('NBgXfx0q', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 02:02:52.799912+00', '2026-11-22 02:02:52.802066+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('T6JXBYbk', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.846226+00', '2026-11-22 02:02:52.846736+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('fSgtBaaA', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.868987+00', '2026-11-22 02:02:52.869446+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('fSgtBaaA', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 02:02:52.871427+00', '2026-11-22 02:02:52.87254+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('YBKy789s', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.892238+00', '2026-11-22 02:02:52.892629+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('YBKy789s', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 02:02:52.893814+00', '2026-11-22 02:02:52.894292+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ebkUkDoH', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.941933+00', '2026-11-22 02:02:52.942608+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ttLBn4D5', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:52.988876+00', '2026-11-22 02:02:52.989375+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('DB1uXr25', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:53.013452+00', '2026-11-22 02:02:53.013869+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('2BUL4kjQ', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 02:02:53.04045+00', '2026-11-22 02:02:53.040872+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('2BUL4kjQ', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 02:02:53.042009+00', '2026-11-22 02:02:53.042799+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('bLKpSkXM', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.758687+00', NULL, '2026-11-22 03:02:52.759672+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('NBgXfx0q', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.798965+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
+INSERT INTO df.node_runs VALUES ('NBgXfx0q', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.803105+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('akl4Dzrj', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.82191+00', NULL, '2026-11-22 03:02:52.822232+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('akl4Dzrj', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.82191+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('T6JXBYbk', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.846234+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ubeUYYg0', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.965019+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ebkUkDoH', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.944434+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
+INSERT INTO df.node_runs VALUES ('ttLBn4D5', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 02:02:52.990428+00', NULL, '2026-11-22 03:02:52.990735+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('DB1uXr25', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 02:02:53.014971+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('5tCIEFjB/start', '5tCIEFjB', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:51.974219+00', '2026-11-22 02:02:52.241716+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('WHVRI2Bi/start', 'WHVRI2Bi', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.276613+00', '2026-11-22 02:02:52.281989+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JRcSArQ2/start', 'JRcSArQ2', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.368462+00', '2026-11-22 02:02:52.380002+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('bLKpSkXM/start', 'bLKpSkXM', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.458826+00', '2026-11-22 02:02:52.470193+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('NBgXfx0q/start', 'NBgXfx0q', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.793651+00', '2026-11-22 02:02:52.796998+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('akl4Dzrj/start', 'akl4Dzrj', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.817794+00', '2026-11-22 02:02:52.820327+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('T6JXBYbk/start', 'T6JXBYbk', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.841923+00', '2026-11-22 02:02:52.844283+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('fSgtBaaA/start', 'fSgtBaaA', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.865603+00', '2026-11-22 02:02:52.867369+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('YBKy789s/start', 'YBKy789s', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.888599+00', '2026-11-22 02:02:52.890648+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('Qy3VWW71/start', 'Qy3VWW71', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.911946+00', '2026-11-22 02:02:52.915888+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ebkUkDoH/start', 'ebkUkDoH', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.937403+00', '2026-11-22 02:02:52.940227+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ubeUYYg0/start', 'ubeUYYg0', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.961506+00', '2026-11-22 02:02:52.963473+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ttLBn4D5/start', 'ttLBn4D5', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:52.985036+00', '2026-11-22 02:02:52.987279+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('DB1uXr25/start', 'DB1uXr25', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:53.009361+00', '2026-11-22 02:02:53.011599+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('DB1uXr25/cancel', 'DB1uXr25', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 02:02:53.032931+00', '2026-11-22 02:02:53.037282+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('2BUL4kjQ/start', '2BUL4kjQ', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:53.035167+00', '2026-11-22 02:02:53.038827+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('v6ml80Ne/start', 'v6ml80Ne', 'start', NULL, NULL, '@alice@', '2026-11-22 02:02:53.067519+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('WHVRI2Bi/signal/n/1', 'WHVRI2Bi', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 02:02:53.071613+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ttLBn4D5/pause/3', 'ttLBn4D5', 'pause', '3', '', '@alice@', '2026-11-22 02:02:53.073686+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ubeUYYg0/signal/n/4', 'ubeUYYg0', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 02:02:53.074672+00', NULL, 10, NULL, '2026-11-22 02:02:53.074672+00', 'broken');
+INSERT INTO df.relays VALUES ('7b7c113f-1ce2-5af2-e2de-d8e6231c2586', '2026-11-22 02:02:52.180065+00', '2026-11-22 02:02:52.237509+00', '2026-11-22 02:03:07.237509+00', '0.1.0', 1, false, 1000, 12590);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -6017,9 +6018,9 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('Zk9Zkz3o', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 01:30:27.242986+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('Wtd3UXwH', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 01:30:27.246025+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16851, 16385, true, false);
+INSERT INTO df.signals VALUES ('WHVRI2Bi', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 02:02:53.071613+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('ubeUYYg0', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 02:02:53.074672+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16852, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -6060,11 +6061,10 @@ CREATE UNIQUE INDEX instances_once ON df.instances USING btree (submitted_by, on
 CREATE INDEX instances_owned ON df.instances USING btree (owner) WHERE (owner IS NOT NULL);
 CREATE INDEX outbox_delivered_signals ON df.outbox USING btree (delivered_at) WHERE (((kind)::text = 'signal'::text) AND (delivered_at IS NOT NULL));
 CREATE INDEX outbox_parked ON df.outbox USING btree (parked_at) WHERE (parked_at IS NOT NULL);
-CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
+CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text));
 CREATE INDEX outbox_undelivered_since ON df.outbox USING btree (created_at) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
 CREATE TRIGGER graphs_checked BEFORE INSERT ON df.graphs FOR EACH ROW EXECUTE FUNCTION df.refuse_bad_graph();
 CREATE TRIGGER instances_admitted BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION df.admit_instance();
-CREATE TRIGGER instances_ended_as_status_says BEFORE UPDATE OF ended_at, completed_at ON df.instances FOR EACH ROW EXECUTE FUNCTION df.check_ended();
 CREATE TRIGGER nodes_only_read INSTEAD OF INSERT OR DELETE OR UPDATE ON df.nodes FOR EACH ROW EXECUTE FUNCTION df.refuse_view_write();
 CREATE TRIGGER outbox_apply AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((new.payload IS NOT NULL)) EXECUTE FUNCTION df.apply_event();
 CREATE TRIGGER outbox_named BEFORE INSERT ON df.outbox FOR EACH ROW WHEN ((new.event_id IS NULL)) EXECUTE FUNCTION df.name_event();
@@ -6153,7 +6153,6 @@ REVOKE ALL ON FUNCTION df.calling_role() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.cancel(instance_id text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.cancel(instance_id text, reason text) TO df_admin;
 GRANT ALL ON FUNCTION df.cancel(instance_id text, reason text) TO @alice@;
-REVOKE ALL ON FUNCTION df.check_ended() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.check_granter(p_granter oid, p_act text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.check_graph(p_input text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.check_graph(p_input text) TO df_admin;
@@ -6339,8 +6338,6 @@ GRANT ALL ON FUNCTION df.mermaid_edges(p_type text, p_id text, p_condition text[
 REVOKE ALL ON FUNCTION df.metrics() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.metrics() TO df_admin;
 REVOKE ALL ON FUNCTION df.name_event() FROM PUBLIC;
-GRANT ALL ON FUNCTION df.name_event() TO df_admin;
-GRANT ALL ON FUNCTION df.name_event() TO @alice@;
 REVOKE ALL ON FUNCTION df.name_fault(p_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.name_fault(p_name text) TO df_admin;
 GRANT ALL ON FUNCTION df.name_fault(p_name text) TO @alice@;
