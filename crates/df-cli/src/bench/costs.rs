@@ -126,13 +126,13 @@ impl Bench {
         let text = graph(&caller.connect().await?, &sequence(10)).await?;
         let mut before = None;
         for _ in 0..=self.scale.vacuumed_rounds {
-            self.drain_each(&text, self.scale.counted).await?;
+            self.drain_each(&text, self.scale.vacuumed).await?;
             self.place.client.batch_execute(VACUUM).await?;
             let bytes = self.counters().await?.table_bytes;
             before.get_or_insert(bytes);
         }
         let grown = self.counters().await?.table_bytes - before.unwrap_or_default();
-        let workflows = self.scale.counted * self.scale.vacuumed_rounds;
+        let workflows = self.scale.vacuumed * self.scale.vacuumed_rounds;
         let what = "table and index bytes per finished ten-step workflow";
         let figure = Figure::told(
             "bytes_10",
@@ -143,7 +143,7 @@ impl Bench {
         Ok(figure.judged(Target::AtMost(4.0)).note(format!(
             "growth of df's tables and indexes over {workflows} workflows, vacuumed after each \
              {}; {dead_too:.2} KB before any vacuum",
-            self.scale.counted
+            self.scale.vacuumed
         )))
     }
 
