@@ -14,9 +14,19 @@ use super::Relay;
 use crate::turns::by_turns;
 use crate::{Claim, Event, RecordedRun};
 
+/// A row per event, which has a kind, then a row per instance, which has none. The server appends in the order that
+/// is written, and each function sees what those before it did.
+const DELIVER_AND_CLAIM: &str = "
+    select d.kind, d.instance_id, d.woken, null::bigint as epoch, null::bigint as graph_id, null::oid as submitted_by,
+           null::text as database, null::text as label, null::text as vars, null::boolean as fresh
+      from df.relay_deliver($1, $2, $4::text::json) d
+    union all
+    select null, c.instance_id, null, c.epoch, c.graph_id, c.submitted_by, c.database, c.label, c.vars, c.fresh
+      from df.relay_claim($1, $3, $4::text::json) c";
+
 impl Relay {
-    /// One round: a transaction that delivers and one that claims, in one round trip, and in this
-    /// order, so that what a signal has woken is claimed at once. Returns how many of each.
+    /// One round: a transaction that delivers and then claims, so that what a signal has woken is claimed at once,
+    /// with the same commit. Returns how many of each.
     pub(super) async fn deliver_and_claim(
         &mut self,
         incarnation: Uuid,
@@ -27,22 +37,13 @@ impl Relay {
         self.ended = 0;
         let (batch, room) = (self.config.batch as i32, room as i32);
         let bounds = self.bounds.held();
-        let of_delivery: [&dyn Parameter; 3] = [&incarnation, &batch, &bounds];
-        let of_claim: [&dyn Parameter; 3] = [&incarnation, &room, &bounds];
+        let parameters: [&dyn Parameter; 4] = [&incarnation, &batch, &room, &bounds];
         let began = Instant::now();
-        let (delivered, claimed) = tokio::join!(
-            self.session.insist(
-                "select kind, instance_id, woken from df.relay_deliver($1, $2, $3::text::json)",
-                &of_delivery,
-            ),
-            self.session.insist(
-                "select instance_id, epoch, graph_id, submitted_by, database, label, vars, fresh
-                   from df.relay_claim($1, $2, $3::text::json)",
-                &of_claim,
-            )
-        );
+        let rows = self.session.insist(DELIVER_AND_CLAIM, &parameters).await;
         self.bounds.took(began.elapsed());
-        let (delivered, claimed) = (delivered?, claimed?);
+        let (delivered, claimed): (Vec<Row>, Vec<Row>) = rows?
+            .into_iter()
+            .partition(|row| row.get::<_, Option<&str>>("kind").is_some());
         if !delivered.is_empty() {
             reached("deliver.committed");
         }
