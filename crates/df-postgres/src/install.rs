@@ -8,6 +8,7 @@ mod plan;
 mod privileges;
 mod uninstall;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
@@ -119,8 +120,9 @@ pub async fn install(
         max_delay_ms: 1_000,
         ..RetryPolicy::default().with_max_elapsed_ms(options.wait_limit_seconds * 1_000)
     };
+    let committed = Mutex::new(None);
     let attempt = || async {
-        install_once(target, files, options)
+        install_once(target, files, options, &committed)
             .await
             .map_err(|failure| match failure {
                 Failure::LostRace(error) => Attempt::Again(error),
@@ -226,6 +228,7 @@ async fn install_once(
     target: &ConnectOptions,
     files: &SchemaFiles,
     options: &InstallOptions,
+    committed: &Mutex<Option<Outcome>>,
 ) -> Result<InstallReport, Failure> {
     let mut client = target.connect().await?;
     let transaction = begin(&mut client).await?;
@@ -253,15 +256,21 @@ async fn install_once(
         .await
         .map_err(|error| failure("commit", true, error))?;
 
+    let version = files.version();
+    let changed = change.map(|change| match change {
+        Change::Fresh => Outcome::Installed { version },
+        Change::Functions => Outcome::FunctionsReplaced { version },
+        Change::Upgrade { from } => Outcome::Upgraded { from, to: version },
+    });
+    // The password may yet have to be tried again, by an attempt that finds nothing else to do.
+    let done = {
+        let mut committed = committed.lock().expect("no panic under this lock");
+        *committed = committed.take().or(changed);
+        committed.clone()
+    };
     let mut notes = privileges.notes();
     notes.extend(set_password(&client, options, !before.relay_role_exists).await?);
-    let version = files.version();
-    let outcome = match change {
-        None => Outcome::AlreadyUpToDate { version },
-        Some(Change::Fresh) => Outcome::Installed { version },
-        Some(Change::Functions) => Outcome::FunctionsReplaced { version },
-        Some(Change::Upgrade { from }) => Outcome::Upgraded { from, to: version },
-    };
+    let outcome = done.unwrap_or(Outcome::AlreadyUpToDate { version });
     Ok(InstallReport { outcome, notes })
 }
 
