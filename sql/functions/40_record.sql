@@ -123,12 +123,17 @@ $$;
 -- Moves loops' checkpoints forward and deletes what they have passed, but for the rows that names
 -- still point at; signals that waits among them took go, too.
 -- p_checkpoints: [{"path", "turn", "names": {…}, "keep": [run path, …]}].
+-- One range of the key at a time, and no bitmap: only a plain scan of an index marks what is dead in it, and a loop
+-- would wade through all that it has left since the last VACUUM.
 create or replace function df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json)
     returns void
     language plpgsql volatile
+    set enable_bitmapscan = off
     as $$
 declare
     c       record;
+    v_part  text;
+    v_more  bigint;
     v_waits bigint;
 begin
     for c in select * from json_to_recordset(p_checkpoints)
@@ -137,16 +142,18 @@ begin
         values (p_instance, c.path, 'checkpoint', c.turn, p_epoch, c.names)
         on conflict (instance_id, run_path) do update
             set turn = excluded.turn, detail = excluded.detail, epoch = excluded.epoch;
-        with gone as (
-            delete from df.node_runs r
-             where r.instance_id = p_instance
-               and ((r.run_path >= c.path || '.body[' and r.run_path < c.path || '.body\'
-                     and split_part(substr(r.run_path, length(c.path) + 7), ']', 1)::integer < c.turn)
-                 or (r.run_path >= c.path || '.condition_node[' and r.run_path < c.path || '.condition_node\'
-                     and split_part(substr(r.run_path, length(c.path) + 17), ']', 1)::integer < c.turn))
-               and r.run_path <> all (coalesce(c.keep, '{}'))
-            returning r.signal_name)
-        select count(g.signal_name) into v_waits from gone g;
+        v_waits := 0;
+        foreach v_part in array array['.body', '.condition_node'] loop
+            v_part := c.path || v_part;
+            with gone as (
+                delete from df.node_runs r
+                 where r.instance_id = p_instance and r.run_path >= v_part || '[' and r.run_path < v_part || '\'
+                   and split_part(substr(r.run_path, length(v_part) + 2), ']', 1)::integer < c.turn
+                   and r.run_path <> all (coalesce(c.keep, '{}'))
+                returning r.signal_name)
+            select count(g.signal_name) into v_more from gone g;
+            v_waits := v_waits + v_more;
+        end loop;
         if v_waits > 0 then
             delete from df.outbox o
              -- A range of the primary key: nothing else leads to one instance's delivered events.
