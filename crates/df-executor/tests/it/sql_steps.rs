@@ -131,6 +131,25 @@ async fn leaving_the_role_fails_the_node_and_gains_nothing() {
     assert_eq!(who, StepOutcome::Completed { result });
 }
 
+/// A step may end as another role that its own is a member of, where that one may record as well.
+#[tokio::test]
+async fn the_next_step_begins_as_the_role_again_on_the_same_session() {
+    let bench = Bench::with(|config| config.pool.per_role = 1).await;
+    bench.database.psql(
+        "create role team; grant team to alice; grant usage on schema df to team;
+         grant execute on function df.step_begin, df.step_record to team",
+    );
+    let outcome = bench.run("root[0]", "set role team").await;
+    assert!(
+        matches!(outcome, StepOutcome::Completed { .. }),
+        "{outcome:?}"
+    );
+    let who = bench.run("root[1]", "select current_user as u").await;
+    let result = r#"{"rows":[{"u":"alice"}],"row_count":1}"#.to_owned();
+    assert_eq!(who, StepOutcome::Completed { result });
+    assert_eq!(bench.connections(), 1);
+}
+
 #[tokio::test]
 async fn what_a_step_leaves_is_gone_before_the_next() {
     let bench = Bench::with(|config| config.pool.per_role = 1).await;
