@@ -70,9 +70,8 @@ create trigger graphs_checked before insert on df.graphs
     for each row execute function df.refuse_bad_graph();
 
 -- What a new instance takes from its role, the variables, which are an object of texts; the limit of how
--- many of them may be unfinished; and its start event. Every start pays for this, so where there are neither limit
--- nor variables, as mostly, one statement says so and writes the event. The owner of the tables writes it: no
--- policy has to find the instance again.
+-- many of them may be unfinished; and its start event. Every start pays for this, so one query asks all that
+-- may matter, and the owner of the tables writes the event: no policy has to find the instance again.
 -- An id whose event is there is taken: another one is drawn, by chance that no setseed() repeats. A row with a key
 -- may yet find the key taken, and its inserter may pass over that: whoever gives a key writes the event once the row
 -- is there.
@@ -84,20 +83,8 @@ declare
     v_limit    bigint;
     v_has_vars boolean;
 begin
-    if new.vars is null and new.once_key is null then
-        insert into df.outbox (event_id, instance_id, kind, submitted_by)
-        select new.id || '/start', new.id, 'start', new.submitted_by
-          from df.setting_values s
-         where s.name = 'max_pending_per_role' and coalesce(s.value, s.default_value) = '0'
-           -- In the order of the key, or a role without any would have everybody's read.
-           and (select true from df.vars v where v.owner = new.submitted_by order by v.name limit 1) is null
-        on conflict (event_id) do nothing;
-        if found then
-            new.root_node := new.id || ':root';
-            return new;
-        end if;
-    end if;
     select coalesce(s.value, s.default_value)::bigint,
+           -- In the order of the key, or a role without any would have everybody's read.
            (select true from df.vars v where v.owner = new.submitted_by order by v.name limit 1)
       into v_limit, v_has_vars
       from df.setting_values s where s.name = 'max_pending_per_role';

@@ -41,7 +41,8 @@ create or replace function df.step_record(
 declare
     v_outcome text;
 begin
-    -- One expression, as in the fence; df.prepare_record says which it was.
+    -- One expression, as in the fence. What is not so goes the general way below, where df.prepare_record refuses it or
+    -- sets what is missing.
     if p_status = 'completed' and p_attempt = 1 and p_decides is null and p_xid = pg_current_xact_id()::text
        and (p_ends is null or (p_ends = 'completed' and p_checkpoints is null))
        and octet_length(p_run_path) <= 8192 and octet_length(p_result) <= 1048576

@@ -38,7 +38,8 @@ $$;
 -- Delivers the events of instances that this relay owns or that nobody owns; an instance that has
 -- been cancelled is let go of.
 -- A role's signals to one instance are handed over in the order in which they were numbered.
--- Reads p_limit events and what else there is for their instances, however many there are. Returns a row per event, and what the engine should be told: kind 'cancel' (stop it), 'signal'
+-- Reads p_limit events and what else there is for their instances, however many there are.
+-- Returns a row per event, and what the engine should be told: kind 'cancel' (stop it), 'signal'
 -- (look at these waits, if there are any), 'pause' (start nothing more of it), 'resume'.
 create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json default null)
     returns table (kind text, instance_id text, woken text[])

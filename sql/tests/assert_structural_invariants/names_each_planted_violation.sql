@@ -99,6 +99,11 @@ select pg_temp.check('an instance that runs and has ended', 'a', 'running', '[]'
     $$ended_at = '2030-01-01 00:01:00+00'$$);
 select pg_temp.check('a failed instance that was completed', 'a', 'failed', '[["root","failed",1]]', 'node_status_monotonic@root',
     'completed_at = ended_at');
+select pg_temp.check('an instance that runs and was completed', 'a', 'running', '[]', 'node_status_monotonic@root', 'completed_at = now()');
+select pg_temp.check('a completed instance that does not say when', 'a', 'completed', '[["root","completed",1]]', 'node_status_monotonic@root',
+    'completed_at = null');
+select pg_temp.check('a cancelled instance that has not ended', df.seq(df.sleep(5), 'b'), 'cancelled', '[["root.left","waiting",null]]',
+    'node_status_monotonic@root', 'ended_at = null');
 select pg_temp.check('a step with a turn', 'a', 'running', '[["root","completed",1,0]]', 'node_status_monotonic@root');
 select pg_temp.check('a name that is kept twice', df.loop(df.as('a', 'x')), 'running',
     '[["root","checkpoint",null,1],["root.body[1]","completed",1]]', 'result_name_uniqueness@root', 'label = null',

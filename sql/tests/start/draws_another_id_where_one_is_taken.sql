@@ -13,7 +13,6 @@ select df.start('select 1', 'first');
 set local role test_start_two;
 select df.start('select 2', 'second'), df.start('select 2', 'third'), df.start('select 2', 'fourth'),
        df.start_once('k', 'select 2', 'fifth');
--- With variables it is another statement that finds the id taken.
 select df.setvar('v', '1');
 select df.start('select 2', 'sixth'), df.start('select 2', 'seventh'), df.start('select 2', 'eighth');
 reset role;
