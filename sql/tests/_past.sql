@@ -30,7 +30,7 @@ with made as (
     select n, n % 10 = 0 as is_long, n % 50 as lot,
            now() - interval '20 days' + n * (interval '20 days' / :instances) as at
       from generate_series(1, :instances) as n)
-select df.new_instance_id() as id, m.*,
+select df.new_instance_id(m.at) as id, m.*,
        case m.lot when 1 then 'failed' when 2 then 'cancelled' else 'completed' end as status,
        (select s.id from past_stored s where s.is_long = m.is_long) as graph_id
   from made m;

@@ -6,7 +6,7 @@ select df.grant_usage('test_start_one'), df.grant_usage('test_start_two');
 create sequence public.drawn;
 grant usage on sequence public.drawn to public;
 -- Draws each id three times.
-create or replace function df.new_instance_id() returns text
+create or replace function df.new_instance_id(p_at timestamptz default now()) returns text
     language sql volatile as $$ select 'draw' || lpad((nextval('public.drawn') / 3)::text, 4, '0') $$;
 set local role test_start_one;
 select df.start('select 1', 'first');
