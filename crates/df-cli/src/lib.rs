@@ -42,7 +42,10 @@ pub fn run(command_line: CommandLine) -> ExitCode {
         .enable_all()
         .build();
     let runtime = runtime.expect("the async runtime starts");
-    match runtime.block_on(dispatch(command_line)) {
+    // On a worker, where what it waits for is read as well: from a thread of its own every answer would
+    // have to wake another one.
+    let dispatched = runtime.block_on(runtime.spawn(dispatch(command_line)));
+    match dispatched.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),
     }
