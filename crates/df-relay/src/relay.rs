@@ -227,7 +227,7 @@ impl Relay {
         let mut rush = Rush::default();
         // One that slept when it was killed has left callers notifying it.
         self.set_idle(false).await?;
-        let (mut told, mut fruitless) = (false, false);
+        let (mut told, mut rests) = (false, false);
         loop {
             if Instant::now() >= next_take_over {
                 self.take_over().await?;
@@ -247,10 +247,12 @@ impl Relay {
             self.bounds.refresh(&self.session, incarnation).await?;
             let until = next_take_over.min(next_compare);
             if idle && !told {
-                // What is due and was not to be had is locked: it is no reason to spin.
-                let pause = match self.nothing_to_do(incarnation).await? {
-                    None if fruitless => Some(self.config.grace_interval),
-                    pause => pause,
+                // After a round what it took comes first; and what is due and was not to be had is locked, and no
+                // reason to spin.
+                let pause = if rests {
+                    Some(self.config.grace_interval)
+                } else {
+                    self.nothing_to_do(incarnation).await?
                 };
                 if let Some(pause) = pause {
                     let until = until.min(Instant::now() + self.at_most_locked(pause));
@@ -261,7 +263,7 @@ impl Relay {
                         Woken::Over => return Ok(()),
                         woken => told = woken == Woken::Told,
                     }
-                    fruitless = false;
+                    rests = false;
                     continue;
                 }
             }
@@ -271,7 +273,8 @@ impl Relay {
             let (delivered, claimed) = self.deliver_and_claim(incarnation, room).await?;
             backlog = if room > 0 { claimed >= room } else { backlog };
             let now = Instant::now();
-            fruitless = claimed + delivered == 0;
+            let fruitless = claimed + delivered == 0;
+            rests = true;
             if !fruitless {
                 busy_until = now + self.config.grace;
             }
@@ -294,7 +297,7 @@ impl Relay {
                 // One more look follows: a caller that read the flag before it was set did not
                 // notify.
                 self.set_idle(true).await?;
-                (idle, fruitless) = (true, false);
+                (idle, rests) = (true, false);
                 continue;
             };
             let until = until.min(now + self.at_most_locked(pause));
