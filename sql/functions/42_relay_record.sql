@@ -80,7 +80,6 @@ create or replace function df.record_wait(
     p_seconds double precision, p_due timestamptz, p_result json, p_within text[],
     p_turns integer[], p_decides text[], p_checkpoints json, p_ends text) returns text
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_fence  text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
@@ -171,7 +170,6 @@ create or replace function df.record_settle(
     p_sqlstate text, p_path text, p_within text[], p_turns integer[], p_decides text[], p_ends text)
     returns text
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_fence text := df.fence(p_instance, p_epoch, p_incarnation, true, true);

@@ -9,7 +9,6 @@ create or replace function df.record_retry(
     p_seconds double precision, p_error text, p_sqlstate text, p_within text[], p_turns integer[],
     p_checkpoints json) returns text
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_fence text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
@@ -55,7 +54,6 @@ create or replace function df.record_timer(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_seconds double precision,
     p_error text, p_within text[], p_turns integer[], p_decides text[], p_ends text) returns text
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     c_sqlstate constant text := '57014';

@@ -11,29 +11,23 @@ drop function if exists df.waiting_roles(integer), df.claimable(uuid, integer, i
 
 -- The roles that have instances which nobody owns, and when the first of each that a relay of this
 -- kind can run is due. Steps from role to role in the index, so a backlog of any length costs nothing.
--- With bounds (df.relay_bounds) it starts there in each role's part of the index.
+-- With bounds (df.relay_bounds) it starts there in each role's part of the index. Runs under its caller's search_path.
 create or replace function df.waiting_roles(p_runs integer, p_bounds json default null)
     returns table (role regrole, next_wake timestamptz)
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 #variable_conflict use_column
 begin
     if p_bounds is null then
-        return query
-            with recursive roles as (
-                (select i.submitted_by as role from df.instances i
-                  where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
-                union all
-                select (select i.submitted_by from df.instances i
-                         where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
-                         order by i.submitted_by limit 1)
-                  from roles r where r.role is not null)
-            select r.role, (select i.wake_at from df.instances i
-                             where i.owner is null and i.ended_at is null and i.paused_at is null
-                               and i.submitted_by = r.role and i.min_version <= p_runs
-                             order by i.wake_at limit 1)
-              from roles r where r.role is not null;
+        role := 0;
+        loop
+            select i.submitted_by, i.wake_at into role, next_wake from df.instances i
+             where i.owner is null and i.ended_at is null and i.paused_at is null
+               and i.submitted_by > waiting_roles.role and i.min_version <= p_runs
+             order by i.submitted_by, i.wake_at limit 1;
+            exit when not found;
+            return next;
+        end loop;
         return;
     end if;
     return query
@@ -48,15 +42,10 @@ begin
 end
 $$;
 
--- Where a role's part of the queue begins.
+-- Where a role's part of the queue begins. In SQL, so that the server puts it in line.
 create or replace function df.bound_of(p_bounds json, p_role oid) returns timestamptz
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-    as $$
-begin
-    return coalesce((p_bounds -> 'instances' ->> p_role::text)::timestamptz, '-infinity');
-end
-$$;
+    language sql stable
+    as $$ select coalesce((p_bounds -> 'instances' ->> p_role::text)::timestamptz, '-infinity') $$;
 
 -- Where the scans may start: before each role's first instance to claim and the first event to
 -- deliver there is nothing but dead rows, which a scan from the head reads one by one while an old

@@ -1,16 +1,19 @@
 -- Claiming: how instances reach a relay. By state, never by a sequence cursor: commit order is not sequence
 -- order. Delivering, and giving back, is the next file's.
 
+-- What claiming once called, and what it takes now.
+drop function if exists df.relay_own(uuid, text[]), df.claimable(uuid, integer, integer, json);
+
 -- Instances that nobody owns and whose time has come, locked, each role's oldest first. Room for
 -- p_limit is shared out evenly among the roles that have some; what one leaves the others fill. Beside
--- other relays one claim takes of each role no more than this relay may run of it at a time: the
+-- other relays (p_shared) one claim takes of each role no more than this relay may run of it at a time: the
 -- first to wake would else run a burst alone while the others look on. With p_limit 0 the relay is
 -- full: each role of which it owns fewer than max_steps_per_role gets the difference, so that whoever
--- filled it keeps nobody else out.
-create or replace function df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json)
+-- filled it keeps nobody else out. Runs under its caller's search_path.
+create or replace function df.claimable(
+    p_owner uuid, p_limit integer, p_runs integer, p_shared boolean, p_bounds json)
     returns text[]
     language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_now   timestamptz := df.clock();
@@ -26,7 +29,7 @@ begin
     if v_roles = '{}' then
         return v_ids;
     end if;
-    if p_limit = 0 or (select count(*) from df.relays r where r.lease_until > clock_timestamp()) > 1 then
+    if p_limit = 0 or p_shared then
         v_most := df.setting('max_steps_per_role');
         v_each := least(v_each, v_most);
     end if;
@@ -69,43 +72,33 @@ create or replace function df.relay_claim(p_incarnation uuid, p_limit integer, p
     as $$
 #variable_conflict use_column
 declare
-    v_name uuid := df.relay_name(p_incarnation);
-    v_ids  text[];
-    v_runs integer;
+    v_name   uuid := df.relay_name(p_incarnation);
+    v_runs   integer;
+    v_shared boolean;
+    v_ids    text[];
+    v_starts text[];
 begin
     -- A relay whose lease ran out, or that registered before the server restarted, must not own
     -- anything new.
-    select r.runs_version into v_runs from df.relays r
-     where r.incarnation = v_name and r.lease_until > clock_timestamp();
+    select r.runs_version,
+           exists (select from df.relays o where o.incarnation <> v_name and o.lease_until > clock_timestamp())
+      into v_runs, v_shared
+      from df.relays r where r.incarnation = v_name and r.lease_until > clock_timestamp();
     if not found then
         return;
     end if;
-    v_ids := df.claimable(v_name, p_limit, v_runs, p_bounds);
+    v_ids := df.claimable(v_name, p_limit, v_runs, v_shared, p_bounds);
     if v_ids = '{}' then
         return;
     end if;
-    return query select * from df.relay_own(v_name, v_ids);
-end
-$$;
-
--- Makes instances that the caller has locked p_owner's, and their starts delivered.
-create or replace function df.relay_own(p_owner uuid, p_ids text[])
-    returns table (instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text,
-                   label text, vars text, fresh boolean)
-    language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
-    as $$
-#variable_conflict use_column
-declare
-    v_starts text[] := array(select id || '/start' from unnest(p_ids) as id);
-begin
+    v_starts := array(select id || '/start' from unnest(v_ids) as id);
     update df.outbox o set delivered_at = clock_timestamp()
      where o.event_id = any (v_starts) and o.delivered_at is null;
     return query
         update df.instances i
-           set owner = p_owner, epoch = i.epoch + 1, status = 'running',
+           set owner = v_name, epoch = i.epoch + 1, status = 'running',
                updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
-         where i.id = any (p_ids)
+         where i.id = any (v_ids)
         returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
                   i.epoch = 1;
 end

@@ -264,13 +264,8 @@ CREATE FUNCTION df.blocked_steps(p_instance text, p_role oid) RETURNS TABLE(pid 
 $$;
 ALTER FUNCTION df.blocked_steps(p_instance text, p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.bound_of(p_bounds json, p_role oid) RETURNS timestamp with time zone
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    return coalesce((p_bounds -> 'instances' ->> p_role::text)::timestamptz, '-infinity');
-end
-$$;
+    LANGUAGE sql STABLE
+    AS $$ select coalesce((p_bounds -> 'instances' ->> p_role::text)::timestamptz, '-infinity') $$;
 ALTER FUNCTION df.bound_of(p_bounds json, p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.break(value text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -558,9 +553,8 @@ begin
 end
 $$;
 ALTER FUNCTION df.choice_query(p_node_type text, p_query text, p_condition jsonb, OUT query text, OUT fault text) OWNER TO df_owner;
-CREATE FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json) RETURNS text[]
+CREATE FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_shared boolean, p_bounds json) RETURNS text[]
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_now   timestamptz := df.clock();
@@ -576,7 +570,7 @@ begin
     if v_roles = '{}' then
         return v_ids;
     end if;
-    if p_limit = 0 or (select count(*) from df.relays r where r.lease_until > clock_timestamp()) > 1 then
+    if p_limit = 0 or p_shared then
         v_most := df.setting('max_steps_per_role');
         v_each := least(v_each, v_most);
     end if;
@@ -604,7 +598,7 @@ begin
     return v_ids;
 end
 $$;
-ALTER FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json) OWNER TO df_owner;
+ALTER FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_shared boolean, p_bounds json) OWNER TO df_owner;
 CREATE FUNCTION df.clearvars() RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2779,7 +2773,6 @@ $$;
 ALTER FUNCTION df.record_grant(p_role oid, p_http boolean, p_with_grant boolean) OWNER TO df_owner;
 CREATE FUNCTION df.record_retry(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_attempt integer, p_seconds double precision, p_error text, p_sqlstate text, p_within text[], p_turns integer[], p_checkpoints json) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_fence text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
@@ -2883,7 +2876,6 @@ $$;
 ALTER FUNCTION df.record_run(p_instance text, p_epoch bigint, p_incarnation uuid, p_run_path text, p_status text, p_result json, p_error text, p_sqlstate text, p_attempt integer, p_turn integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text, p_skip_locked boolean, p_login name) OWNER TO df_owner;
 CREATE FUNCTION df.record_settle(p_instance text, p_epoch bigint, p_incarnation uuid, p_result json, p_error text, p_sqlstate text, p_path text, p_within text[], p_turns integer[], p_decides text[], p_ends text) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_fence text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
@@ -2906,7 +2898,6 @@ $$;
 ALTER FUNCTION df.record_settle(p_instance text, p_epoch bigint, p_incarnation uuid, p_result json, p_error text, p_sqlstate text, p_path text, p_within text[], p_turns integer[], p_decides text[], p_ends text) OWNER TO df_owner;
 CREATE FUNCTION df.record_timer(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_seconds double precision, p_error text, p_within text[], p_turns integer[], p_decides text[], p_ends text) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     c_sqlstate constant text := '57014';
@@ -2948,7 +2939,6 @@ $$;
 ALTER FUNCTION df.record_timer(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_seconds double precision, p_error text, p_within text[], p_turns integer[], p_decides text[], p_ends text) OWNER TO df_owner;
 CREATE FUNCTION df.record_wait(p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_signal text, p_seconds double precision, p_due timestamp with time zone, p_result json, p_within text[], p_turns integer[], p_decides text[], p_checkpoints json, p_ends text) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_fence  text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
@@ -3129,22 +3119,35 @@ CREATE FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds jso
     AS $$
 #variable_conflict use_column
 declare
-    v_name uuid := df.relay_name(p_incarnation);
-    v_ids  text[];
-    v_runs integer;
+    v_name   uuid := df.relay_name(p_incarnation);
+    v_runs   integer;
+    v_shared boolean;
+    v_ids    text[];
+    v_starts text[];
 begin
     -- A relay whose lease ran out, or that registered before the server restarted, must not own
     -- anything new.
-    select r.runs_version into v_runs from df.relays r
-     where r.incarnation = v_name and r.lease_until > clock_timestamp();
+    select r.runs_version,
+           exists (select from df.relays o where o.incarnation <> v_name and o.lease_until > clock_timestamp())
+      into v_runs, v_shared
+      from df.relays r where r.incarnation = v_name and r.lease_until > clock_timestamp();
     if not found then
         return;
     end if;
-    v_ids := df.claimable(v_name, p_limit, v_runs, p_bounds);
+    v_ids := df.claimable(v_name, p_limit, v_runs, v_shared, p_bounds);
     if v_ids = '{}' then
         return;
     end if;
-    return query select * from df.relay_own(v_name, v_ids);
+    v_starts := array(select id || '/start' from unnest(v_ids) as id);
+    update df.outbox o set delivered_at = clock_timestamp()
+     where o.event_id = any (v_starts) and o.delivered_at is null;
+    return query
+        update df.instances i
+           set owner = v_name, epoch = i.epoch + 1, status = 'running',
+               updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
+         where i.id = any (v_ids)
+        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
+                  i.epoch = 1;
 end
 $$;
 ALTER FUNCTION df.relay_claim(p_incarnation uuid, p_limit integer, p_bounds json) OWNER TO df_owner;
@@ -3491,26 +3494,6 @@ CREATE FUNCTION df.relay_name(p_incarnation uuid) RETURNS uuid
             operator(pg_catalog.||) df.server_run())::pg_catalog.uuid
 $$;
 ALTER FUNCTION df.relay_name(p_incarnation uuid) OWNER TO df_owner;
-CREATE FUNCTION df.relay_own(p_owner uuid, p_ids text[]) RETURNS TABLE(instance_id text, epoch bigint, graph_id bigint, submitted_by oid, database text, label text, vars text, fresh boolean)
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-#variable_conflict use_column
-declare
-    v_starts text[] := array(select id || '/start' from unnest(p_ids) as id);
-begin
-    update df.outbox o set delivered_at = clock_timestamp()
-     where o.event_id = any (v_starts) and o.delivered_at is null;
-    return query
-        update df.instances i
-           set owner = p_owner, epoch = i.epoch + 1, status = 'running',
-               updated_at = case when i.status = 'pending' then clock_timestamp() else i.updated_at end
-         where i.id = any (p_ids)
-        returning i.id, i.epoch, i.graph_id, i.submitted_by::oid, i.database, i.label::text, i.vars::text,
-                  i.epoch = 1;
-end
-$$;
-ALTER FUNCTION df.relay_own(p_owner uuid, p_ids text[]) OWNER TO df_owner;
 CREATE FUNCTION df.relay_owned(p_incarnation uuid) RETURNS TABLE(instance_id text, epoch bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5248,25 +5231,19 @@ $$;
 ALTER FUNCTION df.waiting_leaves(p_instance text) OWNER TO df_owner;
 CREATE FUNCTION df.waiting_roles(p_runs integer, p_bounds json DEFAULT NULL::json) RETURNS TABLE(role regrole, next_wake timestamp with time zone)
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 begin
     if p_bounds is null then
-        return query
-            with recursive roles as (
-                (select i.submitted_by as role from df.instances i
-                  where i.owner is null and i.ended_at is null and i.paused_at is null order by i.submitted_by limit 1)
-                union all
-                select (select i.submitted_by from df.instances i
-                         where i.owner is null and i.ended_at is null and i.paused_at is null and i.submitted_by > r.role
-                         order by i.submitted_by limit 1)
-                  from roles r where r.role is not null)
-            select r.role, (select i.wake_at from df.instances i
-                             where i.owner is null and i.ended_at is null and i.paused_at is null
-                               and i.submitted_by = r.role and i.min_version <= p_runs
-                             order by i.wake_at limit 1)
-              from roles r where r.role is not null;
+        role := 0;
+        loop
+            select i.submitted_by, i.wake_at into role, next_wake from df.instances i
+             where i.owner is null and i.ended_at is null and i.paused_at is null
+               and i.submitted_by > waiting_roles.role and i.min_version <= p_runs
+             order by i.submitted_by, i.wake_at limit 1;
+            exit when not found;
+            return next;
+        end loop;
         return;
     end if;
     return query
@@ -5875,126 +5852,125 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16852, 'df_step_16851_16852', 'a878d285ce0b42e7b22d25e65355f5bc7201017624874855b89c872ac6d2bc60', '2026-11-22 05:28:24.217941+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 05:28:24.321604+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 05:28:24.628158+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 05:28:24.725295+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 05:28:24.815612+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 05:28:25.154009+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 05:28:25.180637+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 05:28:25.2061+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 05:28:25.229475+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 05:28:25.253092+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 05:28:25.277456+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 05:28:25.302658+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 05:28:25.326968+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 05:28:25.350516+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 05:28:25.374002+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 05:28:25.399942+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 05:28:25.437153+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('kvHnmxxi', 'mid sequence', 'kvHnmxxi:root', '@alice@', 'running', NULL, '2026-11-22 05:28:24.321604+00', '2026-11-22 05:28:24.593861+00', NULL, 1, NULL, NULL, 1, '3a27aa48-05c2-c131-e03a-5ca4efc521c1', '2026-11-22 05:28:24.321604+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvlFep9D', 'signal', 'kvlFep9D:root', '@alice@', 'running', NULL, '2026-11-22 05:28:24.628158+00', '2026-11-22 05:28:24.636878+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvvLH36l', 'timer', 'kvvLH36l:root', '@alice@', 'running', NULL, '2026-11-22 05:28:24.725295+00', '2026-11-22 05:28:24.731516+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 06:28:24.789103+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvAJPnSz', 'loop', 'kvAJPnSz:root', '@alice@', 'running', NULL, '2026-11-22 05:28:24.815612+00', '2026-11-22 05:28:24.827005+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 06:28:25.11857+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('kv0uPvst', 'race decided', 'kv0uPvst:root', '@alice@', 'running', NULL, '2026-11-22 05:28:25.154009+00', '2026-11-22 05:28:25.158491+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvL6ktii', 'race open', 'kvL6ktii:root', '@alice@', 'running', NULL, '2026-11-22 05:28:25.180637+00', '2026-11-22 05:28:25.18425+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 06:28:25.188134+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvRetOTn', 'join', 'kvRetOTn:root', '@alice@', 'running', NULL, '2026-11-22 05:28:25.2061+00', '2026-11-22 05:28:25.208239+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvFd8Wns', 'failed', 'kvFd8Wns:root', '@alice@', 'failed', NULL, '2026-11-22 05:28:25.229475+00', '2026-11-22 05:28:25.23834+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 05:28:25.229475+00', NULL, '2026-11-22 05:28:25.238341+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('kv0BaDhs', 'left failed', 'kv0BaDhs:root', '@alice@', 'failed', NULL, '2026-11-22 05:28:25.253092+00', '2026-11-22 05:28:25.260559+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 05:28:25.253092+00', NULL, '2026-11-22 05:28:25.260559+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('kvUslFkH', 'attempts', 'kvUslFkH:root', '@alice@', 'running', NULL, '2026-11-22 05:28:25.277456+00', '2026-11-22 05:28:25.281437+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 05:33:25.285252+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvnJ2AH8', 'timed', 'kvnJ2AH8:root', '@alice@', 'running', NULL, '2026-11-22 05:28:25.302658+00', '2026-11-22 05:28:25.305726+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 10:48:25.308886+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvhExNLQ', 'parked event', 'kvhExNLQ:root', '@alice@', 'running', NULL, '2026-11-22 05:28:25.326968+00', '2026-11-22 05:28:25.329096+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvQOJQp9', 'cancelled', 'kvQOJQp9:root', '@alice@', 'cancelled', NULL, '2026-11-22 05:28:25.374002+00', '2026-11-22 05:28:25.399525+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 05:28:25.399525+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvZu1srU', 'completed', 'kvZu1srU:root', '@alice@', 'completed', NULL, '2026-11-22 05:28:25.399942+00', '2026-11-22 05:28:25.407609+00', '2026-11-22 05:28:25.407609+00', 15, NULL, NULL, 1, NULL, '2026-11-22 05:28:25.399942+00', NULL, '2026-11-22 05:28:25.407609+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kv88PfYM', 'pending', 'kv88PfYM:root', '@alice@', 'pending', NULL, '2026-11-22 05:28:25.437153+00', '2026-11-22 05:28:25.437153+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 05:28:25.437153+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('kvXqVWzy', 'paused', 'kvXqVWzy:root', '@alice@', 'running', NULL, '2026-11-22 05:28:25.350516+00', '2026-11-22 05:28:25.441472+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 06:28:25.356207+00', '2026-11-22 05:28:25.441472+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '82fe59c7-1c51-4b90-bfd8-ed0c25724a6c');
-INSERT INTO df.meta VALUES ('content_hash', '16b72647c14c04689d82152970ae64385a954227efa03092cfab2d660d66a003');
+INSERT INTO df.granted_roles VALUES (16851, 'df_step_16850_16851', 'cbca68f9b35347dd90f2787ae254d6d828822ce7218f42ba81670d4262317f9a', '2026-11-22 06:16:37.203309+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 06:16:37.349378+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 06:16:37.63425+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 06:16:37.731181+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 06:16:37.778171+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 06:16:38.133307+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 06:16:38.223736+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 06:16:38.249008+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 06:16:38.273082+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 06:16:38.296596+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 06:16:38.320297+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 06:16:38.346498+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 06:16:38.371212+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 06:16:38.395624+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 06:16:38.42058+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 06:16:38.446216+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 06:16:38.481379+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('EYH4UL3Q', 'mid sequence', 'EYH4UL3Q:root', '@alice@', 'running', NULL, '2026-11-22 06:16:37.349378+00', '2026-11-22 06:16:37.60128+00', NULL, 1, NULL, NULL, 1, '6706fa87-ee7a-de80-084d-76b3f2a413bf', '2026-11-22 06:16:37.349378+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYQSHfFu', 'signal', 'EYQSHfFu:root', '@alice@', 'running', NULL, '2026-11-22 06:16:37.63425+00', '2026-11-22 06:16:37.643894+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYxvsnx4', 'timer', 'EYxvsnx4:root', '@alice@', 'running', NULL, '2026-11-22 06:16:37.731181+00', '2026-11-22 06:16:37.740042+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 07:16:37.744649+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYQkQkn7', 'loop', 'EYQkQkn7:root', '@alice@', 'running', NULL, '2026-11-22 06:16:37.778171+00', '2026-11-22 06:16:37.782307+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 07:16:38.103358+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('EY88BZHj', 'race decided', 'EY88BZHj:root', '@alice@', 'running', NULL, '2026-11-22 06:16:38.133307+00', '2026-11-22 06:16:38.137526+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYkExXpV', 'race open', 'EYkExXpV:root', '@alice@', 'running', NULL, '2026-11-22 06:16:38.223736+00', '2026-11-22 06:16:38.227574+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 07:16:38.230393+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYDhpF4p', 'join', 'EYDhpF4p:root', '@alice@', 'running', NULL, '2026-11-22 06:16:38.249008+00', '2026-11-22 06:16:38.251684+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYzyQJAC', 'failed', 'EYzyQJAC:root', '@alice@', 'failed', NULL, '2026-11-22 06:16:38.273082+00', '2026-11-22 06:16:38.280569+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 06:16:38.273082+00', NULL, '2026-11-22 06:16:38.280569+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('EYIJvrL3', 'left failed', 'EYIJvrL3:root', '@alice@', 'failed', NULL, '2026-11-22 06:16:38.296596+00', '2026-11-22 06:16:38.304022+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 06:16:38.296596+00', NULL, '2026-11-22 06:16:38.304022+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('EYkKyCY1', 'attempts', 'EYkKyCY1:root', '@alice@', 'running', NULL, '2026-11-22 06:16:38.320297+00', '2026-11-22 06:16:38.325139+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 06:21:38.330405+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYDf2acu', 'timed', 'EYDf2acu:root', '@alice@', 'running', NULL, '2026-11-22 06:16:38.346498+00', '2026-11-22 06:16:38.350086+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 11:36:38.352766+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYwWJYA0', 'parked event', 'EYwWJYA0:root', '@alice@', 'running', NULL, '2026-11-22 06:16:38.371212+00', '2026-11-22 06:16:38.373425+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYAFWXB8', 'cancelled', 'EYAFWXB8:root', '@alice@', 'cancelled', NULL, '2026-11-22 06:16:38.42058+00', '2026-11-22 06:16:38.445813+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 06:16:38.445813+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EY3JQBFE', 'completed', 'EY3JQBFE:root', '@alice@', 'completed', NULL, '2026-11-22 06:16:38.446216+00', '2026-11-22 06:16:38.453751+00', '2026-11-22 06:16:38.453752+00', 15, NULL, NULL, 1, NULL, '2026-11-22 06:16:38.446216+00', NULL, '2026-11-22 06:16:38.453752+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EY16loHG', 'pending', 'EY16loHG:root', '@alice@', 'pending', NULL, '2026-11-22 06:16:38.481379+00', '2026-11-22 06:16:38.481379+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 06:16:38.481379+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('EYBoAOlR', 'paused', 'EYBoAOlR:root', '@alice@', 'running', NULL, '2026-11-22 06:16:38.395624+00', '2026-11-22 06:16:38.486067+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 07:16:38.402393+00', '2026-11-22 06:16:38.486067+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '5fcc944e-83a4-4da0-a100-cb100a43e575');
+INSERT INTO df.meta VALUES ('content_hash', '7e880a657b5a8bbddfefabe7ebfac3946c85842d8dbda6e84b8b5cd46e49b6a4');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7710863463215168200/16851');
-INSERT INTO df.node_runs VALUES ('kvHnmxxi', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:24.609491+00', '2026-11-22 05:28:24.614354+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvlFep9D', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:24.642026+00', '2026-11-22 05:28:24.645729+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvlFep9D', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 05:28:24.700293+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvvLH36l', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:24.733541+00', '2026-11-22 05:28:24.734316+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvvLH36l', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 05:28:24.784921+00', NULL, '2026-11-22 06:28:24.789103+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.060899+00', '2026-11-22 05:28:25.06189+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 05:28:25.060899+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.064669+00', '2026-11-22 05:28:25.06505+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.066299+00', '2026-11-22 05:28:25.066683+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.067876+00', '2026-11-22 05:28:25.06821+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.069461+00', '2026-11-22 05:28:25.069726+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.070904+00', '2026-11-22 05:28:25.071305+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.073048+00', '2026-11-22 05:28:25.073418+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.07466+00', '2026-11-22 05:28:25.074982+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.076315+00', '2026-11-22 05:28:25.076618+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.077971+00', '2026-11-22 05:28:25.078358+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.079697+00', '2026-11-22 05:28:25.080035+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.081413+00', '2026-11-22 05:28:25.081835+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.083274+00', '2026-11-22 05:28:25.083576+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.084853+00', '2026-11-22 05:28:25.085176+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.086575+00', '2026-11-22 05:28:25.086915+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.088448+00', '2026-11-22 05:28:25.088822+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.0903+00', '2026-11-22 05:28:25.090689+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.092286+00', '2026-11-22 05:28:25.092731+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.094242+00', '2026-11-22 05:28:25.09463+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.096091+00', '2026-11-22 05:28:25.096494+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.097938+00', '2026-11-22 05:28:25.098202+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.099604+00', '2026-11-22 05:28:25.099955+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.101509+00', '2026-11-22 05:28:25.101782+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.103273+00', '2026-11-22 05:28:25.103734+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.105276+00', '2026-11-22 05:28:25.105766+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.107171+00', '2026-11-22 05:28:25.107524+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.109007+00', '2026-11-22 05:28:25.109628+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.111104+00', '2026-11-22 05:28:25.11154+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.113204+00', '2026-11-22 05:28:25.113545+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.115417+00', '2026-11-22 05:28:25.115802+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kv0uPvst', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.161178+00', '2026-11-22 05:28:25.164314+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kv0uPvst', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 05:28:25.161178+00', '2026-11-22 05:28:25.164509+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvRetOTn', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.210281+00', '2026-11-22 05:28:25.210696+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvFd8Wns', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.233228+00', '2026-11-22 05:28:25.233757+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvFd8Wns', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 05:28:25.236322+00', '2026-11-22 05:28:25.237962+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kv0BaDhs', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.257945+00', '2026-11-22 05:28:25.258426+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kv0BaDhs', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 05:28:25.260006+00', '2026-11-22 05:28:25.260484+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvnJ2AH8', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.307667+00', '2026-11-22 05:28:25.308154+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvXqVWzy', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.354248+00', '2026-11-22 05:28:25.35473+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvQOJQp9', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.377736+00', '2026-11-22 05:28:25.378188+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvZu1srU', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.405388+00', '2026-11-22 05:28:25.405968+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvZu1srU', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 05:28:25.406893+00', '2026-11-22 05:28:25.407609+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('kvAJPnSz', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.117558+00', NULL, '2026-11-22 06:28:25.11857+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('kv0uPvst', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.162107+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
-INSERT INTO df.node_runs VALUES ('kv0uPvst', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.165916+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvRetOTn', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.210313+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvhExNLQ', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.330612+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvQOJQp9', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.379233+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvL6ktii', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.186382+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('kvL6ktii', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.186382+00', NULL, '2026-11-22 06:28:25.188134+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('kvUslFkH', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.28447+00', NULL, '2026-11-22 05:33:25.285252+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvnJ2AH8', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.307828+00', NULL, '2121-12-16 10:48:25.308886+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('kvnJ2AH8', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.309424+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
-INSERT INTO df.node_runs VALUES ('kvXqVWzy', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 05:28:25.355912+00', NULL, '2026-11-22 06:28:25.356207+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvHnmxxi/start', 'kvHnmxxi', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:24.321604+00', '2026-11-22 05:28:24.593646+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvlFep9D/start', 'kvlFep9D', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:24.628158+00', '2026-11-22 05:28:24.636831+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvvLH36l/start', 'kvvLH36l', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:24.725295+00', '2026-11-22 05:28:24.731462+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvAJPnSz/start', 'kvAJPnSz', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:24.815612+00', '2026-11-22 05:28:24.826955+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kv0uPvst/start', 'kv0uPvst', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.154009+00', '2026-11-22 05:28:25.158438+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvL6ktii/start', 'kvL6ktii', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.180637+00', '2026-11-22 05:28:25.18421+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvRetOTn/start', 'kvRetOTn', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.2061+00', '2026-11-22 05:28:25.208196+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvFd8Wns/start', 'kvFd8Wns', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.229475+00', '2026-11-22 05:28:25.231209+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kv0BaDhs/start', 'kv0BaDhs', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.253092+00', '2026-11-22 05:28:25.255941+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvUslFkH/start', 'kvUslFkH', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.277456+00', '2026-11-22 05:28:25.281387+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvnJ2AH8/start', 'kvnJ2AH8', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.302658+00', '2026-11-22 05:28:25.305682+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvhExNLQ/start', 'kvhExNLQ', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.326968+00', '2026-11-22 05:28:25.329054+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvXqVWzy/start', 'kvXqVWzy', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.350516+00', '2026-11-22 05:28:25.352607+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvQOJQp9/start', 'kvQOJQp9', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.374002+00', '2026-11-22 05:28:25.375978+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvQOJQp9/cancel', 'kvQOJQp9', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 05:28:25.397822+00', '2026-11-22 05:28:25.402054+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvZu1srU/start', 'kvZu1srU', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.399942+00', '2026-11-22 05:28:25.403365+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kv88PfYM/start', 'kv88PfYM', 'start', NULL, NULL, '@alice@', '2026-11-22 05:28:25.437153+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvlFep9D/signal/n/1', 'kvlFep9D', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 05:28:25.439283+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvXqVWzy/pause/3', 'kvXqVWzy', 'pause', '3', '', '@alice@', '2026-11-22 05:28:25.440833+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('kvhExNLQ/signal/n/4', 'kvhExNLQ', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 05:28:25.441794+00', NULL, 10, NULL, '2026-11-22 05:28:25.441794+00', 'broken');
-INSERT INTO df.relays VALUES ('3a27aa48-05c2-c131-e03a-5ca4efc521c1', '2026-11-22 05:28:24.479463+00', '2026-11-22 05:28:24.587495+00', '2026-11-22 05:28:39.587495+00', '0.1.0', 1, false, 1000, 2789);
+INSERT INTO df.meta VALUES ('place', '7710875887926263700/16850');
+INSERT INTO df.node_runs VALUES ('EYH4UL3Q', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:37.614212+00', '2026-11-22 06:16:37.618941+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQSHfFu', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:37.650047+00', '2026-11-22 06:16:37.654042+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQSHfFu', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 06:16:37.703639+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYxvsnx4', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:37.74208+00', '2026-11-22 06:16:37.743052+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYxvsnx4', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 06:16:37.744278+00', NULL, '2026-11-22 07:16:37.744649+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.039801+00', '2026-11-22 06:16:38.040918+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 06:16:38.039801+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.043955+00', '2026-11-22 06:16:38.04439+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.045952+00', '2026-11-22 06:16:38.046304+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.048024+00', '2026-11-22 06:16:38.048427+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.050034+00', '2026-11-22 06:16:38.050401+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.051828+00', '2026-11-22 06:16:38.052262+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.053871+00', '2026-11-22 06:16:38.054205+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.055659+00', '2026-11-22 06:16:38.056061+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.05754+00', '2026-11-22 06:16:38.05784+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.059233+00', '2026-11-22 06:16:38.059815+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.061469+00', '2026-11-22 06:16:38.061845+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.063286+00', '2026-11-22 06:16:38.063788+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.065582+00', '2026-11-22 06:16:38.065914+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.067444+00', '2026-11-22 06:16:38.067908+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.069579+00', '2026-11-22 06:16:38.069894+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.071443+00', '2026-11-22 06:16:38.071828+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.073412+00', '2026-11-22 06:16:38.07371+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.075329+00', '2026-11-22 06:16:38.075731+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.077211+00', '2026-11-22 06:16:38.077589+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.0791+00', '2026-11-22 06:16:38.079518+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.081034+00', '2026-11-22 06:16:38.081307+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.082833+00', '2026-11-22 06:16:38.083201+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.084762+00', '2026-11-22 06:16:38.085132+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.086831+00', '2026-11-22 06:16:38.087288+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.088816+00', '2026-11-22 06:16:38.089102+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.090983+00', '2026-11-22 06:16:38.091374+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.092974+00', '2026-11-22 06:16:38.093268+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.094852+00', '2026-11-22 06:16:38.095264+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.096888+00', '2026-11-22 06:16:38.097154+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.099316+00', '2026-11-22 06:16:38.100089+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EY88BZHj', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.140071+00', '2026-11-22 06:16:38.146562+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EY88BZHj', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 06:16:38.140071+00', '2026-11-22 06:16:38.146767+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYDhpF4p', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.254184+00', '2026-11-22 06:16:38.254636+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYzyQJAC', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.276947+00', '2026-11-22 06:16:38.277517+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYzyQJAC', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 06:16:38.279274+00', '2026-11-22 06:16:38.280352+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYIJvrL3', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.300922+00', '2026-11-22 06:16:38.301402+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYIJvrL3', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 06:16:38.303223+00', '2026-11-22 06:16:38.303907+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYDf2acu', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.352023+00', '2026-11-22 06:16:38.353427+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYBoAOlR', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.400212+00', '2026-11-22 06:16:38.400717+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYAFWXB8', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.425175+00', '2026-11-22 06:16:38.425736+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EY3JQBFE', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.451177+00', '2026-11-22 06:16:38.45183+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EY3JQBFE', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 06:16:38.452947+00', '2026-11-22 06:16:38.453752+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('EYQkQkn7', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.102245+00', NULL, '2026-11-22 07:16:38.103358+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('EY88BZHj', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.193325+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYkExXpV', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.229991+00', NULL, '2026-11-22 07:16:38.230393+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('EYkExXpV', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.229991+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('EYDhpF4p', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.253606+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYkKyCY1', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.329545+00', NULL, '2026-11-22 06:21:38.330405+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYDf2acu', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.351993+00', NULL, '2121-12-16 11:36:38.352766+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYDf2acu', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.354583+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
+INSERT INTO df.node_runs VALUES ('EYwWJYA0', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.375332+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYBoAOlR', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.401968+00', NULL, '2026-11-22 07:16:38.402393+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('EYAFWXB8', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 06:16:38.427145+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYH4UL3Q/start', 'EYH4UL3Q', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:37.349378+00', '2026-11-22 06:16:37.601071+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYQSHfFu/start', 'EYQSHfFu', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:37.63425+00', '2026-11-22 06:16:37.643835+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYxvsnx4/start', 'EYxvsnx4', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:37.731181+00', '2026-11-22 06:16:37.739989+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYQkQkn7/start', 'EYQkQkn7', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:37.778171+00', '2026-11-22 06:16:37.782255+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EY88BZHj/start', 'EY88BZHj', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.133307+00', '2026-11-22 06:16:38.137462+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYkExXpV/start', 'EYkExXpV', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.223736+00', '2026-11-22 06:16:38.22752+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYDhpF4p/start', 'EYDhpF4p', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.249008+00', '2026-11-22 06:16:38.251634+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYzyQJAC/start', 'EYzyQJAC', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.273082+00', '2026-11-22 06:16:38.274873+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYIJvrL3/start', 'EYIJvrL3', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.296596+00', '2026-11-22 06:16:38.298874+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYkKyCY1/start', 'EYkKyCY1', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.320297+00', '2026-11-22 06:16:38.325076+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYDf2acu/start', 'EYDf2acu', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.346498+00', '2026-11-22 06:16:38.350038+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYwWJYA0/start', 'EYwWJYA0', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.371212+00', '2026-11-22 06:16:38.373317+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYBoAOlR/start', 'EYBoAOlR', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.395624+00', '2026-11-22 06:16:38.398217+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYAFWXB8/start', 'EYAFWXB8', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.42058+00', '2026-11-22 06:16:38.423118+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYAFWXB8/cancel', 'EYAFWXB8', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 06:16:38.443985+00', '2026-11-22 06:16:38.447288+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EY3JQBFE/start', 'EY3JQBFE', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.446216+00', '2026-11-22 06:16:38.448632+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EY16loHG/start', 'EY16loHG', 'start', NULL, NULL, '@alice@', '2026-11-22 06:16:38.481379+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYQSHfFu/signal/n/1', 'EYQSHfFu', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 06:16:38.483445+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYBoAOlR/pause/3', 'EYBoAOlR', 'pause', '3', '', '@alice@', '2026-11-22 06:16:38.4854+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('EYwWJYA0/signal/n/4', 'EYwWJYA0', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 06:16:38.486521+00', NULL, 10, NULL, '2026-11-22 06:16:38.486521+00', 'broken');
+INSERT INTO df.relays VALUES ('6706fa87-ee7a-de80-084d-76b3f2a413bf', '2026-11-22 06:16:37.541033+00', '2026-11-22 06:16:37.596608+00', '2026-11-22 06:16:52.596608+00', '0.1.0', 1, false, 1000, 24497);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -6015,9 +5991,9 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('kvlFep9D', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 05:28:25.439283+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('kvhExNLQ', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 05:28:25.441794+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16852, 16385, true, false);
+INSERT INTO df.signals VALUES ('EYQSHfFu', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 06:16:38.483445+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('EYwWJYA0', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 06:16:38.486521+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16851, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -6170,7 +6146,7 @@ GRANT ALL ON FUNCTION df.child_role(p_parent_type text, p_segment text) TO @alic
 REVOKE ALL ON FUNCTION df.choice_query(p_node_type text, p_query text, p_condition jsonb, OUT query text, OUT fault text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.choice_query(p_node_type text, p_query text, p_condition jsonb, OUT query text, OUT fault text) TO df_admin;
 GRANT ALL ON FUNCTION df.choice_query(p_node_type text, p_query text, p_condition jsonb, OUT query text, OUT fault text) TO @alice@;
-REVOKE ALL ON FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_bounds json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.claimable(p_owner uuid, p_limit integer, p_runs integer, p_shared boolean, p_bounds json) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.clearvars() FROM PUBLIC;
 GRANT ALL ON FUNCTION df.clearvars() TO df_admin;
 GRANT ALL ON FUNCTION df.clearvars() TO @alice@;
@@ -6457,8 +6433,6 @@ REVOKE ALL ON FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) FROM P
 GRANT ALL ON FUNCTION df.relay_may_http(p_role oid, p_multipart boolean) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_name(p_incarnation uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_name(p_incarnation uuid) TO df_relay;
-REVOKE ALL ON FUNCTION df.relay_own(p_owner uuid, p_ids text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.relay_own(p_owner uuid, p_ids text[]) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_owned(p_incarnation uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.relay_owned(p_incarnation uuid) TO df_relay;
 REVOKE ALL ON FUNCTION df.relay_park(p_incarnation uuid, p_entries json) FROM PUBLIC;
