@@ -2,6 +2,7 @@
 
 mod bench;
 mod bloat;
+mod claiming;
 mod conditions;
 mod control;
 mod cookbook;

@@ -215,6 +215,7 @@ impl df_relay::Engine for EngineOfRelay {
             database: claim.database,
             label: claim.label,
             vars: claim.vars,
+            committed: claim.committed,
         };
         self.engine
             .load(assignment, claim.graph, runs)

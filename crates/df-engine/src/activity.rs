@@ -485,7 +485,14 @@ impl Activity<'_> {
         }
     }
 
+    /// Records an entry once the claim has committed: until then its instance reads as busy. (A step's own record
+    /// waits for the instance's row.)
     pub(crate) async fn record(&self, entry: Entry) -> Result<Recorded, LeafReply> {
+        let mut committed = self.loaded.assignment.committed.clone();
+        let owned = committed.wait_for(|committed| *committed);
+        if !matches!(self.cancel.run_until_cancelled(owned).await, Some(Ok(_))) {
+            return Err(LeafReply::Stopped);
+        }
         match self.backend.record(entry, self.cancel).await {
             None => Err(LeafReply::Stopped),
             Some(recorded) => match recorded.refused() {

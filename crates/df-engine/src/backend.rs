@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -27,6 +28,8 @@ pub struct Assignment {
     pub label: Option<String>,
     /// Variables captured at `df.start`.
     pub vars: BTreeMap<String, String>,
+    /// True once the claim has committed; gone where it did not.
+    pub committed: watch::Receiver<bool>,
 }
 
 /// What the end of a run implies besides itself.

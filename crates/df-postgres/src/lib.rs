@@ -19,7 +19,7 @@ pub use connect::{Notifications, connect_when_up};
 pub use error::Error;
 pub use options::{ConnectOptions, TlsMode};
 pub use parameter::{Parameter, Typed, query_unnamed};
-pub use session::Session;
+pub use session::{Open, Session};
 
 /// The role that owns every object of the schema; it cannot log in.
 pub const OWNER_ROLE: &str = "df_owner";

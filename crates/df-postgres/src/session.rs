@@ -95,6 +95,36 @@ impl Session {
         }
     }
 
+    /// Like [`Session::insist`], in a transaction that its caller ends: its rows are known while nobody else sees what
+    /// it wrote. Nothing else may be asked of the session before [`Open::commit`].
+    pub async fn insist_open(
+        &self,
+        sql: &'static str,
+        parameters: &[&dyn Parameter],
+    ) -> Result<(Vec<Row>, Open<'_>), Error> {
+        let mut delays = self.policy.delays();
+        loop {
+            let connected = self.connected().await?;
+            let begun = connected.client.batch_execute("begin");
+            let (begun, answer) = tokio::join!(begun, connected.query(sql, parameters));
+            let error = match begun.and(answer) {
+                Ok(rows) => {
+                    let session = self;
+                    return Ok((rows, Open { session, connected }));
+                }
+                Err(error) => error,
+            };
+            // With the connection goes whatever had begun.
+            self.forget(&connected).await;
+            if error.as_db_error().is_none() || class(&error).is_retryable() {
+                tracing::warn!(error = %describe(&error), "a call to df failed; trying again");
+            } else {
+                tracing::error!(error = %describe(&error), "postgres refuses a call to df");
+            }
+            self.pause(&mut delays).await?;
+        }
+    }
+
     async fn pause(&self, delays: &mut Delays) -> Result<(), Error> {
         let pause = delays.next_delay().unwrap_or(Duration::from_secs(5));
         self.shutdown
@@ -129,6 +159,26 @@ impl Session {
         {
             *current = None;
         }
+    }
+}
+
+/// A transaction whose one statement has run.
+#[must_use = "its locks are held until it is committed"]
+pub struct Open<'a> {
+    session: &'a Session,
+    connected: Arc<Connected>,
+}
+
+impl Open<'_> {
+    /// Sends COMMIT when first polled, so that what is asked of the session after that comes behind it. Returns whether
+    /// it is known to have committed; where not, the session goes on with another connection.
+    pub async fn commit(self) -> bool {
+        let committed = self.connected.client.batch_execute("commit").await;
+        if let Err(error) = &committed {
+            tracing::warn!(error = %describe(error), "whether a transaction committed is not known");
+            self.session.forget(&self.connected).await;
+        }
+        committed.is_ok()
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use df_graph::Graph;
+use tokio::sync::watch;
 use uuid::Uuid;
 
-/// An instance that this relay has just come to own.
+/// An instance that this relay has just come to own, or will once the claim has committed: the fence waits for that.
 #[derive(Debug, Clone)]
 pub struct Claim {
     pub instance: String,
@@ -19,6 +20,8 @@ pub struct Claim {
     pub label: Option<String>,
     pub vars: BTreeMap<String, String>,
     pub graph: Arc<Graph>,
+    /// True once the claim has committed; gone where it did not.
+    pub committed: watch::Receiver<bool>,
 }
 
 /// One row of what is recorded of an instance; see `df.relay_recorded`.

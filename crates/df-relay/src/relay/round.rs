@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use df_failpoints::reached;
-use df_postgres::{Error as PostgresError, Parameter};
+use df_postgres::{Error as PostgresError, Parameter, Session};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -27,6 +28,9 @@ const DELIVER_AND_CLAIM: &str = "
 impl Relay {
     /// One round: a transaction that delivers and then claims, so that what a signal has woken is claimed at once,
     /// with the same commit. Returns how many of each.
+    ///
+    /// What nobody has walked before begins while the claim commits: whatever it records stands behind the fence, which
+    /// waits for the commit, and refuses it where there was none. What is recorded of the others is read after the commit.
     pub(super) async fn deliver_and_claim(
         &mut self,
         incarnation: Uuid,
@@ -39,97 +43,54 @@ impl Relay {
         let bounds = self.bounds.held();
         let parameters: [&dyn Parameter; 4] = [&incarnation, &batch, &room, &bounds];
         let began = Instant::now();
-        let rows = self.session.insist(DELIVER_AND_CLAIM, &parameters).await;
+        let session = self.session.clone();
+        let (rows, open) = session.insist_open(DELIVER_AND_CLAIM, &parameters).await?;
         self.bounds.took(began.elapsed());
-        let (delivered, claimed): (Vec<Row>, Vec<Row>) = rows?
+        let (delivered, claimed): (Vec<Row>, Vec<Row>) = rows
             .into_iter()
             .partition(|row| row.get::<_, Option<&str>>("kind").is_some());
-        if !delivered.is_empty() {
+        let counts = (delivered.len(), claimed.len());
+        let (fresh, seen): (Vec<Row>, Vec<Row>) =
+            claimed.into_iter().partition(|row| row.get("fresh"));
+        let (tell, committed) = watch::channel(false);
+        let (is_committed, recorded, loaded) = tokio::join!(
+            async {
+                let is_committed = open.commit().await;
+                tell.send_replace(is_committed);
+                is_committed
+            },
+            recorded(&session, incarnation, &seen),
+            self.load_all(incarnation, &fresh, HashMap::new(), &committed)
+        );
+        loaded?;
+        if !is_committed {
+            return Ok((0, 0));
+        }
+        if counts.0 > 0 {
             reached("deliver.committed");
         }
-        if !claimed.is_empty() {
+        if counts.1 > 0 {
             reached("claim.committed");
         }
         self.tell_engine(&delivered).await;
-        self.load_claimed(incarnation, &claimed).await?;
-        Ok((delivered.len(), claimed.len()))
+        self.load_all(incarnation, &seen, recorded?, &committed)
+            .await?;
+        Ok(counts)
     }
 
-    async fn load_claimed(&mut self, incarnation: Uuid, rows: &[Row]) -> Result<(), PostgresError> {
-        let seen: Vec<String> = rows
-            .iter()
-            .filter(|row| !row.get::<_, bool>("fresh"))
-            .map(|row| row.get("instance_id"))
-            .collect();
-        let mut recorded = self.recorded(incarnation, &seen).await?;
+    async fn load_all(
+        &mut self,
+        incarnation: Uuid,
+        rows: &[Row],
+        mut recorded: HashMap<String, Vec<RecordedRun>>,
+        committed: &watch::Receiver<bool>,
+    ) -> Result<(), PostgresError> {
         for row in by_turns(rows, |row| row.get("submitted_by")) {
             let instance: String = row.get("instance_id");
             let runs = recorded.remove(&instance).unwrap_or_default();
-            self.load(incarnation, row, runs).await?;
+            self.load(incarnation, row, runs, committed).await?;
         }
         Ok(())
-    }
-
-    async fn recorded(
-        &self,
-        incarnation: Uuid,
-        instances: &[String],
-    ) -> Result<HashMap<String, Vec<RecordedRun>>, PostgresError> {
-        let mut recorded: HashMap<String, Vec<RecordedRun>> = HashMap::new();
-        if instances.is_empty() {
-            return Ok(recorded);
-        }
-        let rows = self
-            .session
-            .insist(
-                "select instance_id, run_path, status, turn, attempt, asks, result, error, sqlstate,
-                        detail
-                   from df.relay_recorded($1, $2)",
-                &[&incarnation, &instances],
-            )
-            .await?;
-        for row in rows {
-            let truth = self.truth(&row).await?;
-            recorded
-                .entry(row.get("instance_id"))
-                .or_default()
-                .push(RecordedRun {
-                    run_path: row.get("run_path"),
-                    status: row.get("status"),
-                    turn: row.get("turn"),
-                    attempt: row.get("attempt"),
-                    truth,
-                    error: row.get("error"),
-                    sqlstate: row.get("sqlstate"),
-                    detail: row.get("detail"),
-                });
-        }
-        Ok(recorded)
-    }
-
-    /// What a recorded condition is worth, by the reading that took its arm when it came.
-    async fn truth(&self, row: &Row) -> Result<Option<bool>, PostgresError> {
-        if !row.get::<_, bool>("asks") {
-            return Ok(None);
-        }
-        if let Some(result) = row.get::<_, Option<&str>>("result") {
-            return Ok(Some(df_graph::truth(result)));
-        }
-        // Long results one at a time: together they might be more than memory holds.
-        let instance: String = row.get("instance_id");
-        let paths: Vec<String> = vec![row.get("run_path")];
-        let found = self
-            .session
-            .insist(
-                "select result from df.relay_results($1, $2)",
-                &[&instance, &paths],
-            )
-            .await?;
-        // A row that is gone was passed by a checkpoint, and nobody asks for it any more.
-        let result = found
-            .first()
-            .and_then(|row| row.get::<_, Option<&str>>("result"));
-        Ok(Some(df_graph::truth(result.unwrap_or("null"))))
     }
 
     async fn load(
@@ -137,6 +98,7 @@ impl Relay {
         incarnation: Uuid,
         row: &Row,
         recorded: Vec<RecordedRun>,
+        committed: &watch::Receiver<bool>,
     ) -> Result<(), PostgresError> {
         let instance: String = row.get("instance_id");
         let epoch: i64 = row.get("epoch");
@@ -161,6 +123,7 @@ impl Relay {
                     label: row.get("label"),
                     vars,
                     graph,
+                    committed: committed.clone(),
                 };
                 let loaded = self.engine.load(claim, recorded).await;
                 reached("engine.loaded");
@@ -295,4 +258,66 @@ impl Relay {
         self.missing = missing;
         Ok(())
     }
+}
+
+/// What is recorded of claimed instances, by instance.
+async fn recorded(
+    session: &Session,
+    incarnation: Uuid,
+    claimed: &[Row],
+) -> Result<HashMap<String, Vec<RecordedRun>>, PostgresError> {
+    let mut recorded: HashMap<String, Vec<RecordedRun>> = HashMap::new();
+    if claimed.is_empty() {
+        return Ok(recorded);
+    }
+    let instances: Vec<String> = claimed.iter().map(|row| row.get("instance_id")).collect();
+    let rows = session
+        .insist(
+            "select instance_id, run_path, status, turn, attempt, asks, result, error, sqlstate,
+                    detail
+               from df.relay_recorded($1, $2)",
+            &[&incarnation, &instances],
+        )
+        .await?;
+    for row in rows {
+        let truth = truth(session, &row).await?;
+        recorded
+            .entry(row.get("instance_id"))
+            .or_default()
+            .push(RecordedRun {
+                run_path: row.get("run_path"),
+                status: row.get("status"),
+                turn: row.get("turn"),
+                attempt: row.get("attempt"),
+                truth,
+                error: row.get("error"),
+                sqlstate: row.get("sqlstate"),
+                detail: row.get("detail"),
+            });
+    }
+    Ok(recorded)
+}
+
+/// What a recorded condition is worth, by the reading that took its arm when it came.
+async fn truth(session: &Session, row: &Row) -> Result<Option<bool>, PostgresError> {
+    if !row.get::<_, bool>("asks") {
+        return Ok(None);
+    }
+    if let Some(result) = row.get::<_, Option<&str>>("result") {
+        return Ok(Some(df_graph::truth(result)));
+    }
+    // Long results one at a time: together they might be more than memory holds.
+    let instance: String = row.get("instance_id");
+    let paths: Vec<String> = vec![row.get("run_path")];
+    let found = session
+        .insist(
+            "select result from df.relay_results($1, $2)",
+            &[&instance, &paths],
+        )
+        .await?;
+    // A row that is gone was passed by a checkpoint, and nobody asks for it any more.
+    let result = found
+        .first()
+        .and_then(|row| row.get::<_, Option<&str>>("result"));
+    Ok(Some(df_graph::truth(result.unwrap_or("null"))))
 }
