@@ -110,3 +110,20 @@ async fn a_relay_that_begins_has_nobody_notify_it_while_it_works() {
         assert!(begun.elapsed() < Duration::from_secs(30), "{}", works.log());
     }
 }
+
+#[tokio::test]
+async fn callers_that_notify_nobody_are_found_by_quick_polls_while_they_keep_coming() {
+    let args = ["--poll-interval-ms", "3000", "--linger-ms", "500"];
+    let workflows = Workflows::with_relay("", &args).await;
+    let start = "set df.notify = off; select df.start('select 1')";
+    // So slowly that the relay has callers notify it, which these do not.
+    for _ in 0..150 {
+        workflows.alice.client.batch_execute(start).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let all = "select (count(*) = 150)::text from df.instances where status = 'completed'";
+    workflows.db.until(all, "true").await;
+    // By the poll alone it would be a third.
+    let soon = "select (count(*) > 100)::text from df.instances where ended_at < created_at + interval '1 second'";
+    assert_eq!(workflows.db.text(soon).await.as_deref(), Some("true"));
+}

@@ -20,7 +20,7 @@ use crate::bounds::Bounds;
 use crate::graphs::Graphs;
 use crate::lease::{self, Lease};
 use crate::retain;
-use crate::wake::Rush;
+use crate::wake::{Calm, Rush};
 use crate::{Engine, Event, RelayConfig, wake};
 
 /// Why a relay ended other than by being told to.
@@ -224,7 +224,7 @@ impl Relay {
         let mut busy_until = Instant::now() + self.config.grace;
         let mut idle = false;
         let mut backlog = true;
-        let mut rush = Rush::default();
+        let (mut rush, mut calm) = (Rush::default(), Calm::default());
         // One that slept when it was killed has left callers notifying it.
         self.set_idle(false).await?;
         let (mut told, mut rests) = (false, false);
@@ -255,7 +255,14 @@ impl Relay {
                     self.nothing_to_do(incarnation).await?
                 };
                 if let Some(pause) = pause {
-                    let until = until.min(Instant::now() + self.at_most_locked(pause));
+                    let now = Instant::now();
+                    // While what comes comes untold.
+                    let pause = if now < busy_until {
+                        pause.min(self.config.grace_interval)
+                    } else {
+                        pause
+                    };
+                    let until = until.min(now + self.at_most_locked(pause));
                     match self
                         .sleep(until, WakeAt::default(), &lease.lost, shutdown)
                         .await
@@ -267,21 +274,21 @@ impl Relay {
                     continue;
                 }
             }
-            told = false;
+            let is_told = std::mem::take(&mut told);
             let room = self.room();
             // Without room too: a role that has next to nothing here gets its share all the same.
             let (delivered, claimed) = self.deliver_and_claim(incarnation, room).await?;
             backlog = if room > 0 { claimed >= room } else { backlog };
             let now = Instant::now();
-            let fruitless = claimed + delivered == 0;
+            let fruitful = claimed + delivered > 0;
             rests = true;
-            if !fruitless {
+            if fruitful && (!idle || !is_told) {
                 busy_until = now + self.config.grace;
             }
             // What comes now and then is best told of each time, a rush is best polled for.
-            if idle && (backlog || (!fruitless && rush.has_come(now))) {
+            if idle && (backlog || (fruitful && rush.has_come(now))) {
                 self.set_idle(false).await?;
-                idle = false;
+                (idle, calm) = (false, Calm::default());
             }
             if lease.lost.is_cancelled() || shutdown.is_cancelled() {
                 return Ok(());
@@ -291,7 +298,7 @@ impl Relay {
             }
             let pause = if backlog {
                 self.config.poll_interval
-            } else if now < busy_until {
+            } else if now < busy_until && !calm.has_come(now, delivered + claimed) {
                 self.config.grace_interval
             } else {
                 // One more look follows: a caller that read the flag before it was set did not

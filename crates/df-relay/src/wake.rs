@@ -73,6 +73,28 @@ impl Rush {
     }
 }
 
+/// Whether so little comes again that callers may notify of each: well below what makes a rush.
+#[derive(Debug, Default)]
+pub struct Calm {
+    since: Option<Instant>,
+    found: usize,
+}
+
+impl Calm {
+    const WITHIN: Duration = Duration::from_millis(200);
+    const FEW: usize = 60;
+
+    /// Counts what one more round found. True when that was little for long enough.
+    pub fn has_come(&mut self, now: Instant, found: usize) -> bool {
+        let since = *self.since.get_or_insert(now);
+        self.found += found;
+        if now - since < Self::WITHIN {
+            return false;
+        }
+        std::mem::take(self).found < Self::FEW
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +109,19 @@ mod tests {
         let come: Vec<bool> = (0..40).map(|n| at(&mut fast, n)).collect();
         assert_eq!(come.iter().position(|come| *come), Some(15));
         assert!(!come[16]);
+    }
+
+    #[test]
+    fn only_few_finds_over_a_long_time_are_a_calm() {
+        let begin = Instant::now();
+        let at = |calm: &mut Calm, n: u64, found| {
+            calm.has_come(begin + Duration::from_millis(10 * n), found)
+        };
+        let mut many = Calm::default();
+        assert!((0..100).all(|n| !at(&mut many, n, 4)));
+        let mut few = Calm::default();
+        let come: Vec<bool> = (0..30).map(|n| at(&mut few, n, 2)).collect();
+        assert_eq!(come.iter().position(|come| *come), Some(20));
+        assert!(!come[21]);
     }
 }
