@@ -53,6 +53,27 @@ async fn thousands_of_slow_branches_do_not_starve_another_role() {
     one_step_ends_soon(&bob, || relay.log()).await;
 }
 
+/// The workflows of a role take turns, and a wide one's branches are as many turns.
+#[tokio::test]
+async fn a_wide_join_keeps_no_other_workflow_of_its_role_waiting() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let wide = "select df.start(df.join(variadic array(select 'select pg_sleep(0.1)' from generate_series(1, 400))))";
+    let wide = alice.text(wide).await.unwrap();
+    let relay = db.start_relay();
+    let begun = format!("select count(*) > 0 from df.node_runs where instance_id = '{wide}'");
+    db.until(&begun, "t").await;
+    one_step_ends_soon(&alice, || relay.log()).await;
+    // Those that the workers had taken when it came, and a few for each of its two steps.
+    let before = format!(
+        "select count(*) < 250 from df.node_runs where instance_id = '{wide}'
+            and created_at < (select max(ended_at) from df.instances where id <> '{wide}')"
+    );
+    assert_eq!(db.text(&before).await.as_deref(), Some("t"));
+    let left = "select count(*) from df.instances where ended_at is null";
+    db.until(left, "0").await;
+}
+
 /// A relay full of one role's long steps takes another role's share again and again, not once a poll.
 #[tokio::test]
 async fn a_role_beside_a_thousand_long_steps_drains_faster_than_the_poll() {

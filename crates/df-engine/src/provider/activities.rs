@@ -2,6 +2,8 @@
 //!
 //! Items without tag and session, which is all the relay schedules, are taken in O(log n) of their
 //! lane: the one with the fewest activities running comes first, and none runs more than its limit.
+//! Within a lane each tree has a few activities in each round, as many as it may have ready: a thousand
+//! branches of one keep no other of the same lane waiting (start-time fair queueing).
 //! A fetch looks through the ready items that have a tag or session until one fits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,6 +23,13 @@ pub(super) type WorkId = u64;
 /// Whose share of the workers an activity takes.
 pub type Lane = u32;
 
+/// Numbers the rounds of a lane; none goes back.
+type Round = u64;
+
+/// How many activities a tree has in a round. What it has at once often ends at once, and is then one turn of
+/// its orchestration.
+const PER_ROUND: u64 = 4;
+
 /// Says which lane an instance's activities take, by the instance's id.
 pub type LaneOf = dyn Fn(&str) -> Lane + Send + Sync;
 
@@ -28,6 +37,7 @@ pub(super) struct Work {
     item: WorkItem,
     instance: Key,
     lane: Lane,
+    round: Round,
     attempts: u32,
     lock: Option<Lock>,
     /// Its place in `State::due` while it is invisible after a delayed abandon.
@@ -44,8 +54,10 @@ struct Session {
 #[derive(Default)]
 pub(super) struct WorkQueue {
     items: HashMap<WorkId, Work>,
-    /// Ready items without tag and session, by lane, in order of arrival. No lane is empty.
-    plain: BTreeMap<Lane, BTreeSet<WorkId>>,
+    /// Ready items without tag and session, by lane, in order of their rounds and of arrival. No lane is empty.
+    plain: BTreeMap<Lane, BTreeSet<(Round, WorkId)>>,
+    /// The round that each lane has come to.
+    rounds: HashMap<Lane, Round>,
     /// How many activities of each lane are locked. No count is zero.
     running: HashMap<Lane, usize>,
     /// How lanes are told apart, and the most activities that one may have locked.
@@ -99,23 +111,25 @@ impl WorkQueue {
         let load = |lane| self.running.get(lane).copied().unwrap_or(0);
         self.plain
             .iter()
-            .map(|(lane, items)| (load(lane), items.first().copied()))
+            .map(|(lane, items)| (load(lane), items.first().map(|first| first.1)))
             .filter(|(load, _)| *load < limit)
             .min()
             .and_then(|(_, first)| first)
     }
 
-    fn hide_plain(&mut self, lane: Lane, id: WorkId) {
+    fn hide_plain(&mut self, lane: Lane, round: Round, id: WorkId) {
         if let Some(items) = self.plain.get_mut(&lane) {
-            items.remove(&id);
+            items.remove(&(round, id));
             if items.is_empty() {
                 self.plain.remove(&lane);
             }
         }
     }
 
-    fn started(&mut self, lane: Lane) {
+    fn started(&mut self, lane: Lane, round: Round) {
         *self.running.entry(lane).or_default() += 1;
+        let reached = self.rounds.entry(lane).or_default();
+        *reached = round.max(*reached);
     }
 
     /// Answers whether the lane was full and has more to run: a parked fetcher may take it.
@@ -197,6 +211,7 @@ impl State {
             .map_or(0, |(lane_of, _)| lane_of(instance));
         let instance = self.intern(instance);
         self.add_pending(instance);
+        let round = self.next_round(instance, lane);
         let id = self.serial();
         if let (Some(session), _) = routing(&item) {
             self.work.count_session(session, true);
@@ -208,6 +223,7 @@ impl State {
             item,
             instance,
             lane,
+            round,
             attempts: 0,
             lock: None,
             delayed: None,
@@ -217,6 +233,16 @@ impl State {
         Ok(())
     }
 
+    /// The round for one more activity of an instance: the lane's, or the first in which its tree has a turn left.
+    fn next_round(&mut self, instance: Key, lane: Lane) -> Round {
+        let reached = self.work.rounds.get(&lane).copied().unwrap_or_default();
+        let root = self.instance(instance).root;
+        let next = &mut self.instance(root).next_turn;
+        let turn = (reached * PER_ROUND).max(*next);
+        *next = turn + 1;
+        turn / PER_ROUND
+    }
+
     /// Makes an item available again: it has no lock and no delay any more.
     pub(super) fn show_work(&mut self, id: WorkId) {
         let work = self
@@ -224,14 +250,14 @@ impl State {
             .items
             .get_mut(&id)
             .expect("the clock refers to items it holds");
-        let (lane, lapsed) = (work.lane, work.lock.take().is_some());
+        let (lane, round, lapsed) = (work.lane, work.round, work.lock.take().is_some());
         work.delayed = None;
         let plain = routing(&work.item) == (None, None);
         if lapsed {
             self.work.stopped(lane);
         }
         if plain {
-            self.work.plain.entry(lane).or_default().insert(id);
+            self.work.plain.entry(lane).or_default().insert((round, id));
             self.wakes.work += 1;
             self.wakes.all_work |= self.work.choosy;
         } else {
@@ -253,10 +279,10 @@ impl State {
             self.wakes.all_work = true;
         }
         let id = self.work.pick(now, session, tags)?;
-        let lane = self.work.items[&id].lane;
-        self.work.hide_plain(lane, id);
+        let (lane, round) = (self.work.items[&id].lane, self.work.items[&id].round);
+        self.work.hide_plain(lane, round, id);
         self.work.special.remove(&id);
-        self.work.started(lane);
+        self.work.started(lane, round);
         let lock = Lock {
             serial: self.serial(),
             until: now + ticks(lock_for),
@@ -440,7 +466,7 @@ impl State {
             .items
             .remove(&id)
             .expect("callers name items that are held");
-        self.work.hide_plain(work.lane, id);
+        self.work.hide_plain(work.lane, work.round, id);
         self.work.special.remove(&id);
         if let Some(lock) = work.lock {
             self.leases.remove(&(lock.until, Lease::Work(id)));

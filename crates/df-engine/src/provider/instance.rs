@@ -68,6 +68,8 @@ pub(super) struct Instance {
     pub(super) members: BTreeSet<Key>,
     /// Of a root: messages (queued, delayed, locked) and worker items of the whole tree.
     pub(super) pending: usize,
+    /// Of a root: the next turn of its tree's activities in their lane, over all rounds.
+    pub(super) next_turn: u64,
 }
 
 impl Instance {
@@ -85,6 +87,7 @@ impl Instance {
             kv: None,
             members: BTreeSet::new(),
             pending: 0,
+            next_turn: 0,
         }
     }
 
