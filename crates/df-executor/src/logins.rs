@@ -78,7 +78,7 @@ impl LoginSource for Directory {
             .session
             .query(
                 "select role_name::text, login::text, password, settings, database_exists,
-                        to_regproc('df.step_begin')::oid, to_regproc('df.step_record')::oid
+                        to_regproc('df.step_begin')::oid, to_regproc('df.step_record')::oid, to_regproc('df.step_clean')::oid
                    from df.relay_login($1, $2)",
                 &[&role_oid, &database],
             )
@@ -111,7 +111,7 @@ impl LoginSource for Directory {
                 .chain(PINNED)
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
-            functions: StepFunctions::new(row.get(5), row.get(6)),
+            functions: StepFunctions::new(row.get(5), row.get(6), row.get(7)),
         })
     }
 }

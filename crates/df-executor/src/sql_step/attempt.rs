@@ -138,7 +138,7 @@ impl SqlSteps {
         };
         let params = texts.record(step, Some(&ran.xid), &record);
         let statements = texts.closing(&params);
-        let clean = self.config.sessions.trailing();
+        let clean = self.config.sessions.trailing(&lease.login);
         let (answer, stopped) =
             watched(&mut lease.connection, &statements, clean, &step.cancel).await;
         let verdict = match answer {
@@ -241,7 +241,7 @@ pub(super) fn controls_transaction(reply: &Reply) -> bool {
 pub(super) async fn watched(
     connection: &mut Connection,
     statements: &[Statement<'_>],
-    trailing: Option<&str>,
+    trailing: Option<Statement<'_>>,
     cancel: &CancellationToken,
 ) -> (Result<Vec<Reply>, PipelineError>, bool) {
     let handle = connection.cancel_handle();

@@ -15,19 +15,21 @@ pub struct Login {
     pub functions: Option<StepFunctions>,
 }
 
-/// The oids of the two functions of a step.
+/// The oids of the functions of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepFunctions {
     pub begin: u32,
     pub record: u32,
+    pub clean: u32,
 }
 
 impl StepFunctions {
-    /// Both, where both are there.
-    pub fn new(begin: Option<u32>, record: Option<u32>) -> Option<Self> {
+    /// All of them, where all are there.
+    pub fn new(begin: Option<u32>, record: Option<u32>, clean: Option<u32>) -> Option<Self> {
         Some(StepFunctions {
             begin: begin?,
             record: record?,
+            clean: clean?,
         })
     }
 }

@@ -99,7 +99,7 @@ impl SqlSteps {
         };
         if lent && connection.is_reusable() && connection.status() != TransactionStatus::Idle {
             // A pooler drops a session that is left in a transaction; this one can serve on.
-            let _ = connection.send_trailing(&Sessions::Lent.abandon()).await;
+            let _ = Sessions::Lent.abandon(&mut connection, &login).await;
             let _ = connection.settle().await;
         }
         // The role, and whatever the statement left, end with the session.

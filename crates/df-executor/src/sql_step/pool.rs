@@ -7,7 +7,7 @@ use super::classify::{self, Verdict};
 use super::idle::{Idle, Kept};
 use super::{Login, LoginError, LoginSource, Sessions};
 use crate::places::{Place, PlaceLimits, Places};
-use crate::wire::{ConnectConfig, ConnectError, Connection, TransactionStatus};
+use crate::wire::{ConnectConfig, ConnectError, Connection, PipelineError, TransactionStatus};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -182,12 +182,17 @@ impl Pools {
         self.kept.lock().expect("no panic under this lock")
     }
 
-    /// An idle connection whose cleaning went well.
+    /// An idle connection whose cleaning went well. Where the server refused it, its function may have been made
+    /// anew, and the login is asked for again.
     async fn take_idle(&self, key: &Key) -> Option<Kept> {
         loop {
             let mut kept = self.kept().idle.take(key)?;
             let connection = &mut kept.connection;
-            if connection.settle().await.is_ok()
+            let settled = connection.settle().await;
+            if matches!(settled, Err(PipelineError::Server { .. })) {
+                self.forget(key);
+            }
+            if settled.is_ok()
                 && connection.is_reusable()
                 && connection.encoding_is_utf8()
                 && connection.status() == TransactionStatus::Idle

@@ -261,7 +261,7 @@ impl SqlSteps {
         let statements = texts.failing(&params, rollback);
         let answer = lease
             .connection
-            .pipeline_then(&statements, self.config.sessions.trailing())
+            .pipeline_then(&statements, self.config.sessions.trailing(&login))
             .await;
         let Err(error) = answer else {
             self.pools.give_back(*lease);
@@ -302,9 +302,10 @@ impl SqlSteps {
         }
         let sessions = self.config.sessions;
         let open = lease.connection.status() != TransactionStatus::Idle;
-        let sent = match sessions.trailing() {
-            _ if open => lease.connection.send_trailing(&sessions.abandon()).await,
-            Some(clean) => lease.connection.send_trailing(clean).await,
+        let login = lease.login.clone();
+        let sent = match sessions.trailing(&login) {
+            _ if open => sessions.abandon(&mut lease.connection, &login).await,
+            Some(clean) => lease.connection.send_trailing(&[clean]).await,
             None => Ok(()),
         };
         match sent {

@@ -69,11 +69,6 @@ const STEP_RECORD_ALONE: &str = "SELECT df.step_record($1, $2, $3, df.step_begin
 /// then in force, 0 for none.
 pub(super) const BOUND_TIMEOUT: &str = include_str!("bound_timeout.sql");
 
-/// Brings a session back to how it was after login. Plans and functions stay cached on purpose:
-/// they belong to the same role. For a session of one's own; see [`Sessions`].
-pub(super) const CLEAN: &str = "RESET ALL; CLOSE ALL; RESET ROLE; DEALLOCATE ALL; UNLISTEN *; \
-     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
-
 /// The texts of a step's own statements, made once per attempt.
 pub(super) struct Texts {
     sessions: Sessions,
@@ -272,7 +267,7 @@ impl Texts {
 }
 
 /// A call by oid where that is known, else by name.
-fn call<'a>(oid: Option<u32>, sql: &'a str, params: &'a [Param<'a>]) -> Statement<'a> {
+pub(super) fn call<'a>(oid: Option<u32>, sql: &'a str, params: &'a [Param<'a>]) -> Statement<'a> {
     oid.map_or_else(
         || Statement::call(sql, params),
         |oid| Statement::function(oid, params),

@@ -4,8 +4,8 @@
 //! and undone in it, before it ends. What is sent after it could meet another transaction's session.
 
 use super::Login;
-use super::seam::CLEAN;
-use crate::wire::Statement;
+use super::seam::call;
+use crate::wire::{Connection, PipelineError, Statement};
 use df_postgres::quote_literal;
 
 /// What `pg_stat_activity` shows of a step's connection.
@@ -20,6 +20,9 @@ pub enum Sessions {
     /// A pooler lends one for each transaction.
     Lent,
 }
+
+/// Brings a session of one's own back to how it was after login.
+const CLEAN: &str = "SELECT df.step_clean()";
 
 /// Undoes, inside a transaction, what a step may leave in its session. Not the role: it goes with
 /// the transaction. The encoding is set again since the pooler's own default may be another.
@@ -56,8 +59,8 @@ impl Sessions {
     }
 
     /// What goes out behind a batch that ends its transaction.
-    pub(super) fn trailing(self) -> Option<&'static str> {
-        (self == Sessions::Own).then_some(CLEAN)
+    pub(super) fn trailing(self, login: &Login) -> Option<Statement<'static>> {
+        (self == Sessions::Own).then(|| clean(login))
     }
 
     /// What cleans inside a transaction, where that is the place for it.
@@ -70,13 +73,26 @@ impl Sessions {
         some.iter().map(|sql| Statement::command(sql))
     }
 
-    /// Ends an open transaction and leaves the session clean, as one simple query: a pooler lends the
-    /// session until that is answered, so what a failed statement leaves (prepared statements,
+    /// Ends an open transaction and leaves the session clean. Where it is lent, as one simple query: a pooler
+    /// lends it until that is answered, so what a failed statement leaves (prepared statements,
     /// advisory locks) is cleaned where it is.
-    pub(super) fn abandon(self) -> String {
+    pub(super) async fn abandon(
+        self,
+        connection: &mut Connection,
+        login: &Login,
+    ) -> Result<(), PipelineError> {
+        let rollback = Statement::command("ROLLBACK");
         match self {
-            Sessions::Own => format!("ROLLBACK; {CLEAN}"),
-            Sessions::Lent => format!("ROLLBACK; {}", CLEAN_INSIDE.join("; ")),
+            Sessions::Own => connection.send_trailing(&[rollback, clean(login)]).await,
+            Sessions::Lent => {
+                let inside = format!("ROLLBACK; {}", CLEAN_INSIDE.join("; "));
+                let inside = Statement::command(&inside);
+                connection.send_trailing(&[inside]).await
+            }
         }
     }
+}
+
+fn clean(login: &Login) -> Statement<'static> {
+    call(login.functions.map(|known| known.clean), CLEAN, &[])
 }

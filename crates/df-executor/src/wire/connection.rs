@@ -33,8 +33,8 @@ pub struct Connection {
     status: TransactionStatus,
     /// A batch was sent whose replies are not all read. A dropped future leaves it set.
     in_flight: bool,
-    /// A simple query sent behind a pipeline is still to be read.
-    trailing: bool,
+    /// How many that were sent behind a pipeline are still to be read, each up to its ReadyForQuery.
+    trailing: usize,
     cancel_sent: bool,
     encoding_is_utf8: bool,
     cancel: CancelHandle,
@@ -59,7 +59,7 @@ impl Connection {
             frames,
             status: TransactionStatus::Idle,
             in_flight: false,
-            trailing: false,
+            trailing: 0,
             cancel_sent: false,
             encoding_is_utf8: true,
             cancel,
@@ -118,19 +118,19 @@ impl Connection {
         self.pipeline_then(statements, None).await
     }
 
-    /// As `pipeline`, with a simple query sent in the same write, behind the Sync. Its replies are
-    /// left to [`Connection::settle`]; it runs whether the pipeline succeeds or not.
+    /// As `pipeline`, with a simple query or a function call sent in the same write, behind the Sync. Its
+    /// replies are left to [`Connection::settle`]; it runs whether the pipeline succeeds or not.
     pub async fn pipeline_then(
         &mut self,
         statements: &[Statement<'_>],
-        trailing: Option<&str>,
+        trailing: Option<Statement<'_>>,
     ) -> Result<Vec<Reply>, PipelineError> {
         self.settle().await?;
-        encode(statements, trailing, &mut self.frames.outbound).inspect_err(|_| {
+        encode(statements, trailing.as_ref(), &mut self.frames.outbound).inspect_err(|_| {
             self.in_flight = true;
         })?;
         self.in_flight = true;
-        self.trailing = trailing.is_some();
+        self.trailing = usize::from(trailing.is_some());
         self.frames.flush().await?;
         let replies = self.read_batch(statements).await;
         match &replies {
@@ -144,30 +144,33 @@ impl Connection {
         replies
     }
 
-    /// Sends a simple query alone, leaving its replies to `settle`.
-    pub async fn send_trailing(&mut self, sql: &str) -> Result<(), PipelineError> {
+    /// Sends simple queries and function calls alone, each run whatever became of those before it, leaving
+    /// their replies to `settle`.
+    pub async fn send_trailing(
+        &mut self,
+        statements: &[Statement<'_>],
+    ) -> Result<(), PipelineError> {
         self.settle().await?;
-        frontend::query(sql, &mut self.frames.outbound)?;
+        for statement in statements {
+            encode_alone(statement, &mut self.frames.outbound)?;
+        }
         self.in_flight = true;
         self.frames.flush().await?;
         self.in_flight = false;
-        self.trailing = true;
+        self.trailing = statements.len();
         Ok(())
     }
 
-    /// Reads what a trailing query answered, if one is outstanding.
+    /// Reads what was answered to all that trails, if anything is outstanding.
     ///
-    /// Errors: `Server` when a part of it failed; the transaction status is then as it says.
+    /// Errors: `Server` when a part of it failed; the transaction status is then as the last one left it.
     pub async fn settle(&mut self) -> Result<(), PipelineError> {
         if self.in_flight {
             return Err(PipelineError::Io(io::ErrorKind::NotConnected.into()));
         }
-        if !self.trailing {
-            return Ok(());
-        }
-        self.in_flight = true;
         let mut failed = None;
-        loop {
+        while self.trailing > 0 {
+            self.in_flight = true;
             let (tag, length) = self.frames.header().await?;
             match tag {
                 b'E' => {
@@ -177,12 +180,14 @@ impl Connection {
                     }
                     failed.get_or_insert(error);
                 }
-                b'Z' => break self.ready(length).await?,
+                b'Z' => {
+                    self.ready(length).await?;
+                    self.trailing -= 1;
+                }
                 b'S' => self.parameter(length).await?,
                 _ => self.frames.skip(length).await?,
             }
         }
-        self.trailing = false;
         self.in_flight = false;
         match failed {
             Some(error) => Err(PipelineError::Server {
@@ -381,7 +386,7 @@ fn lost(statement: usize, error: DbError) -> PipelineError {
 /// Everything uses the unnamed statement: a named one could be replaced by SQL of the same session.
 fn encode(
     statements: &[Statement<'_>],
-    trailing: Option<&str>,
+    trailing: Option<&Statement<'_>>,
     out: &mut bytes::BytesMut,
 ) -> io::Result<()> {
     for statement in statements {
@@ -410,10 +415,15 @@ fn encode(
         frontend::execute("", 0, out)?;
     }
     frontend::sync(out);
-    if let Some(sql) = trailing {
-        frontend::query(sql, out)?;
+    trailing.map_or(Ok(()), |one| encode_alone(one, out))
+}
+
+/// A function call, or else a simple query, without parameters. Each has a ReadyForQuery of its own.
+fn encode_alone(statement: &Statement<'_>, out: &mut bytes::BytesMut) -> io::Result<()> {
+    match statement.function {
+        Some(oid) => function_call(oid, statement.params, out),
+        None => frontend::query(statement.sql, out),
     }
-    Ok(())
 }
 
 /// A FunctionCall: parameters and result in text.

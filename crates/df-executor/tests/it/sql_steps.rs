@@ -137,7 +137,7 @@ async fn the_next_step_begins_as_the_role_again_on_the_same_session() {
     let bench = Bench::with(|config| config.pool.per_role = 1).await;
     bench.database.psql(
         "create role team; grant team to alice; grant usage on schema df to team;
-         grant execute on function df.step_begin, df.step_record to team",
+         grant execute on function df.step_begin, df.step_record, df.step_clean to team",
     );
     let outcome = bench.run("root[0]", "set role team").await;
     assert!(

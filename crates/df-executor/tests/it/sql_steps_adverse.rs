@@ -172,6 +172,38 @@ async fn functions_that_are_made_anew_are_found_again() {
     assert_eq!(bench.effects(), "2");
 }
 
+/// A session whose cleaning failed serves nobody, and the login is asked for again.
+#[tokio::test]
+async fn a_cleaning_that_is_made_anew_is_found_again() {
+    let bench = Bench::start().await;
+    bench.run("root[0]", "select 1").await;
+    bench.database.psql(
+        "alter function df.step_clean rename to gone; alter function df.gone() volatile;
+         create function df.step_clean() returns void language plpgsql as
+            'begin perform df.gone(); perform set_config(''my.cleaned'', ''anew'', false); end';
+         grant execute on function df.step_clean to alice; revoke execute on function df.gone from alice",
+    );
+    bench.run("root[1]", "set my.left_over = 'x'").await;
+    let left = "select current_setting('my.left_over', true) as left";
+    let StepOutcome::Completed { result } = bench.run("root[2]", left).await else {
+        panic!("it reads a setting");
+    };
+    assert!(result.contains(r#""left":null"#), "{result}");
+    assert_eq!(bench.connections(), 2);
+    bench
+        .database
+        .psql("grant execute on function df.gone to alice");
+    for path in ["root[3]", "root[4]", "root[5]"] {
+        bench.run(path, "select 1").await;
+    }
+    let cleaned = "select current_setting('my.cleaned', true) as cleaned";
+    let StepOutcome::Completed { result } = bench.run("root[6]", cleaned).await else {
+        panic!("it reads a setting");
+    };
+    assert!(result.contains(r#""cleaned":"anew""#), "{result}");
+    assert_eq!(bench.connections(), 3);
+}
+
 #[tokio::test]
 async fn a_server_that_crashes_is_waited_for() {
     let bench = Bench::start().await;

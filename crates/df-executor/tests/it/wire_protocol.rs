@@ -92,7 +92,7 @@ async fn a_function_is_called_by_its_oid_wherever_it_stands_in_a_pipeline() {
                 Statement::query("select 'x'", LIMIT),
                 Statement::function(concat, &words),
             ],
-            Some("select 1"),
+            Some(Statement::command("select 1")),
         )
         .await
         .unwrap();
@@ -266,13 +266,16 @@ async fn a_trailing_query_is_read_before_the_next_use() {
     let before = connection.flushes();
     let first = [Statement::command("select 1")];
     connection
-        .pipeline_then(&first, Some("set work_mem = '7MB'; select 2"))
+        .pipeline_then(
+            &first,
+            Some(Statement::command("set work_mem = '7MB'; select 2")),
+        )
         .await
         .unwrap();
     assert_eq!(connection.flushes(), before + 1);
     assert_eq!(scalar(&mut connection, "show work_mem").await, "7MB");
     connection
-        .pipeline_then(&first, Some("select 1/0"))
+        .pipeline_then(&first, Some(Statement::command("select 1/0")))
         .await
         .unwrap();
     assert!(matches!(
@@ -280,6 +283,18 @@ async fn a_trailing_query_is_read_before_the_next_use() {
         Err(PipelineError::Server { .. })
     ));
     assert!(connection.is_reusable());
+    let after = connection.flushes();
+    let both = [
+        Statement::command("select 1/0"),
+        Statement::command("set work_mem = '8MB'"),
+    ];
+    connection.send_trailing(&both).await.unwrap();
+    assert_eq!(connection.flushes(), after + 1);
+    assert!(matches!(
+        connection.settle().await,
+        Err(PipelineError::Server { .. })
+    ));
+    assert_eq!(scalar(&mut connection, "show work_mem").await, "8MB");
 }
 
 #[tokio::test]

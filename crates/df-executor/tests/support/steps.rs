@@ -46,12 +46,13 @@ impl LoginSource for Logins {
     }
 }
 
-/// Both where the stand-ins are, as in the directory of a relay.
+/// All of them where the stand-ins are, as in the directory of a relay.
 fn functions(database: &Database) -> Option<StepFunctions> {
-    let answer =
-        database.psql("select to_regproc('df.step_begin')::oid, to_regproc('df.step_record')::oid");
-    let (begin, record) = answer.split_once('|').expect("two columns");
-    StepFunctions::new(begin.parse().ok(), record.parse().ok())
+    let answer = database.psql(
+        "select to_regproc('df.step_begin')::oid, to_regproc('df.step_record')::oid, to_regproc('df.step_clean')::oid",
+    );
+    let oids: Vec<_> = answer.split('|').map(|oid| oid.parse().ok()).collect();
+    StepFunctions::new(oids[0], oids[1], oids[2])
 }
 
 impl Bench {
@@ -66,6 +67,8 @@ impl Bench {
             name: "postgres".into(),
         };
         database.psql(include_str!("steps.sql"));
+        database.psql(include_str!("../../../../sql/functions/41_step_clean.sql"));
+        database.psql("revoke all on function df.step_clean from public; grant execute on function df.step_clean to alice");
         Self::on(database, change)
     }
 
