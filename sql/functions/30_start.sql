@@ -182,6 +182,8 @@ create or replace function df.start(
     as $$
 #variable_conflict use_column
 declare
+    v_hash  bytea := sha256(convert_to(df.likely_graph(fut), 'UTF8'));
+    v_owner regrole := quote_ident(current_user)::regrole;
     v_graph bigint;
     v_id    text;
 begin
@@ -189,13 +191,13 @@ begin
         return df.start_elsewhere(fut, label, database, transaction_mode);
     end if;
     -- A known graph of a role that plainly may: most starts, so one query says so. What it does not find is
-    -- refused with a reason, or stored.
+    -- refused with a reason, or stored. What it compares stands in variables, or each comparison would name its functions twice.
     select g.id into v_graph
       from pg_roles r, df.graphs g
-     where r.rolname = current_user and r.rolcanlogin and not r.rolsuper
+     where r.oid = v_owner and r.rolcanlogin and not r.rolsuper
        and to_regrole(df.step_login_name(r.oid)::text) is not null
-       and g.owner = quote_ident(current_user)::regrole and g.doomed_xid is null
-       and g.hash = sha256(convert_to(df.likely_graph(fut), 'UTF8'));
+       and g.owner = v_owner and g.doomed_xid is null
+       and g.hash = v_hash;
     if v_graph is null or database is not null then
         perform df.check_submitter(database);
         v_graph := df.store_graph(fut);
