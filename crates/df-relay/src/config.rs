@@ -9,9 +9,12 @@ pub struct RelayConfig {
     pub lease: Duration,
     /// How often the outbox is looked at when nothing wakes the relay.
     pub poll_interval: Duration,
-    /// How long, and how often, it is looked at right after something was found.
+    /// How long, and at least how often, it is looked at right after something was found.
     pub grace: Duration,
     pub grace_interval: Duration,
+    /// How soon it looks again after it found something, without being told; twice as late after each look in
+    /// vain, up to `grace_interval`.
+    pub busy_interval: Duration,
     /// Whether to LISTEN; without it the poll alone finds work.
     pub listen: bool,
     /// The most instances in memory at a time.
@@ -29,6 +32,7 @@ impl Default for RelayConfig {
             poll_interval: Duration::from_secs(1),
             grace: Duration::from_millis(100),
             grace_interval: Duration::from_millis(10),
+            busy_interval: Duration::from_millis(2),
             listen: true,
             max_instances: 1000,
             batch: 200,

@@ -228,6 +228,7 @@ impl Relay {
         // One that slept when it was killed has left callers notifying it.
         self.set_idle(false).await?;
         let (mut told, mut rests) = (false, false);
+        let mut look = self.config.grace_interval;
         loop {
             if Instant::now() >= next_take_over {
                 self.take_over().await?;
@@ -282,6 +283,11 @@ impl Relay {
             let now = Instant::now();
             let fruitful = claimed + delivered > 0;
             rests = true;
+            look = if fruitful {
+                self.config.busy_interval
+            } else {
+                (look * 2).min(self.config.grace_interval)
+            };
             if fruitful && (!idle || !is_told) {
                 busy_until = now + self.config.grace;
             }
@@ -299,7 +305,7 @@ impl Relay {
             let pause = if backlog {
                 self.config.poll_interval
             } else if now < busy_until && !calm.has_come(now, delivered + claimed) {
-                self.config.grace_interval
+                look
             } else {
                 // One more look follows: a caller that read the flag before it was set did not
                 // notify.
