@@ -1,8 +1,10 @@
 //! What a relay with nothing to do costs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Server, TestDb, Workflows};
+use df_postgres::ConnectOptions;
+
+use crate::support::{Server, TestDb, Workflows, own_server_with, spawn};
 
 const WATCHED: Duration = Duration::from_secs(6);
 const MOST_COMMITS_PER_SECOND: f64 = 4.0;
@@ -80,6 +82,7 @@ async fn an_idle_relay_costs_a_few_statements_a_second_and_next_to_no_processor(
     assert_eq!(ended.get::<_, &str>(0), "completed");
 }
 
+const PATIENCE: Duration = Duration::from_secs(30);
 /// 2 while some relay sleeps and callers notify it; commits that do share a lock.
 const FLAG: &str = "select last_value from df.relay_idle";
 
@@ -105,9 +108,9 @@ async fn a_relay_that_begins_has_nobody_notify_it_while_it_works() {
     assert_eq!(db.text(FLAG).await.as_deref(), Some("2"));
     let works = db.spawn_relay(&[]);
     // For a tenth of a second, after which it sleeps: so without a pause between looks.
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while db.text(FLAG).await.as_deref() != Some("1") {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{}", works.log());
+        assert!(begun.elapsed() < PATIENCE, "{}", works.log());
     }
 }
 
@@ -129,4 +132,39 @@ async fn while_callers_that_notify_nobody_keep_coming_the_relay_looks_often() {
     let looks: u32 = workflows.db.text(looks).await.unwrap().parse().unwrap();
     // Every 10 ms while some keep coming; every three seconds it would be a handful.
     assert!(looks > 30, "{looks} looks");
+}
+
+#[tokio::test]
+async fn callers_notify_nobody_where_every_commit_is_slow() {
+    let slow_flush = [
+        ("fsync", "on"),
+        ("commit_delay", "20000"),
+        ("commit_siblings", "0"),
+    ];
+    let cluster = own_server_with(&slow_flush);
+    let connect = async |url: String| ConnectOptions::parse(&url).unwrap().connect().await;
+    let admin = connect(cluster.superuser_url("postgres")).await.unwrap();
+    let alice = "create role alice login password 'pw'; select df.grant_usage('alice')";
+    admin.batch_execute(alice).await.unwrap();
+    let url = cluster.url("df_relay", "relay", "postgres");
+    let relay = spawn(&["run"], &[("DF_DATABASE_URL", &url)]);
+    let until_flag = async |expected: i64| {
+        let begun = Instant::now();
+        while admin.query_one(FLAG, &[]).await.unwrap().get::<_, i64>(0) != expected {
+            assert!(begun.elapsed() < PATIENCE, "{}", relay.log());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    until_flag(2).await;
+    // Those that notify commit one after the other here, so no more than fifty come in a second.
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let caller = connect(cluster.url("alice", "pw", "postgres"))
+            .await
+            .unwrap();
+        let start = "select df.start('select 1')";
+        callers.spawn(async move { while caller.batch_execute(start).await.is_ok() {} });
+    }
+    until_flag(1).await;
+    callers.shutdown().await;
 }

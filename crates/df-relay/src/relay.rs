@@ -278,9 +278,11 @@ impl Relay {
             let is_told = std::mem::take(&mut told);
             let room = self.room();
             // Without room too: a role that has next to nothing here gets its share all the same.
+            let began = Instant::now();
             let (delivered, claimed) = self.deliver_and_claim(incarnation, room).await?;
             backlog = if room > 0 { claimed >= room } else { backlog };
             let now = Instant::now();
+            let took = now - began;
             let fruitful = claimed + delivered > 0;
             rests = true;
             look = if fruitful {
@@ -292,7 +294,7 @@ impl Relay {
                 busy_until = now + self.config.grace;
             }
             // What comes now and then is best told of each time, a rush is best polled for.
-            if idle && (backlog || (fruitful && rush.has_come(now))) {
+            if idle && (backlog || (fruitful && rush.has_come(now, took))) {
                 self.set_idle(false).await?;
                 (idle, calm) = (false, Calm::default());
             }
@@ -304,7 +306,7 @@ impl Relay {
             }
             let pause = if backlog {
                 self.config.poll_interval
-            } else if now < busy_until && !calm.has_come(now, delivered + claimed) {
+            } else if now < busy_until && !calm.has_come(now, took, delivered + claimed) {
                 look
             } else {
                 // One more look follows: a caller that read the flag before it was set did not

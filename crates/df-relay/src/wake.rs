@@ -46,52 +46,65 @@ pub async fn listen(options: ConnectOptions, wake: Arc<Notify>, shutdown: Cancel
     }
 }
 
-/// Whether work comes faster than callers should notify of it: a commit that notifies takes a lock
-/// that all such commits share.
+/// Whether work comes faster than callers should notify of it: commits that notify wait for each other's flush
+/// of the log. A round flushes too, so how long it takes says how long theirs do.
 #[derive(Debug, Default)]
 pub struct Rush {
     since: Option<Instant>,
     rounds: u32,
+    spent: Duration,
 }
 
 impl Rush {
-    const ROUNDS: u32 = 16;
+    const ROUNDS: u32 = 4;
     const WITHIN: Duration = Duration::from_millis(40);
 
-    /// Counts one more round that found something. True when as many as make a rush came in a row
-    /// within a short time.
-    pub fn has_come(&mut self, now: Instant) -> bool {
-        match self.since {
-            Some(since) if now - since < Self::WITHIN => self.rounds += 1,
-            _ => (self.since, self.rounds) = (Some(now), 1),
+    /// Counts one more round that found something, and how long it took. True when such rounds took half of
+    /// the time.
+    pub fn has_come(&mut self, now: Instant, took: Duration) -> bool {
+        let Some(since) = self.since else {
+            self.since = Some(now);
+            return false;
+        };
+        let passed = now - since;
+        self.rounds += 1;
+        self.spent += took;
+        if passed < Self::WITHIN || self.rounds < Self::ROUNDS {
+            return false;
         }
-        let come = self.rounds >= Self::ROUNDS;
-        if come {
-            *self = Rush::default();
-        }
-        come
+        std::mem::take(self).spent * 2 >= passed
     }
 }
 
-/// Whether so little comes again that callers may notify of each: well below what makes a rush.
+/// Whether so little comes again that callers may notify of each: a round for each would take well below the
+/// time that makes a rush.
 #[derive(Debug, Default)]
 pub struct Calm {
     since: Option<Instant>,
-    found: usize,
+    found: u32,
+    rounds: u32,
+    spent: Duration,
 }
 
 impl Calm {
     const WITHIN: Duration = Duration::from_millis(200);
-    const FEW: usize = 60;
 
-    /// Counts what one more round found. True when that was little for long enough.
-    pub fn has_come(&mut self, now: Instant, found: usize) -> bool {
-        let since = *self.since.get_or_insert(now);
-        self.found += found;
-        if now - since < Self::WITHIN {
+    /// Counts what one more round found, and how long it took. True when that was little for long enough.
+    pub fn has_come(&mut self, now: Instant, took: Duration, found: usize) -> bool {
+        let passed = now - *self.since.get_or_insert(now);
+        self.found += found as u32;
+        self.rounds += 1;
+        self.spent += took;
+        if passed < Self::WITHIN {
             return false;
         }
-        std::mem::take(self).found < Self::FEW
+        let Calm {
+            found,
+            rounds,
+            spent,
+            ..
+        } = std::mem::take(self);
+        spent / rounds * found * 3 < passed
     }
 }
 
@@ -99,29 +112,37 @@ impl Calm {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_many_rounds_in_a_short_time_are_a_rush() {
+    const ROUND: Duration = Duration::from_millis(2);
+
+    /// After how many rounds of `took`, each `every` after the one before, a rush has come.
+    fn rush_after(every: Duration, took: Duration) -> Option<u32> {
         let begin = Instant::now();
-        let at = |rush: &mut Rush, ms: u64| rush.has_come(begin + Duration::from_millis(ms));
-        let mut slow = Rush::default();
-        assert!((0..1000).all(|n| !at(&mut slow, n * 10)));
-        let mut fast = Rush::default();
-        let come: Vec<bool> = (0..40).map(|n| at(&mut fast, n)).collect();
-        assert_eq!(come.iter().position(|come| *come), Some(15));
-        assert!(!come[16]);
+        let mut rush = Rush::default();
+        (1..1000).find(|n| rush.has_come(begin + every * *n, took))
     }
 
     #[test]
-    fn only_few_finds_over_a_long_time_are_a_calm() {
+    fn rounds_that_take_half_of_the_time_are_a_rush_whatever_one_takes() {
+        assert_eq!(rush_after(ROUND * 3, ROUND), None);
+        assert_eq!(rush_after(ROUND * 20, ROUND * 9), None);
+        assert_eq!(rush_after(ROUND * 2, ROUND), Some(11));
+        assert_eq!(rush_after(ROUND * 20, ROUND * 20), Some(5));
+        // One long round is none, nor a few after a long rest.
+        assert_eq!(rush_after(Duration::from_secs(10), ROUND * 100), None);
+    }
+
+    /// After how many rounds, 10 ms apart, that find so many each, a calm has come.
+    fn calm_after(found: usize, took: Duration) -> Option<u32> {
         let begin = Instant::now();
-        let at = |calm: &mut Calm, n: u64, found| {
-            calm.has_come(begin + Duration::from_millis(10 * n), found)
-        };
-        let mut many = Calm::default();
-        assert!((0..100).all(|n| !at(&mut many, n, 4)));
-        let mut few = Calm::default();
-        let come: Vec<bool> = (0..30).map(|n| at(&mut few, n, 2)).collect();
-        assert_eq!(come.iter().position(|come| *come), Some(20));
-        assert!(!come[21]);
+        let mut calm = Calm::default();
+        (0..100).find(|n| calm.has_come(begin + Duration::from_millis(10) * *n, took, found))
+    }
+
+    #[test]
+    fn only_what_takes_a_third_of_the_time_a_round_each_is_a_calm() {
+        assert_eq!(calm_after(4, ROUND), None);
+        assert_eq!(calm_after(1, ROUND), Some(20));
+        assert_eq!(calm_after(1, ROUND * 2), None);
+        assert_eq!(calm_after(2, ROUND / 2), Some(20));
     }
 }

@@ -14,6 +14,6 @@ mod workflows;
 
 pub use database::{Role, TestDb};
 pub use relay::{Process, spawn, spawn_through};
-pub use server::{Server, own_server, sql_folder};
+pub use server::{Server, own_server, own_server_with, sql_folder};
 pub use web::{ClosedPort, Request, Web};
 pub use workflows::{Ended, Workflows, literal, refused};

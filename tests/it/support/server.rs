@@ -35,7 +35,17 @@ fn pooler_sessions() -> Option<u32> {
 
 /// A server of a test's own, which it may stop or kill, with the schema in its database `postgres`.
 pub fn own_server() -> Cluster {
-    let mut cluster = Cluster::create_or_open(ClusterConfig::for_tests()).unwrap();
+    own_server_with(&[])
+}
+
+/// The same, with settings besides those of every test's server.
+pub fn own_server_with(settings: &[(&str, &str)]) -> Cluster {
+    let mut config = ClusterConfig::for_tests();
+    let settings = settings
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    config.settings.extend(settings);
+    let mut cluster = Cluster::create_or_open(config).unwrap();
     cluster.start().unwrap();
     let url = cluster.superuser_url("postgres");
     let variables = [
