@@ -252,6 +252,10 @@ async fn nothing_starts_while_paused_and_what_came_due_happens_at_resume() {
     drop(relay);
 }
 
+/// How many wait for a lock on this database's `log`; the view tells of every database.
+const WAITS_FOR_THE_LOG: &str = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+     where d.datname = current_database() and l.relation = 'public.log'::regclass and not l.granted";
+
 #[tokio::test]
 async fn a_step_in_flight_finishes_and_the_next_waits_for_the_resume() {
     let db = TestDb::new().await;
@@ -265,8 +269,7 @@ async fn a_step_in_flight_finishes_and_the_next_waits_for_the_resume() {
         .unwrap();
     let node = "'insert into public.log values (''first'')' ~> 'insert into public.log values (''second'')'";
     let id = start(&alice, node).await;
-    db.until("select count(*) from pg_locks where not granted", "1")
-        .await;
+    db.until(WAITS_FOR_THE_LOG, "1").await;
     alice
         .text(&format!("select df.pause('{id}')"))
         .await
@@ -302,8 +305,7 @@ async fn no_step_that_begins_after_a_committed_pause_takes_effect_even_if_no_rel
         .unwrap();
     let node = "'insert into public.log values (''first'')' ~> 'insert into public.log values (''second'')'";
     let id = start(&alice, node).await;
-    db.until("select count(*) from pg_locks where not granted", "1")
-        .await;
+    db.until(WAITS_FOR_THE_LOG, "1").await;
     let pause = format!(
         "begin; select df.pause('{id}');
          update df.outbox set retry_at = 'infinity' where instance_id = '{id}' and kind = 'pause'; commit"

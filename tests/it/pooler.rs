@@ -159,7 +159,8 @@ const SEEN: &str =
     (select count(*) from pg_cursors where name <> '') as cursors,
     (select count(*) from pg_prepared_statements where name <> '') as prepared,
     (select count(*) from pg_listening_channels()) as channels,
-    (select count(*) from pg_locks where locktype = 'advisory' and objid in (42, 43)) as locks,
+    (select count(*) from pg_locks l join pg_database d on d.oid = l.database
+      where d.datname = current_database() and l.locktype = 'advisory' and l.objid in (42, 43)) as locks,
     session_user as login, current_user as role";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
