@@ -74,6 +74,28 @@ async fn a_wide_join_keeps_no_other_workflow_of_its_role_waiting() {
     db.until(left, "0").await;
 }
 
+/// An activity goes on with its sequence, but not for long.
+#[tokio::test]
+async fn long_sequences_keep_no_other_workflow_of_their_role_waiting() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    // More of them than a role has workers.
+    let steps = vec!["'select 1'"; 60].join(" ~> ");
+    let long = format!("select count(df.start({steps})) from generate_series(1, 100)");
+    alice.text(&long).await;
+    let relay = db.start_relay();
+    db.until("select count(*) > 100 from df.node_runs", "t")
+        .await;
+    one_step_ends_soon(&alice, || relay.log()).await;
+    // Else it would wait for the first of sixty-four to end, which all get on alike.
+    let meanwhile = "select count(*) < 2000 from df.node_runs r, df.instances i
+          where i.created_at = (select max(created_at) from df.instances) and r.instance_id <> i.id
+            and r.created_at between i.created_at and i.ended_at";
+    assert_eq!(db.text(meanwhile).await.as_deref(), Some("t"));
+    let left = "select count(*) from df.instances where ended_at is null";
+    db.until(left, "0").await;
+}
+
 /// A relay full of one role's long steps takes another role's share again and again, not once a poll.
 #[tokio::test]
 async fn a_role_beside_a_thousand_long_steps_drains_faster_than_the_poll() {

@@ -276,6 +276,10 @@ async fn names_of_branches_loops_and_constructs_are_visible_after_them() {
             json!(8),
         ),
         (
+            "df.seq(df.as(df.seq(df.as(df.seq(df.as('select 1 as n', 'a'), df.as('select $a + 1 as n', 'b')), 'c'), df.as('select $a + $b + $c as n', 'd')), 'e'), df.seq(df.seq('select 0', df.as('select 10 * $e as n', 'f')), df.seq('select 0', 'select $a + 10 * $b + $c + $d + $e + $f as n')))",
+            json!(83),
+        ),
+        (
             "df.seq(df.as('select 1 as n', 'a'), df.seq(df.join(df.seq(df.as('select 2 as n', 'a'), 'select 1'), df.seq(df.sleep_interval('0.3 seconds'), df.as('select $a as n', 'seen'))), 'select $seen as n'))",
             json!(1),
         ),

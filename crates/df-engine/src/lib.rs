@@ -12,6 +12,7 @@ mod branches;
 mod engine;
 mod gate;
 mod loaded;
+mod next;
 mod observe;
 mod outcome;
 pub mod provider;

@@ -47,7 +47,7 @@ pub enum Run {
 pub type Runs = BTreeMap<String, Run>;
 
 /// What an activity needs to know of the leaf that it runs; too large for the engine's history.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     pub node: NodeId,
     pub scope: Scope,

@@ -135,15 +135,31 @@ pub enum LeafReply {
     Lost,
 }
 
-impl LeafReply {
+/// All that an activity answers: of what it was asked for, and of the leaves that it ran behind that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub reply: LeafReply,
+    /// Each with its run path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<(String, LeafReply)>,
+}
+
+impl Told {
     /// Encodes for the engine's history.
     pub fn encode(&self) -> String {
         serde_json::to_string(self).expect("a reply is always JSON")
     }
 
-    /// Decodes what [`LeafReply::encode`] wrote; anything else stops the walk.
+    /// Decodes what [`Told::encode`] wrote; anything else stops the walk.
     pub fn decode(text: &str) -> Self {
-        serde_json::from_str(text).unwrap_or(LeafReply::Stopped)
+        serde_json::from_str(text).unwrap_or(LeafReply::Stopped.into())
+    }
+}
+
+impl From<LeafReply> for Told {
+    fn from(reply: LeafReply) -> Self {
+        let then = Vec::new();
+        Told { reply, then }
     }
 }
 

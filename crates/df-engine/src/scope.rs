@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::backend::{Checkpoint, Effect, Fence};
+use crate::next::Next;
 
 /// The surroundings of one node. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Scope {
     pub inline: bool,
     /// Checkpoints that the first record at or below this node carries.
     pub checkpoints: Arc<Vec<Checkpoint>>,
+    /// What the walk goes on with at once when this node completes, where that is known beforehand.
+    pub next: Option<Arc<Next>>,
 }
 
 impl Scope {
@@ -43,6 +46,7 @@ impl Scope {
             in_loop: false,
             inline: false,
             checkpoints: Arc::default(),
+            next: None,
         }
     }
 
@@ -50,7 +54,16 @@ impl Scope {
     pub fn first(&self) -> Self {
         Scope {
             on_done: None,
+            next: None,
             ..self.clone()
+        }
+    }
+
+    /// The first of two in a sequence, with what follows it.
+    pub fn before(&self, next: Arc<Next>) -> Self {
+        Scope {
+            next: Some(next),
+            ..self.first()
         }
     }
 
@@ -70,6 +83,7 @@ impl Scope {
             on_break: None,
             inline: true,
             checkpoints: self.first_only(index),
+            next: None,
             ..self.clone()
         }
     }
@@ -91,6 +105,7 @@ impl Scope {
             in_loop: self.in_loop,
             inline: true,
             checkpoints: self.first_only(index),
+            next: None,
         }
     }
 
@@ -108,6 +123,7 @@ impl Scope {
             in_loop: true,
             inline: self.inline,
             checkpoints: Arc::new(all),
+            next: None,
         }
     }
 

@@ -16,7 +16,8 @@ use parking_lot::Mutex;
 
 use crate::backend::{Checkpoint, Failure};
 use crate::loaded::{Loaded, Plan, Run, Runs};
-use crate::outcome::{End, LeafReply, Names, Outcome, ResultRef};
+use crate::next::{self, Next, with};
+use crate::outcome::{End, LeafReply, Names, Outcome, ResultRef, Told};
 use crate::scope::Scope;
 
 /// Activities after which an execution continues as new: each turn replays the whole history.
@@ -44,6 +45,8 @@ pub struct Walk {
     spent: AtomicUsize,
     /// Truth of the runs inside conditions, as replies told it.
     pub(crate) truths: Mutex<HashMap<Arc<str>, bool>>,
+    /// How leaves ended that an activity ran behind its own, by run path.
+    ahead: Mutex<HashMap<String, LeafReply>>,
 }
 
 impl Walk {
@@ -55,6 +58,7 @@ impl Walk {
             snapshot,
             spent: AtomicUsize::new(0),
             truths: Mutex::default(),
+            ahead: Mutex::default(),
         }
     }
 
@@ -82,6 +86,7 @@ impl Walk {
     ) -> Walking<'a> {
         Box::pin(async move {
             let node = &self.loaded.graph.nodes[id];
+            let scope = next::named(&self.loaded.graph, id, scope);
             let mut outcome = match &node.kind {
                 Kind::Then { left, right } => self.then(*left, *right, &at, names, scope).await,
                 Kind::Join { branches } => self.join(id, branches, &at, names, scope).await,
@@ -115,19 +120,18 @@ impl Walk {
         names: Arc<Names>,
         scope: Scope,
     ) -> Outcome {
-        let first = self
-            .node(left, self.below(at, left), names.clone(), scope.first())
-            .await;
+        let next = Next::new(&self.loaded.graph, right, at, &names, &scope);
+        let next = Arc::new(next);
+        let inside = scope.before(next.clone());
+        let first = self.node(left, self.below(at, left), names, inside).await;
         if !matches!(first.end, End::Done(_)) {
             return first;
         }
         if self.is_long(&scope) {
             return Outcome::of(End::Continue);
         }
-        let names = with(names, &first.bound);
-        let second = self
-            .node(right, self.below(at, right), names, scope.then())
-            .await;
+        let (right, at, names, scope) = next.after(&first.bound);
+        let second = self.node(right, at, names, scope).await;
         let mut bound = first.bound;
         bound.extend(second.bound);
         Outcome {
@@ -167,9 +171,8 @@ impl Walk {
         }
         let arm = if truth { arms.0 } else { arms.1 };
         let names = with(names, &bound);
-        let taken = self
-            .node(arm, self.below(at, arm), names, scope.then())
-            .await;
+        let scope = next::knowing(scope.then(), &bound);
+        let taken = self.node(arm, self.below(at, arm), names, scope).await;
         bound.extend(taken.bound);
         Outcome {
             end: taken.end,
@@ -255,6 +258,7 @@ impl Walk {
         }
         let scope = Scope {
             on_done: scope.on_break.clone(),
+            next: None,
             ..scope
         };
         let mut outcome = self.leaf(id, at, &names, &scope).await;
@@ -348,6 +352,24 @@ impl Walk {
         scope: &Scope,
         end: Option<End>,
     ) -> LeafReply {
+        if name == LEAF
+            && let Some(reply) = self.ahead.lock().remove(at)
+        {
+            if cfg!(debug_assertions) {
+                let key = plan_key(name, at);
+                let ran = self.loaded.planned(&self.ctx.instance_id(), &key);
+                let ran = ran.expect("what ran ahead was planned");
+                let of = |id, names: &Names, scope: &Scope| {
+                    format!("{id} {names:?} {:?}", scope.fence())
+                };
+                let (ran, walked) = (of(ran.node, &ran.names, &ran.scope), of(id, names, scope));
+                assert_eq!(
+                    ran, walked,
+                    "{at} ran ahead as another leaf than the walk comes to"
+                );
+            }
+            return reply;
+        }
         self.spent.fetch_add(1, Ordering::Relaxed);
         self.loaded
             .plan(&self.ctx.instance_id(), &plan_key(name, at), || Plan {
@@ -357,7 +379,11 @@ impl Walk {
                 end,
             });
         match self.ctx.schedule_activity(name, at).await {
-            Ok(text) => LeafReply::decode(&text),
+            Ok(text) => {
+                let told = Told::decode(&text);
+                self.ahead.lock().extend(told.then);
+                told.reply
+            }
             Err(_) => LeafReply::Stopped,
         }
     }
@@ -388,11 +414,8 @@ impl Walk {
         !scope.inline && self.spent.load(Ordering::Relaxed) >= ACTIVITIES_PER_EXECUTION
     }
 
-    /// The run path of a child that is no loop's: its last static segment below `at`.
     pub(crate) fn below(&self, at: &str, child: NodeId) -> String {
-        let path = &self.loaded.graph.nodes[child].path;
-        let segment = path.rsplit('.').next().unwrap_or(path);
-        format!("{at}.{segment}")
+        next::below(&self.loaded.graph, at, child)
     }
 }
 
@@ -413,15 +436,6 @@ pub fn break_outside_loop(run_path: &str) -> Failure {
         sqlstate: Some("22023".to_owned()),
         path: run_path.to_owned(),
     }
-}
-
-fn with(names: Arc<Names>, bound: &[(Arc<str>, ResultRef)]) -> Arc<Names> {
-    if bound.is_empty() {
-        return names;
-    }
-    let mut all = (*names).clone();
-    all.extend(bound.iter().cloned());
-    Arc::new(all)
 }
 
 /// Adds names, the later binding of a name replacing the earlier, so that a loop's stay bounded.

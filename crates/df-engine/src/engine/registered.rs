@@ -1,6 +1,7 @@
 //! What duroxide is given to run: the activities, and the orchestrations of a root and of a branch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use duroxide::runtime::registry::ActivityRegistry;
 use duroxide::{ActivityContext, OrchestrationContext, OrchestrationRegistry};
@@ -11,10 +12,14 @@ use super::{Shared, WORKFLOW, root_of};
 use crate::activity::Activity;
 use crate::loaded::{Loaded, Plan};
 use crate::observe;
-use crate::outcome::{End, LeafReply, Outcome};
+use crate::outcome::{End, LeafReply, Outcome, Told};
 use crate::scope::Scope;
 use crate::timed;
 use crate::walk::{self, Walk};
+
+/// How long an activity goes on with one leaf after another before the walk has its turn, and with it whatever else
+/// waits for a worker: some six steps of a role that has all of its workers busy.
+const GOES_ON_FOR: Duration = Duration::from_millis(100);
 
 pub(super) fn activities(shared: &Arc<Shared>) -> ActivityRegistry {
     let mut registry = ActivityRegistry::builder();
@@ -33,89 +38,133 @@ async fn run_activity(
     run_path: String,
     name: &'static str,
 ) -> Result<String, String> {
-    let orchestration = ctx.instance_id().to_owned();
-    let Some(loaded) = shared.get(root_of(&orchestration)) else {
-        return Ok(LeafReply::Stopped.encode());
+    let orchestration = ctx.instance_id();
+    let stopped = || Ok(Told::from(LeafReply::Stopped).encode());
+    let Some(loaded) = shared.get(root_of(orchestration)) else {
+        return stopped();
     };
-    let Some(plan) = loaded.planned(&orchestration, &walk::plan_key(name, &run_path)) else {
-        return Ok(LeafReply::Stopped.encode());
+    let Some(plan) = loaded.planned(orchestration, &walk::plan_key(name, &run_path)) else {
+        return stopped();
     };
-    loop {
-        let inside = tokio::select! {
-            inside = loaded.gate.pass() => inside,
-            _ = loaded.cancel.cancelled() => return Ok(LeafReply::Stopped.encode()),
-            _ = ctx.cancelled() => return Ok(LeafReply::Stopped.encode()),
-        };
-        let reply = inside_gate(&shared, &loaded, &ctx, &run_path, name, &plan).await;
-        if reply == LeafReply::Paused {
-            // The database knew of the pause before this relay was told. Should it have been resumed
-            // since, the instance is claimed again as soon as it is given back.
-            loaded.gate.close();
+    let begun = Instant::now();
+    let call = Call {
+        shared: &shared,
+        loaded: &loaded,
+        ctx: &ctx,
+        name,
+    };
+    let mut told = Told::from(call.through_gate(&run_path, &plan).await);
+    let mut next = call.following(&run_path, &plan, &told.reply);
+    while let Some((path, plan)) = next.filter(|_| begun.elapsed() < GOES_ON_FOR) {
+        if cfg!(debug_assertions) {
+            // The walk compares it with its own once it comes there.
+            let key = walk::plan_key(name, &path);
+            loaded.plan(orchestration, &key, || plan.clone());
         }
-        drop(inside);
-        shared.set_aside(root_of(&orchestration), &loaded).await;
-        if reply != LeafReply::Paused {
-            return Ok(reply.encode());
-        }
+        let reply = call.through_gate(&path, &plan).await;
+        next = call.following(&path, &plan, &reply);
+        told.then.push((path, reply));
     }
+    Ok(told.encode())
 }
 
-/// One activity call, observed and in its span.
-async fn inside_gate(
-    shared: &Arc<Shared>,
-    loaded: &Arc<Loaded>,
-    ctx: &ActivityContext,
-    run_path: &str,
+/// An activity call: of which instance, and what for.
+struct Call<'a> {
+    shared: &'a Arc<Shared>,
+    loaded: &'a Arc<Loaded>,
+    ctx: &'a ActivityContext,
     name: &'static str,
-    plan: &Plan,
-) -> LeafReply {
-    let orchestration = ctx.instance_id();
-    let cancel = loaded.cancel.child_token();
-    let activity = Activity {
-        backend: &*shared.backend,
-        loaded,
-        orchestration,
-        run_path,
-        plan,
-        cancel: &cancel,
-    };
-    let work = async {
-        match name {
-            walk::LEAF => activity.leaf().await,
-            walk::TIMER => activity.timer().await,
-            _ => activity.settle().await,
-        }
-    };
-    let kind = &loaded.graph.nodes[plan.node].kind;
-    let is_leaf = name == walk::LEAF;
-    let attempt = activity.attempt_now();
-    let span = observe::span(&loaded.assignment, kind, is_leaf, run_path, attempt);
-    let started = Instant::now();
-    let work = work.instrument(span.clone());
-    tokio::pin!(work);
-    // A race's loser is cancelled by the engine: its statement should end soon, too.
-    let reply = tokio::select! {
-        reply = &mut work => reply,
-        _ = ctx.cancelled() => {
-            cancel.cancel();
-            work.await
-        }
-    };
-    if is_leaf && observe::is_step(kind) {
-        let (end, took) = (observe::step_end(&reply), started.elapsed());
-        observe::note_end(&span, end, &reply);
-        if let Some(observer) = &shared.observer {
-            observer.step(kind.node_type(), end, took);
-        }
-        span.in_scope(|| tracing::debug!(?end, millis = took.as_millis() as u64, "step ended"));
+}
+
+impl Call<'_> {
+    /// What an activity goes on with by itself: the next leaf of a sequence.
+    fn following(&self, run_path: &str, plan: &Plan, reply: &LeafReply) -> Option<(String, Plan)> {
+        let goes_on = self.name == walk::LEAF && matches!(reply, LeafReply::Completed { .. });
+        let next = plan.scope.next.as_ref().filter(|_| goes_on)?;
+        next.leaf(&self.loaded.graph, run_path)
     }
-    if reply == LeafReply::Waiting {
-        match name {
-            walk::TIMER => shared.time(loaded, &timed::timer_path(run_path)),
-            _ => shared.time(loaded, run_path),
+
+    /// One call of what an activity does, once the instance is not paused.
+    async fn through_gate(&self, run_path: &str, plan: &Plan) -> LeafReply {
+        let (loaded, ctx) = (self.loaded, self.ctx);
+        loop {
+            let inside = tokio::select! {
+                inside = loaded.gate.pass() => inside,
+                _ = loaded.cancel.cancelled() => return LeafReply::Stopped,
+                _ = ctx.cancelled() => return LeafReply::Stopped,
+            };
+            let reply = self.inside_gate(run_path, plan).await;
+            if reply == LeafReply::Paused {
+                // The database knew of the pause before this relay was told. Should it have been resumed
+                // since, the instance is claimed again as soon as it is given back.
+                loaded.gate.close();
+            }
+            drop(inside);
+            self.shared
+                .set_aside(root_of(ctx.instance_id()), loaded)
+                .await;
+            if reply != LeafReply::Paused {
+                return reply;
+            }
         }
     }
-    reply
+
+    /// One activity call, observed and in its span.
+    async fn inside_gate(&self, run_path: &str, plan: &Plan) -> LeafReply {
+        let &Call {
+            shared,
+            loaded,
+            ctx,
+            name,
+        } = self;
+        let orchestration = ctx.instance_id();
+        let cancel = loaded.cancel.child_token();
+        let activity = Activity {
+            backend: &*shared.backend,
+            loaded,
+            orchestration,
+            run_path,
+            plan,
+            cancel: &cancel,
+        };
+        let work = async {
+            match name {
+                walk::LEAF => activity.leaf().await,
+                walk::TIMER => activity.timer().await,
+                _ => activity.settle().await,
+            }
+        };
+        let kind = &loaded.graph.nodes[plan.node].kind;
+        let is_leaf = name == walk::LEAF;
+        let attempt = activity.attempt_now();
+        let span = observe::span(&loaded.assignment, kind, is_leaf, run_path, attempt);
+        let started = Instant::now();
+        let work = work.instrument(span.clone());
+        tokio::pin!(work);
+        // A race's loser is cancelled by the engine: its statement should end soon, too.
+        let reply = tokio::select! {
+            reply = &mut work => reply,
+            _ = ctx.cancelled() => {
+                cancel.cancel();
+                work.await
+            }
+        };
+        if is_leaf && observe::is_step(kind) {
+            let (end, took) = (observe::step_end(&reply), started.elapsed());
+            observe::note_end(&span, end, &reply);
+            if let Some(observer) = &shared.observer {
+                observer.step(kind.node_type(), end, took);
+            }
+            span.in_scope(|| tracing::debug!(?end, millis = took.as_millis() as u64, "step ended"));
+        }
+        if reply == LeafReply::Waiting {
+            match name {
+                walk::TIMER => shared.time(loaded, &timed::timer_path(run_path)),
+                _ => shared.time(loaded, run_path),
+            }
+        }
+        reply
+    }
 }
 
 pub(super) fn orchestrations(shared: &Arc<Shared>) -> OrchestrationRegistry {
