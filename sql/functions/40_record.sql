@@ -106,6 +106,8 @@ create or replace function df.end_instance(
     returns void
     language plpgsql volatile
     as $$
+declare
+    v_now timestamptz := clock_timestamp();
 begin
     update df.instances i
        set status = p_status,
@@ -113,19 +115,21 @@ begin
            error = case when p_status = 'failed' then p_error end,
            error_sqlstate = case when p_status = 'failed' then p_sqlstate end,
            error_path = case when p_status = 'failed' then p_path end,
-           completed_at = case when p_status = 'completed' then clock_timestamp() end,
-           ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
+           completed_at = case when p_status = 'completed' then v_now end,
+           ended_at = v_now, updated_at = v_now, owner = null,
            ending_xid = pg_current_xact_id()
      where i.id = p_instance and i.ended_at is null;
 end
 $$;
 
--- Moves loops' checkpoints forward and deletes what they have passed, but for the rows that names
--- still point at; signals that waits among them took go, too.
+-- Moves loops' checkpoints forward, which counts as an execution of the instance, and deletes what they have passed, but
+-- for the rows that names still point at; signals that waits among them took go, too. The caller has locked the
+-- instance exclusively.
 -- p_checkpoints: [{"path", "turn", "names": {…}, "keep": [run path, …]}].
 -- One range of the key at a time, and no bitmap: only a plain scan of an index marks what is dead in it, and a loop
 -- would wade through all that it has left since the last VACUUM.
-create or replace function df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json)
+drop function if exists df.pass_turns(text, bigint, json);
+create or replace function df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json)
     returns void
     language plpgsql volatile
     set enable_bitmapscan = off
@@ -136,6 +140,7 @@ declare
     v_more  bigint;
     v_waits bigint;
 begin
+    update df.instances i set executions = i.executions + 1 where i.id = p_instance;
     for c in select * from json_to_recordset(p_checkpoints)
                   as x(path text, turn integer, names json, keep text[]) loop
         insert into df.node_runs as r (instance_id, run_path, status, turn, epoch, detail)
@@ -165,17 +170,6 @@ begin
              where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
         end if;
     end loop;
-end
-$$;
-
--- The same, counted as an execution of the instance, which the caller has locked exclusively.
-create or replace function df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json)
-    returns void
-    language plpgsql volatile
-    as $$
-begin
-    update df.instances i set executions = i.executions + 1 where i.id = p_instance;
-    perform df.pass_turns(p_instance, p_epoch, p_checkpoints);
 end
 $$;
 

@@ -21,16 +21,19 @@ $$;
 
 -- Records a step in the step's own transaction, behind the fence. Errors: DF001 to DF004 and DF007 as the
 -- fence says (DF001 for a session that is no step of this instance's role, too), 23505 when the run
--- path is recorded already. Maps session_user, never current_user. p_lock_timeout, milliseconds, is
--- how long it waits for the instance's row. What there is none of is null: p_within, p_turns, p_decides, p_checkpoints,
--- p_ends.
+-- path is recorded already. Maps session_user, never current_user. p_xid is the transaction that the relay began; a
+-- COMMIT in user SQL shows there. p_lock_timeout, milliseconds, is how long it waits for the instance's row. What
+-- there is none of is null: p_within, p_turns, p_decides, p_checkpoints, p_ends.
 --
--- A first attempt that succeeds is one statement, which locks the instance's row as the fence does.
--- df.record_run does the rest: failures, attempts that replace a row, decisions; and it says why not. Everything is
--- found by its key, whatever statistics say: a session that planned while the tables were short would read all of a
--- burst at each step.
+-- A first attempt that succeeds and decides nothing is one statement, which locks the instance's row as the fence does
+-- and lets nothing through that df.may_write would not. df.record_run does the rest: failures, attempts that replace a
+-- row, decisions, checkpoints, what began before a pause; and it says why not.
+-- Everything is found by its key, whatever statistics say: a session that planned while the tables were short would
+-- read all of a burst at each step. (Without the coalesce() it may be found by its owner, of which there are many.)
+drop function if exists df.step_record(
+    text, bigint, uuid, text, text, text, text, text, text, integer, text[], integer[], text[], text, text, text);
 create or replace function df.step_record(
-    p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text,
+    p_instance text, p_epoch bigint, p_incarnation uuid, p_xid xid8, p_run_path text, p_status text,
     p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[],
     p_turns integer[], p_decides text[], p_checkpoints text, p_ends text,
     p_lock_timeout text default null) returns void
@@ -43,52 +46,35 @@ declare
 begin
     -- One expression, as in the fence. What is not so goes the general way below, where df.prepare_record refuses it or
     -- sets what is missing.
-    if p_status = 'completed' and p_attempt = 1 and p_decides is null and p_xid = pg_current_xact_id()::text
-       and (p_ends is null or (p_ends = 'completed' and p_checkpoints is null))
+    if p_status = 'completed' and p_attempt = 1 and p_xid = pg_current_xact_id()
+       and p_decides is null and p_checkpoints is null
        and octet_length(p_run_path) <= 8192 and octet_length(p_result) <= 1048576
-       and (p_checkpoints is null or octet_length(p_checkpoints) <= 16777216)
        and current_setting('synchronous_commit') in ('on', 'remote_apply')
        and set_config('lock_timeout', p_lock_timeout, true) is not null then
-        if p_checkpoints is not null then
-            with turned as (
-                update df.instances i set executions = i.executions + 1
-                 where i.id = p_instance
-                   and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
-                                    p_epoch, p_incarnation, session_user)
-             returning i.id)
-            insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
-            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
-              from turned;
-        elsif p_ends is null then
+        if p_ends is null then
             insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
             select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
               from df.instances i
-             where i.id = p_instance
-               and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
-                                p_epoch, p_incarnation, session_user)
+             where i.id = p_instance and i.epoch = p_epoch and coalesce(i.owner = df.relay_name(p_incarnation), false)
+               and i.ended_at is null and i.paused_at is null and session_user = df.step_login_name(i.submitted_by)
                for share;
         else
             with ended as (
                 update df.instances i
-                   set status = 'completed', result = p_result::json, completed_at = clock_timestamp(),
-                       ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
-                       ending_xid = pg_current_xact_id()
-                 where i.id = p_instance
-                   and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
-                                    p_epoch, p_incarnation, session_user)
+                   set status = 'completed', result = p_result::json, owner = null, ending_xid = pg_current_xact_id(),
+                       (completed_at, ended_at, updated_at) = (select at, at, at from clock_timestamp() at)
+                 where i.id = p_instance and i.epoch = p_epoch and coalesce(i.owner = df.relay_name(p_incarnation), false)
+                   and i.ended_at is null and i.paused_at is null and session_user = df.step_login_name(i.submitted_by)
              returning i.ended_at)
             insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
             select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, e.ended_at
               from ended e;
         end if;
-        if found then
-            if p_within is not null then
-                if df.decided_against(p_instance, p_within, p_turns) then
-                    perform df.raise_refusal('DF003', p_instance, p_run_path);
-                end if;
-            end if;
-            if p_checkpoints is not null then
-                perform df.pass_turns(p_instance, p_epoch, p_checkpoints::json);
+        if found and p_within is null then
+            return;
+        elsif found then
+            if df.decided_against(p_instance, p_within, p_turns) then
+                perform df.raise_refusal('DF003', p_instance, p_run_path);
             end if;
             return;
         end if;
@@ -105,14 +91,15 @@ end
 $$;
 
 -- What df.step_record asks of its transaction and of what it records: refuses, or sets what is missing.
+drop function if exists df.prepare_record(text, text, text, text, text, text);
 create or replace function df.prepare_record(
-    p_xid text, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text)
+    p_xid xid8, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text)
     returns void
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 begin
-    if pg_current_xact_id()::text is distinct from p_xid then
+    if pg_current_xact_id() is distinct from p_xid then
         raise exception 'transaction control in a step: the statement ended its transaction'
             using errcode = 'DF004';
     end if;

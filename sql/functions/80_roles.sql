@@ -7,7 +7,7 @@ create or replace function df.internal_functions() returns setof text
     set search_path = pg_catalog, pg_temp
     as $$
     select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance',
-        'checkpoint', 'pass_turns', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
+        'checkpoint', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
         'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',

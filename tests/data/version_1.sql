@@ -491,10 +491,44 @@ $$;
 ALTER FUNCTION df.checked_limit(p_limit integer) OWNER TO df_owner;
 CREATE FUNCTION df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json) RETURNS void
     LANGUAGE plpgsql
+    SET enable_bitmapscan TO 'off'
     AS $$
+declare
+    c       record;
+    v_part  text;
+    v_more  bigint;
+    v_waits bigint;
 begin
     update df.instances i set executions = i.executions + 1 where i.id = p_instance;
-    perform df.pass_turns(p_instance, p_epoch, p_checkpoints);
+    for c in select * from json_to_recordset(p_checkpoints)
+                  as x(path text, turn integer, names json, keep text[]) loop
+        insert into df.node_runs as r (instance_id, run_path, status, turn, epoch, detail)
+        values (p_instance, c.path, 'checkpoint', c.turn, p_epoch, c.names)
+        on conflict (instance_id, run_path) do update
+            set turn = excluded.turn, detail = excluded.detail, epoch = excluded.epoch;
+        v_waits := 0;
+        foreach v_part in array array['.body', '.condition_node'] loop
+            v_part := c.path || v_part;
+            with gone as (
+                delete from df.node_runs r
+                 where r.instance_id = p_instance and r.run_path >= v_part || '[' and r.run_path < v_part || '\'
+                   and split_part(substr(r.run_path, length(v_part) + 2), ']', 1)::integer < c.turn
+                   and r.run_path <> all (coalesce(c.keep, '{}'))
+                returning r.signal_name)
+            select count(g.signal_name) into v_more from gone g;
+            v_waits := v_waits + v_more;
+        end loop;
+        if v_waits > 0 then
+            delete from df.outbox o
+             -- A range of the primary key: nothing else leads to one instance's delivered events.
+             where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
+               and o.delivered_at is not null
+               and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
+                              and s.consumed_at is not null);
+            delete from df.signals s
+             where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
+        end if;
+    end loop;
 end
 $$;
 ALTER FUNCTION df.checkpoint(p_instance text, p_epoch bigint, p_checkpoints json) OWNER TO df_owner;
@@ -926,6 +960,8 @@ ALTER FUNCTION df.drop_stray_logins() OWNER TO df_owner;
 CREATE FUNCTION df.end_instance(p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text) RETURNS void
     LANGUAGE plpgsql
     AS $$
+declare
+    v_now timestamptz := clock_timestamp();
 begin
     update df.instances i
        set status = p_status,
@@ -933,8 +969,8 @@ begin
            error = case when p_status = 'failed' then p_error end,
            error_sqlstate = case when p_status = 'failed' then p_sqlstate end,
            error_path = case when p_status = 'failed' then p_path end,
-           completed_at = case when p_status = 'completed' then clock_timestamp() end,
-           ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
+           completed_at = case when p_status = 'completed' then v_now end,
+           ended_at = v_now, updated_at = v_now, owner = null,
            ending_xid = pg_current_xact_id()
      where i.id = p_instance and i.ended_at is null;
 end
@@ -1500,7 +1536,7 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance',
-        'checkpoint', 'pass_turns', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
+        'checkpoint', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
         'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
@@ -2543,48 +2579,6 @@ begin
 end
 $_$;
 ALTER FUNCTION df.part_fault(p_part jsonb) OWNER TO df_owner;
-CREATE FUNCTION df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json) RETURNS void
-    LANGUAGE plpgsql
-    SET enable_bitmapscan TO 'off'
-    AS $$
-declare
-    c       record;
-    v_part  text;
-    v_more  bigint;
-    v_waits bigint;
-begin
-    for c in select * from json_to_recordset(p_checkpoints)
-                  as x(path text, turn integer, names json, keep text[]) loop
-        insert into df.node_runs as r (instance_id, run_path, status, turn, epoch, detail)
-        values (p_instance, c.path, 'checkpoint', c.turn, p_epoch, c.names)
-        on conflict (instance_id, run_path) do update
-            set turn = excluded.turn, detail = excluded.detail, epoch = excluded.epoch;
-        v_waits := 0;
-        foreach v_part in array array['.body', '.condition_node'] loop
-            v_part := c.path || v_part;
-            with gone as (
-                delete from df.node_runs r
-                 where r.instance_id = p_instance and r.run_path >= v_part || '[' and r.run_path < v_part || '\'
-                   and split_part(substr(r.run_path, length(v_part) + 2), ']', 1)::integer < c.turn
-                   and r.run_path <> all (coalesce(c.keep, '{}'))
-                returning r.signal_name)
-            select count(g.signal_name) into v_more from gone g;
-            v_waits := v_waits + v_more;
-        end loop;
-        if v_waits > 0 then
-            delete from df.outbox o
-             -- A range of the primary key: nothing else leads to one instance's delivered events.
-             where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
-               and o.delivered_at is not null
-               and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
-                              and s.consumed_at is not null);
-            delete from df.signals s
-             where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
-        end if;
-    end loop;
-end
-$$;
-ALTER FUNCTION df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json) OWNER TO df_owner;
 CREATE FUNCTION df.path_turns(p_run_path text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2635,12 +2629,12 @@ CREATE FUNCTION df.postpone_event(p_event_id text, p_error text) RETURNS void
      where o.event_id = p_event_id
 $$;
 ALTER FUNCTION df.postpone_event(p_event_id text, p_error text) OWNER TO df_owner;
-CREATE FUNCTION df.prepare_record(p_xid text, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) RETURNS void
+CREATE FUNCTION df.prepare_record(p_xid xid8, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-    if pg_current_xact_id()::text is distinct from p_xid then
+    if pg_current_xact_id() is distinct from p_xid then
         raise exception 'transaction control in a step: the statement ended its transaction'
             using errcode = 'DF004';
     end if;
@@ -2662,7 +2656,7 @@ begin
     end if;
 end
 $$;
-ALTER FUNCTION df.prepare_record(p_xid text, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) OWNER TO df_owner;
+ALTER FUNCTION df.prepare_record(p_xid xid8, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) OWNER TO df_owner;
 CREATE FUNCTION df.race(a text, b text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4538,7 +4532,9 @@ begin
     reset role;
     deallocate all;
     unlisten *;
-    perform pg_catalog.pg_advisory_unlock_all();
+    -- An expression, which is cheaper than the query that PERFORM would make of it.
+    if pg_catalog.pg_advisory_unlock_all() is null then
+    end if;
     discard temp;
     discard sequences;
 end
@@ -4584,7 +4580,7 @@ CREATE FUNCTION df.step_login_name(p_role oid) RETURNS name
             operator(pg_catalog.||) '_' operator(pg_catalog.||) p_role::pg_catalog.text)::pg_catalog.name
 $$;
 ALTER FUNCTION df.step_login_name(p_role oid) OWNER TO df_owner;
-CREATE FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text DEFAULT NULL::text) RETURNS void
+CREATE FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid xid8, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -4594,52 +4590,35 @@ declare
 begin
     -- One expression, as in the fence. What is not so goes the general way below, where df.prepare_record refuses it or
     -- sets what is missing.
-    if p_status = 'completed' and p_attempt = 1 and p_decides is null and p_xid = pg_current_xact_id()::text
-       and (p_ends is null or (p_ends = 'completed' and p_checkpoints is null))
+    if p_status = 'completed' and p_attempt = 1 and p_xid = pg_current_xact_id()
+       and p_decides is null and p_checkpoints is null
        and octet_length(p_run_path) <= 8192 and octet_length(p_result) <= 1048576
-       and (p_checkpoints is null or octet_length(p_checkpoints) <= 16777216)
        and current_setting('synchronous_commit') in ('on', 'remote_apply')
        and set_config('lock_timeout', p_lock_timeout, true) is not null then
-        if p_checkpoints is not null then
-            with turned as (
-                update df.instances i set executions = i.executions + 1
-                 where i.id = p_instance
-                   and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
-                                    p_epoch, p_incarnation, session_user)
-             returning i.id)
-            insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
-            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
-              from turned;
-        elsif p_ends is null then
+        if p_ends is null then
             insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
             select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, clock_timestamp()
               from df.instances i
-             where i.id = p_instance
-               and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
-                                p_epoch, p_incarnation, session_user)
+             where i.id = p_instance and i.epoch = p_epoch and coalesce(i.owner = df.relay_name(p_incarnation), false)
+               and i.ended_at is null and i.paused_at is null and session_user = df.step_login_name(i.submitted_by)
                for share;
         else
             with ended as (
                 update df.instances i
-                   set status = 'completed', result = p_result::json, completed_at = clock_timestamp(),
-                       ended_at = clock_timestamp(), updated_at = clock_timestamp(), owner = null,
-                       ending_xid = pg_current_xact_id()
-                 where i.id = p_instance
-                   and df.may_write(i.epoch, i.owner, i.ended_at, i.paused_at, i.submitted_by,
-                                    p_epoch, p_incarnation, session_user)
+                   set status = 'completed', result = p_result::json, owner = null, ending_xid = pg_current_xact_id(),
+                       (completed_at, ended_at, updated_at) = (select at, at, at from clock_timestamp() at)
+                 where i.id = p_instance and i.epoch = p_epoch and coalesce(i.owner = df.relay_name(p_incarnation), false)
+                   and i.ended_at is null and i.paused_at is null and session_user = df.step_login_name(i.submitted_by)
              returning i.ended_at)
             insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
             select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, e.ended_at
               from ended e;
         end if;
-        if found then
-            if p_within is not null then
-                if df.decided_against(p_instance, p_within, p_turns) then
-                    perform df.raise_refusal('DF003', p_instance, p_run_path);
-                end if;
-            end if;
-            if p_checkpoints is not null then
-                perform df.pass_turns(p_instance, p_epoch, p_checkpoints::json);
+        if found and p_within is null then
+            return;
+        elsif found then
+            if df.decided_against(p_instance, p_within, p_turns) then
+                perform df.raise_refusal('DF003', p_instance, p_run_path);
             end if;
             return;
         end if;
@@ -4654,7 +4633,7 @@ begin
     end if;
 end
 $$;
-ALTER FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) OWNER TO df_owner;
+ALTER FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid xid8, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) OWNER TO df_owner;
 CREATE FUNCTION df.store_graph(p_fut text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$
@@ -5869,126 +5848,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16852, 'df_step_16851_16852', '98be2a3705d6447596db52dd1882d74dbc9ee40e093f41479feee5e86879b469', '2026-11-22 08:35:27.545645+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 08:35:27.693083+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 08:35:28.024724+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 08:35:28.143775+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 08:35:28.235511+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 08:35:28.598353+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 08:35:28.624669+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 08:35:28.65017+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 08:35:28.674286+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 08:35:28.697679+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 08:35:28.721273+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 08:35:28.746809+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 08:35:28.772079+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 08:35:28.795876+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 08:35:28.820153+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 08:35:28.846883+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 08:35:28.881381+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('2CCSY9H7', 'mid sequence', '2CCSY9H7:root', '@alice@', 'running', NULL, '2026-11-22 08:35:27.693083+00', '2026-11-22 08:35:27.988636+00', NULL, 1, NULL, NULL, 1, 'b22e7848-aef7-0734-6d81-974224b33e99', '2026-11-22 08:35:27.693083+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CBbfWtr', 'signal', '2CBbfWtr:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.024724+00', '2026-11-22 08:35:28.04191+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CCWmf1r', 'timer', '2CCWmf1r:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.143775+00', '2026-11-22 08:35:28.147679+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 09:35:28.203176+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CAKCisR', 'loop', '2CAKCisR:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.235511+00', '2026-11-22 08:35:28.239567+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 09:35:28.566735+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('2CBKnnsZ', 'race decided', '2CBKnnsZ:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.598353+00', '2026-11-22 08:35:28.602101+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CBTXcUd', 'race open', '2CBTXcUd:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.624669+00', '2026-11-22 08:35:28.627989+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 09:35:28.632768+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CAFBmYy', 'join', '2CAFBmYy:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.65017+00', '2026-11-22 08:35:28.65269+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CBobTFO', 'failed', '2CBobTFO:root', '@alice@', 'failed', NULL, '2026-11-22 08:35:28.674286+00', '2026-11-22 08:35:28.682971+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 08:35:28.674286+00', NULL, '2026-11-22 08:35:28.682972+00', '937', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('2CCoPQHn', 'left failed', '2CCoPQHn:root', '@alice@', 'failed', NULL, '2026-11-22 08:35:28.697679+00', '2026-11-22 08:35:28.704265+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 08:35:28.697679+00', NULL, '2026-11-22 08:35:28.704265+00', '942', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('2CBIDJck', 'attempts', '2CBIDJck:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.721273+00', '2026-11-22 08:35:28.725263+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 08:40:28.729005+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CC5flds', 'timed', '2CC5flds:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.746809+00', '2026-11-22 08:35:28.750798+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 13:55:28.753943+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CBRbrKc', 'parked event', '2CBRbrKc:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.772079+00', '2026-11-22 08:35:28.774363+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CAptMZg', 'cancelled', '2CAptMZg:root', '@alice@', 'cancelled', NULL, '2026-11-22 08:35:28.820153+00', '2026-11-22 08:35:28.846328+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 08:35:28.846328+00', '968', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CAfdnVM', 'completed', '2CAfdnVM:root', '@alice@', 'completed', NULL, '2026-11-22 08:35:28.846883+00', '2026-11-22 08:35:28.854795+00', '2026-11-22 08:35:28.854795+00', 15, NULL, NULL, 1, NULL, '2026-11-22 08:35:28.846883+00', NULL, '2026-11-22 08:35:28.854795+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CBRH0z2', 'pending', '2CBRH0z2:root', '@alice@', 'pending', NULL, '2026-11-22 08:35:28.881381+00', '2026-11-22 08:35:28.881381+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 08:35:28.881381+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('2CCs9XBX', 'paused', '2CCs9XBX:root', '@alice@', 'running', NULL, '2026-11-22 08:35:28.795876+00', '2026-11-22 08:35:28.886679+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 09:35:28.801896+00', '2026-11-22 08:35:28.886679+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', 'f4a73a45-c2f5-4e2e-a738-99a405a9a7d1');
-INSERT INTO df.meta VALUES ('content_hash', '1584aa279c6f410c4b2be429f2a92d7c7d9e565f27014d4af05978d1b1fc98e1');
+INSERT INTO df.granted_roles VALUES (16851, 'df_step_16850_16851', 'f28a4e02c6714e938ec892a1e1128d5d7b13d8e26ffb41a7a28f9f387b1f2252', '2026-11-22 13:51:23.945483+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 13:51:24.038852+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 13:51:24.417606+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 13:51:24.536962+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 13:51:24.563649+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 13:51:25.060859+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 13:51:25.088314+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 13:51:25.113336+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 13:51:25.137818+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 13:51:25.162256+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 13:51:25.186063+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 13:51:25.259943+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 13:51:25.288112+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 13:51:25.313523+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 13:51:25.339811+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 13:51:25.368357+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 13:51:25.407737+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('3IqJEZOX', 'mid sequence', '3IqJEZOX:root', '@alice@', 'running', NULL, '2026-11-22 13:51:24.038852+00', '2026-11-22 13:51:24.393831+00', NULL, 1, NULL, NULL, 1, 'b8f2c9c2-b850-261b-3107-38ec87ea543e', '2026-11-22 13:51:24.038852+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3IrkNYq3', 'signal', '3IrkNYq3:root', '@alice@', 'running', NULL, '2026-11-22 13:51:24.417606+00', '2026-11-22 13:51:24.425546+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3Ipk5Ogx', 'timer', '3Ipk5Ogx:root', '@alice@', 'running', NULL, '2026-11-22 13:51:24.536962+00', '2026-11-22 13:51:24.541347+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 14:51:24.547013+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3IoyD2RK', 'loop', '3IoyD2RK:root', '@alice@', 'running', NULL, '2026-11-22 13:51:24.563649+00', '2026-11-22 13:51:24.56809+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 14:51:25.043099+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('3IpI8Ce4', 'race decided', '3IpI8Ce4:root', '@alice@', 'running', NULL, '2026-11-22 13:51:25.060859+00', '2026-11-22 13:51:25.06673+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3IpQgUHq', 'race open', '3IpQgUHq:root', '@alice@', 'running', NULL, '2026-11-22 13:51:25.088314+00', '2026-11-22 13:51:25.092098+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 14:51:25.095998+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3IrJcPU3', 'join', '3IrJcPU3:root', '@alice@', 'running', NULL, '2026-11-22 13:51:25.113336+00', '2026-11-22 13:51:25.116579+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3IrwhmDj', 'failed', '3IrwhmDj:root', '@alice@', 'failed', NULL, '2026-11-22 13:51:25.137818+00', '2026-11-22 13:51:25.146978+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 13:51:25.137818+00', NULL, '2026-11-22 13:51:25.146978+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('3IrpAzok', 'left failed', '3IrpAzok:root', '@alice@', 'failed', NULL, '2026-11-22 13:51:25.162256+00', '2026-11-22 13:51:25.171132+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 13:51:25.162256+00', NULL, '2026-11-22 13:51:25.171132+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('3IoKoODn', 'attempts', '3IoKoODn:root', '@alice@', 'running', NULL, '2026-11-22 13:51:25.186063+00', '2026-11-22 13:51:25.20265+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 13:56:25.211614+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3Io4BAbn', 'timed', '3Io4BAbn:root', '@alice@', 'running', NULL, '2026-11-22 13:51:25.259943+00', '2026-11-22 13:51:25.265703+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 19:11:25.279565+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3IqkrD53', 'parked event', '3IqkrD53:root', '@alice@', 'running', NULL, '2026-11-22 13:51:25.288112+00', '2026-11-22 13:51:25.293063+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3Io8UjyE', 'cancelled', '3Io8UjyE:root', '@alice@', 'cancelled', NULL, '2026-11-22 13:51:25.339811+00', '2026-11-22 13:51:25.367734+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 13:51:25.367734+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3IoDDWtY', 'completed', '3IoDDWtY:root', '@alice@', 'completed', NULL, '2026-11-22 13:51:25.368357+00', '2026-11-22 13:51:25.376219+00', '2026-11-22 13:51:25.376219+00', 15, NULL, NULL, 1, NULL, '2026-11-22 13:51:25.368357+00', NULL, '2026-11-22 13:51:25.376219+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3Iowr6OF', 'pending', '3Iowr6OF:root', '@alice@', 'pending', NULL, '2026-11-22 13:51:25.407737+00', '2026-11-22 13:51:25.407737+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 13:51:25.407737+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('3Ipmq3y9', 'paused', '3Ipmq3y9:root', '@alice@', 'running', NULL, '2026-11-22 13:51:25.313523+00', '2026-11-22 13:51:25.415742+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 14:51:25.322496+00', '2026-11-22 13:51:25.415742+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '4d7553f1-5aca-4cf3-b887-bba753d1e5f8');
+INSERT INTO df.meta VALUES ('content_hash', '96a2379e8072288b4d05decbe79ce5ca4947f9f64c464ecfac998c733b69c3e1');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7710911666582636833/16851');
-INSERT INTO df.node_runs VALUES ('2CCSY9H7', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:27.99812+00', '2026-11-22 08:35:28.001601+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CBbfWtr', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.048283+00', '2026-11-22 08:35:28.052506+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CBbfWtr', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.100292+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CCWmf1r', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.149825+00', '2026-11-22 08:35:28.150693+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CCWmf1r', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.198493+00', NULL, '2026-11-22 09:35:28.203176+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.501709+00', '2026-11-22 08:35:28.502855+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 08:35:28.501709+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.50607+00', '2026-11-22 08:35:28.506669+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.508321+00', '2026-11-22 08:35:28.508669+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.510378+00', '2026-11-22 08:35:28.510842+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.512297+00', '2026-11-22 08:35:28.512628+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.514+00', '2026-11-22 08:35:28.514369+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.515851+00', '2026-11-22 08:35:28.516167+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.517427+00', '2026-11-22 08:35:28.517767+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.519154+00', '2026-11-22 08:35:28.519425+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.520766+00', '2026-11-22 08:35:28.52115+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.522608+00', '2026-11-22 08:35:28.522913+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.524287+00', '2026-11-22 08:35:28.524646+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.526077+00', '2026-11-22 08:35:28.526355+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.527725+00', '2026-11-22 08:35:28.528127+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.52962+00', '2026-11-22 08:35:28.529902+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.531448+00', '2026-11-22 08:35:28.531885+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.533582+00', '2026-11-22 08:35:28.533875+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.535669+00', '2026-11-22 08:35:28.536064+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.537619+00', '2026-11-22 08:35:28.538154+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.540005+00', '2026-11-22 08:35:28.540502+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.542331+00', '2026-11-22 08:35:28.542661+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.544332+00', '2026-11-22 08:35:28.544826+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.546759+00', '2026-11-22 08:35:28.547283+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.549342+00', '2026-11-22 08:35:28.549945+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.551993+00', '2026-11-22 08:35:28.552379+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.554194+00', '2026-11-22 08:35:28.554631+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.556404+00', '2026-11-22 08:35:28.556737+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.558538+00', '2026-11-22 08:35:28.559185+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.561146+00', '2026-11-22 08:35:28.561589+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.563414+00', '2026-11-22 08:35:28.563829+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CBKnnsZ', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.604457+00', '2026-11-22 08:35:28.608001+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CBKnnsZ', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 08:35:28.604457+00', '2026-11-22 08:35:28.608186+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CAFBmYy', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.654659+00', '2026-11-22 08:35:28.655063+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CBobTFO', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.678578+00', '2026-11-22 08:35:28.679106+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CBobTFO', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 08:35:28.681444+00', '2026-11-22 08:35:28.68271+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CCoPQHn', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.701829+00', '2026-11-22 08:35:28.702267+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CCoPQHn', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 08:35:28.703617+00', '2026-11-22 08:35:28.704184+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CC5flds', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.752888+00', '2026-11-22 08:35:28.753314+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CCs9XBX', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.800018+00', '2026-11-22 08:35:28.800477+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAptMZg', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.824258+00', '2026-11-22 08:35:28.824672+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAfdnVM', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.852168+00', '2026-11-22 08:35:28.852813+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAfdnVM', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 08:35:28.853947+00', '2026-11-22 08:35:28.854795+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('2CAKCisR', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.565731+00', NULL, '2026-11-22 09:35:28.566735+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('2CBIDJck', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.72818+00', NULL, '2026-11-22 08:40:28.729005+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CC5flds', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.752874+00', NULL, '2121-12-16 13:55:28.753943+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CC5flds', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.754675+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
-INSERT INTO df.node_runs VALUES ('2CCs9XBX', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.801563+00', NULL, '2026-11-22 09:35:28.801896+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CAptMZg', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.825867+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CBKnnsZ', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.604456+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
-INSERT INTO df.node_runs VALUES ('2CBKnnsZ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.609933+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CBTXcUd', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.630657+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('2CBTXcUd', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.632478+00', NULL, '2026-11-22 09:35:28.632768+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
-INSERT INTO df.node_runs VALUES ('2CAFBmYy', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.654676+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('2CBRbrKc', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 08:35:28.776047+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CCSY9H7/start', '2CCSY9H7', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:27.693083+00', '2026-11-22 08:35:27.98844+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBbfWtr/start', '2CBbfWtr', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.024724+00', '2026-11-22 08:35:28.041849+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CCWmf1r/start', '2CCWmf1r', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.143775+00', '2026-11-22 08:35:28.147627+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CAKCisR/start', '2CAKCisR', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.235511+00', '2026-11-22 08:35:28.239511+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBKnnsZ/start', '2CBKnnsZ', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.598353+00', '2026-11-22 08:35:28.60205+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBTXcUd/start', '2CBTXcUd', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.624669+00', '2026-11-22 08:35:28.627937+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CAFBmYy/start', '2CAFBmYy', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.65017+00', '2026-11-22 08:35:28.652639+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBobTFO/start', '2CBobTFO', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.674286+00', '2026-11-22 08:35:28.676465+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CCoPQHn/start', '2CCoPQHn', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.697679+00', '2026-11-22 08:35:28.69989+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBIDJck/start', '2CBIDJck', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.721273+00', '2026-11-22 08:35:28.725211+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CC5flds/start', '2CC5flds', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.746809+00', '2026-11-22 08:35:28.750745+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBRbrKc/start', '2CBRbrKc', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.772079+00', '2026-11-22 08:35:28.774315+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CCs9XBX/start', '2CCs9XBX', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.795876+00', '2026-11-22 08:35:28.798056+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CAptMZg/start', '2CAptMZg', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.820153+00', '2026-11-22 08:35:28.822371+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CAptMZg/cancel', '2CAptMZg', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 08:35:28.844228+00', '2026-11-22 08:35:28.8483+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CAfdnVM/start', '2CAfdnVM', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.846883+00', '2026-11-22 08:35:28.849926+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBRH0z2/start', '2CBRH0z2', 'start', NULL, NULL, '@alice@', '2026-11-22 08:35:28.881381+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBbfWtr/signal/n/1', '2CBbfWtr', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 08:35:28.884322+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CCs9XBX/pause/3', '2CCs9XBX', 'pause', '3', '', '@alice@', '2026-11-22 08:35:28.886047+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('2CBRbrKc/signal/n/4', '2CBRbrKc', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 08:35:28.887157+00', NULL, 10, NULL, '2026-11-22 08:35:28.887157+00', 'broken');
-INSERT INTO df.relays VALUES ('b22e7848-aef7-0734-6d81-974224b33e99', '2026-11-22 08:35:27.888568+00', '2026-11-22 08:35:27.984275+00', '2026-11-22 08:35:42.984275+00', '0.1.0', 1, false, 1000, 10558);
+INSERT INTO df.meta VALUES ('place', '7710993083018038781/16850');
+INSERT INTO df.node_runs VALUES ('3IqJEZOX', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.406822+00', '2026-11-22 13:51:24.411577+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IrkNYq3', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.431373+00', '2026-11-22 13:51:24.435019+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IrkNYq3', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 13:51:24.495995+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3Ipk5Ogx', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.544114+00', '2026-11-22 13:51:24.545061+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3Ipk5Ogx', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 13:51:24.546548+00', NULL, '2026-11-22 14:51:24.547013+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.891849+00', '2026-11-22 13:51:24.894777+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 13:51:24.891849+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.898547+00', '2026-11-22 13:51:24.899122+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.901106+00', '2026-11-22 13:51:24.901582+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.903324+00', '2026-11-22 13:51:24.90388+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.90571+00', '2026-11-22 13:51:24.906158+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.907985+00', '2026-11-22 13:51:24.908539+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.910413+00', '2026-11-22 13:51:24.91087+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.912721+00', '2026-11-22 13:51:24.913266+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.915224+00', '2026-11-22 13:51:24.915674+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.917662+00', '2026-11-22 13:51:24.91822+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.92045+00', '2026-11-22 13:51:24.920915+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.923055+00', '2026-11-22 13:51:24.923468+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.925336+00', '2026-11-22 13:51:24.925811+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.927804+00', '2026-11-22 13:51:24.928175+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.929998+00', '2026-11-22 13:51:24.930491+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.932442+00', '2026-11-22 13:51:24.932977+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.935019+00', '2026-11-22 13:51:24.93545+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.93761+00', '2026-11-22 13:51:24.938089+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.940022+00', '2026-11-22 13:51:24.940439+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.942375+00', '2026-11-22 13:51:24.9429+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.945013+00', '2026-11-22 13:51:24.945948+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.948142+00', '2026-11-22 13:51:24.948695+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.950722+00', '2026-11-22 13:51:24.951119+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.953164+00', '2026-11-22 13:51:24.953719+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.955795+00', '2026-11-22 13:51:24.956155+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.958246+00', '2026-11-22 13:51:24.958775+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.960971+00', '2026-11-22 13:51:24.961368+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.963554+00', '2026-11-22 13:51:24.964051+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.966292+00', '2026-11-22 13:51:24.966662+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 13:51:24.968842+00', '2026-11-22 13:51:24.969326+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoyD2RK', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.035923+00', NULL, '2026-11-22 14:51:25.043099+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('3IpI8Ce4', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.06926+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"]}');
+INSERT INTO df.node_runs VALUES ('3IpI8Ce4', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.070628+00', '2026-11-22 13:51:25.071772+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IpI8Ce4', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 13:51:25.070628+00', '2026-11-22 13:51:25.072098+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3IpI8Ce4', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.073367+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3IrJcPU3', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.118991+00', '2026-11-22 13:51:25.119487+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IrJcPU3', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.126547+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3IrwhmDj', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.143669+00', '2026-11-22 13:51:25.144169+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IrwhmDj', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 13:51:25.145348+00', '2026-11-22 13:51:25.146823+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3IrpAzok', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.168305+00', '2026-11-22 13:51:25.168961+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IrpAzok', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 13:51:25.170291+00', '2026-11-22 13:51:25.171088+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3Io4BAbn', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.27753+00', '2026-11-22 13:51:25.278075+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3Ipmq3y9', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.319418+00', '2026-11-22 13:51:25.320219+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3Ipmq3y9', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.322011+00', NULL, '2026-11-22 14:51:25.322496+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3Io8UjyE', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.347639+00', '2026-11-22 13:51:25.348177+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoDDWtY', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.374291+00', '2026-11-22 13:51:25.374709+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IoDDWtY', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 13:51:25.37529+00', '2026-11-22 13:51:25.376219+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('3IpQgUHq', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.094376+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('3IpQgUHq', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.094376+00', NULL, '2026-11-22 14:51:25.095998+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : []}');
+INSERT INTO df.node_runs VALUES ('3IoKoODn', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.20916+00', NULL, '2026-11-22 13:56:25.211614+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3Io4BAbn', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.278541+00', NULL, '2121-12-16 19:11:25.279565+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3Io4BAbn', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.281459+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"]}');
+INSERT INTO df.node_runs VALUES ('3IqkrD53', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.295363+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('3Io8UjyE', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 13:51:25.349706+00', NULL, NULL, 'never', NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IqJEZOX/start', '3IqJEZOX', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:24.038852+00', '2026-11-22 13:51:24.393526+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IrkNYq3/start', '3IrkNYq3', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:24.417606+00', '2026-11-22 13:51:24.425485+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3Ipk5Ogx/start', '3Ipk5Ogx', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:24.536962+00', '2026-11-22 13:51:24.541285+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IoyD2RK/start', '3IoyD2RK', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:24.563649+00', '2026-11-22 13:51:24.568026+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IpI8Ce4/start', '3IpI8Ce4', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.060859+00', '2026-11-22 13:51:25.066664+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IpQgUHq/start', '3IpQgUHq', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.088314+00', '2026-11-22 13:51:25.092037+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IrJcPU3/start', '3IrJcPU3', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.113336+00', '2026-11-22 13:51:25.116517+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IrwhmDj/start', '3IrwhmDj', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.137818+00', '2026-11-22 13:51:25.141322+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IrpAzok/start', '3IrpAzok', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.162256+00', '2026-11-22 13:51:25.164635+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IoKoODn/start', '3IoKoODn', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.186063+00', '2026-11-22 13:51:25.202587+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3Io4BAbn/start', '3Io4BAbn', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.259943+00', '2026-11-22 13:51:25.26563+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IqkrD53/start', '3IqkrD53', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.288112+00', '2026-11-22 13:51:25.293003+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3Ipmq3y9/start', '3Ipmq3y9', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.313523+00', '2026-11-22 13:51:25.31685+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3Io8UjyE/start', '3Io8UjyE', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.339811+00', '2026-11-22 13:51:25.343015+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3Io8UjyE/cancel', '3Io8UjyE', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 13:51:25.364806+00', '2026-11-22 13:51:25.369724+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IoDDWtY/start', '3IoDDWtY', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.368357+00', '2026-11-22 13:51:25.372011+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3Iowr6OF/start', '3Iowr6OF', 'start', NULL, NULL, '@alice@', '2026-11-22 13:51:25.407737+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IrkNYq3/signal/n/1', '3IrkNYq3', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 13:51:25.41044+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3Ipmq3y9/pause/3', '3Ipmq3y9', 'pause', '3', '', '@alice@', '2026-11-22 13:51:25.414573+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('3IqkrD53/signal/n/4', '3IqkrD53', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 13:51:25.416605+00', NULL, 10, NULL, '2026-11-22 13:51:25.416605+00', 'broken');
+INSERT INTO df.relays VALUES ('b8f2c9c2-b850-261b-3107-38ec87ea543e', '2026-11-22 13:51:24.248606+00', '2026-11-22 13:51:24.387369+00', '2026-11-22 13:51:39.387369+00', '0.1.0', 1, false, 1000, 15898);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -6009,9 +5988,9 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('2CBbfWtr', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 08:35:28.884322+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('2CBRbrKc', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 08:35:28.887157+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16852, 16385, true, false);
+INSERT INTO df.signals VALUES ('3IrkNYq3', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 13:51:25.41044+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('3IqkrD53', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 13:51:25.416605+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16851, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -6377,7 +6356,6 @@ GRANT ALL ON FUNCTION df.node_with(p_node text, p_field text, p_value text) TO @
 REVOKE ALL ON FUNCTION df.part_fault(p_part jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.part_fault(p_part jsonb) TO df_admin;
 GRANT ALL ON FUNCTION df.part_fault(p_part jsonb) TO @alice@;
-REVOKE ALL ON FUNCTION df.pass_turns(p_instance text, p_epoch bigint, p_checkpoints json) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.path_turns(p_run_path text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.path_turns(p_run_path text) TO df_admin;
 GRANT ALL ON FUNCTION df.path_turns(p_run_path text) TO @alice@;
@@ -6389,7 +6367,7 @@ GRANT ALL ON FUNCTION df.pause(instance_id text) TO df_admin;
 GRANT ALL ON FUNCTION df.pause(instance_id text) TO @alice@;
 REVOKE ALL ON FUNCTION df.place() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.postpone_event(p_event_id text, p_error text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION df.prepare_record(p_xid text, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.prepare_record(p_xid xid8, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.race(a text, b text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.race(a text, b text) TO df_admin;
 GRANT ALL ON FUNCTION df.race(a text, b text) TO @alice@;
@@ -6585,9 +6563,9 @@ GRANT ALL ON FUNCTION df.step_fault(p_input text) TO @alice@;
 REVOKE ALL ON FUNCTION df.step_login_name(p_role oid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.step_login_name(p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.step_login_name(p_role oid) TO @alice@;
-REVOKE ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) TO df_admin;
-GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) TO @alice@;
+REVOKE ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid xid8, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid xid8, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) TO df_admin;
+GRANT ALL ON FUNCTION df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid xid8, p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt integer, p_within text[], p_turns integer[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text) TO @alice@;
 REVOKE ALL ON FUNCTION df.store_graph(p_fut text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.store_graph(p_fut text) TO df_admin;
 GRANT ALL ON FUNCTION df.store_graph(p_fut text) TO @alice@;

@@ -534,7 +534,7 @@ async fn nobody_else_runs_the_attackers_code() {
             Completed,
         ),
         ("a signal in the victim's name", "insert into df.signals (instance_id, key, name) values ('AAAAAAAA', 'k', 'n')", Failed("row-level security")),
-        ("a record for the victim", "select df.step_record(id, 1, gen_random_uuid(), pg_current_xact_id()::text, 'root', 'completed', '{}', null, null, 1, '{}', '{}', '{}', null, null) from (values ('AAAAAAAA')) as v(id)", Failed("is not owned by")),
+        ("a record for the victim", "select df.step_record(id, 1, gen_random_uuid(), pg_current_xact_id(), 'root', 'completed', '{}', null, null, 1, '{}', '{}', '{}', null, null) from (values ('AAAAAAAA')) as v(id)", Failed("is not owned by")),
         ("large results", "select repeat('x', 1000000) as x from generate_series(1, 100)", Failed("max_result_bytes")),
         ("another backend's end", "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'df_relay'", Failed("")),
         ("a file", "select pg_read_file('postgresql.conf')", Failed("permission denied")),

@@ -24,6 +24,7 @@ struct Run<'a> {
     attempt: i32,
     within: &'a str,
     turns: &'a str,
+    decides: &'a str,
     /// How arrays without elements are said.
     none: &'a str,
     checkpoints: Option<&'a str>,
@@ -41,6 +42,7 @@ const PLAIN: Run<'_> = Run {
     attempt: 1,
     within: "{}",
     turns: "{}",
+    decides: "{}",
     none: "null",
     checkpoints: None,
     ends: None,
@@ -129,7 +131,9 @@ impl Claimed {
         let text = |value: Option<&str>| value.map_or("null".into(), |value| format!("'{value}'"));
         let xid = run
             .xid
-            .map_or(format!("df.step_begin({key})"), |xid| format!("'{xid}'"));
+            .map_or(format!("df.step_begin({key})::xid8"), |xid| {
+                format!("'{xid}'")
+            });
         let array = |elements: &str| match elements {
             "{}" => run.none.to_owned(),
             some => format!("'{some}'"),
@@ -137,7 +141,7 @@ impl Claimed {
         format!(
             "select df.step_record({key}, {xid}, '{}', '{}', '{{\"rows\":[]}}', null, null, {}, {}, {}, {},
                                    {}, {}, '5000')",
-            run.path, run.status, run.attempt, array(run.within), array(run.turns), array("{}"),
+            run.path, run.status, run.attempt, array(run.within), array(run.turns), array(run.decides),
             text(run.checkpoints), text(run.ends)
         )
     }
@@ -294,6 +298,23 @@ async fn every_way_refuses_what_was_decided_against() {
             way,
         )
         .await;
+    }
+}
+
+#[tokio::test]
+async fn every_way_records_what_it_decides() {
+    for (way, run) in WAYS {
+        let one = Claimed::new().await;
+        let winner = Run {
+            within: "{race}",
+            turns: "{1}",
+            decides: "{race}",
+            ..run.clone()
+        };
+        one.check(&winner, "00000", way).await;
+        let decided =
+            "select turn::text from df.node_runs where run_path = 'race' and status = 'decided'";
+        assert_eq!(one.db.text(decided).await.as_deref(), Some("1"), "{way}");
     }
 }
 

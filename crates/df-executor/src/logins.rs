@@ -77,8 +77,9 @@ impl LoginSource for Directory {
         let rows = self
             .session
             .query(
-                "select role_name::text, login::text, password, settings, database_exists,
-                        to_regproc('df.step_begin')::oid, to_regproc('df.step_record')::oid, to_regproc('df.step_clean')::oid
+                "select to_regproc('df.step_begin')::oid, to_regproc('pg_catalog.pg_current_xact_id')::oid,
+                        to_regproc('df.step_record')::oid, to_regproc('df.step_clean')::oid,
+                        role_name::text, login::text, password, settings, database_exists
                    from df.relay_login($1, $2)",
                 &[&role_oid, &database],
             )
@@ -111,7 +112,7 @@ impl LoginSource for Directory {
                 .chain(PINNED)
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
-            functions: StepFunctions::new(row.get(5), row.get(6), row.get(7)),
+            functions: StepFunctions::new([0, 1, 2, 3].map(|at| row.get(at))),
         })
     }
 }

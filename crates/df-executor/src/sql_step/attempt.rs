@@ -72,7 +72,7 @@ impl SqlSteps {
         lease: &mut Lease,
     ) -> Result<Ran, Verdict> {
         let (key, bound) = (texts.key(step), texts.bound());
-        let mut statements = texts.opening(&key, &bound);
+        let mut statements = texts.opening(&key, &bound, lease.checked);
         let user_at = statements.len();
         statements.push(Statement::query(step.sql, self.limits().max_result_bytes));
         let (answer, stopped) =
@@ -80,6 +80,8 @@ impl SqlSteps {
         if stopped {
             return Err(Verdict::Fenced(Fenced::Cancelled));
         }
+        let refused = |error: &PipelineError| matches!(error, PipelineError::Server { statement, .. } if *statement < user_at);
+        lease.checked |= !answer.as_ref().is_err_and(refused);
         let mut replies = answer.map_err(|error| match error {
             PipelineError::Server {
                 statement, error, ..
@@ -96,7 +98,7 @@ impl SqlSteps {
             lost => Verdict::Interrupted(StepFailure::new("08006", lost.to_string())),
         })?;
         let reply = replies.pop().unwrap_or_default();
-        let xid = replies[texts.step_begin_at()]
+        let xid = replies[texts.xid_at()]
             .rows
             .first_value()
             .unwrap_or_default();

@@ -15,19 +15,21 @@ pub struct Login {
     pub functions: Option<StepFunctions>,
 }
 
-/// The oids of the functions of a step.
+/// The oids of the functions of a step: the schema's own, and the server's `pg_current_xact_id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepFunctions {
     pub begin: u32,
+    pub transaction: u32,
     pub record: u32,
     pub clean: u32,
 }
 
 impl StepFunctions {
     /// All of them, where all are there.
-    pub fn new(begin: Option<u32>, record: Option<u32>, clean: Option<u32>) -> Option<Self> {
+    pub fn new([begin, transaction, record, clean]: [Option<u32>; 4]) -> Option<Self> {
         Some(StepFunctions {
             begin: begin?,
+            transaction: transaction?,
             record: record?,
             clean: clean?,
         })

@@ -1,6 +1,6 @@
 //! Step connections, kept per role and database and lent to one step at a time.
 //!
-//! A connection comes back only when its session is in step and its cleaning is on the way;
+//! A connection comes back only when its session was checked, is in step and its cleaning is on the way;
 //! everything else is dropped. It never hands a session of one role to another.
 
 use super::classify::{self, Verdict};
@@ -98,6 +98,8 @@ pub(super) struct Lease {
     pub login: Arc<Login>,
     /// Whether it served another step before: then its death may be older than this step.
     pub reused: bool,
+    /// Whether `df.step_begin` has found it to be the step login's; no other is kept.
+    pub checked: bool,
     flushes_before: u64,
     key: Key,
     _place: Place,
@@ -163,6 +165,7 @@ impl Pools {
             connection,
             login,
             reused,
+            checked: reused,
             key,
             _place: place,
         })
@@ -327,7 +330,8 @@ impl Pools {
             .fetch_add(trips, Ordering::Relaxed);
         let mut kept = self.kept();
         let known = kept.logins.get(&lease.key);
-        if lease.connection.is_reusable()
+        if lease.checked
+            && lease.connection.is_reusable()
             && known.is_some_and(|login| Arc::ptr_eq(login, &lease.login))
         {
             kept.idle.push(lease.key, lease.connection, lease.login);

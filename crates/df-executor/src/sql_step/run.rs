@@ -264,6 +264,7 @@ impl SqlSteps {
             .pipeline_then(&statements, self.config.sessions.trailing(&login))
             .await;
         let Err(error) = answer else {
+            lease.checked = true;
             self.pools.give_back(*lease);
             return Ok(());
         };

@@ -63,7 +63,7 @@ const STEP_BEGIN: &str = "SELECT df.step_begin($1, $2, $3)";
 const STEP_RECORD: &str =
     "SELECT df.step_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 /// The same, for a transaction in which nothing runs in between.
-const STEP_RECORD_ALONE: &str = "SELECT df.step_record($1, $2, $3, df.step_begin($1, $2, $3), \
+const STEP_RECORD_ALONE: &str = "SELECT df.step_record($1, $2, $3, df.step_begin($1, $2, $3)::pg_catalog.xid8, \
      $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 /// Lowers statement_timeout to $1 milliseconds, for the transaction if $2; answers the timeout
 /// then in force, 0 for none.
@@ -145,20 +145,26 @@ impl Texts {
         self.set_role.is_some()
     }
 
-    /// Where in `opening` the session is checked.
-    pub fn step_begin_at(&self) -> usize {
+    /// Where in `opening` the transaction's id is answered.
+    pub fn xid_at(&self) -> usize {
         1 + usize::from(self.takes_role())
     }
 
-    /// Opens the transaction, as the role; ends where the user's statement goes.
+    /// Opens the transaction, as the role; ends where the user's statement goes. A session of one's own is
+    /// checked once: who it logged in as never changes, and its cleaning makes it the role again. Then only the
+    /// transaction's id is asked for.
     pub fn opening<'a>(
         &'a self,
         key: &'a [Param<'a>],
         bound: &'a [Param<'a>],
+        checked: bool,
     ) -> Vec<Statement<'a>> {
         let mut statements = vec![Statement::command(BEGIN)];
         statements.extend(self.set_role.as_deref().map(Statement::command));
-        statements.push(call(self.functions.map(|both| both.begin), STEP_BEGIN, key));
+        statements.push(match self.functions.filter(|_| checked) {
+            Some(known) => Statement::function(known.transaction, &[]),
+            None => call(self.functions.map(|known| known.begin), STEP_BEGIN, key),
+        });
         if self.timeout.is_some() {
             statements.push(Statement::call(BOUND_TIMEOUT, bound));
         }
@@ -171,8 +177,8 @@ impl Texts {
         key: &'a [Param<'a>],
         bound: &'a [Param<'a>],
     ) -> Vec<Statement<'a>> {
-        let mut statements = self.opening(key, bound);
-        statements.truncate(self.step_begin_at() + 1);
+        let mut statements = self.opening(key, bound, false);
+        statements.truncate(self.xid_at() + 1);
         statements.push(Statement::call(BOUND_TIMEOUT, bound));
         statements
     }
@@ -206,7 +212,10 @@ impl Texts {
             value,
         };
         let mut params = self.key(step).to_vec();
-        params.extend(xid.map(|xid| text(Some(xid))));
+        params.extend(xid.map(|xid| Param {
+            type_oid: oid::XID8,
+            value: Some(xid),
+        }));
         params.extend([
             text(Some(step.run_path)),
             text(Some(status)),
@@ -242,7 +251,11 @@ impl Texts {
         statements.extend(self.sessions.cleaning());
         statements.extend([
             Statement::command("SET LOCAL statement_timeout = 0"),
-            call(self.functions.map(|both| both.record), STEP_RECORD, params),
+            call(
+                self.functions.map(|known| known.record),
+                STEP_RECORD,
+                params,
+            ),
             Statement::command("COMMIT"),
         ]);
         statements

@@ -29,4 +29,5 @@ pub mod oid {
     pub const INT4_ARRAY: u32 = 1007;
     pub const TEXT_ARRAY: u32 = 1009;
     pub const UUID: u32 = 2950;
+    pub const XID8: u32 = 5069;
 }

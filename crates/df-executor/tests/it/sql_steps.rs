@@ -266,10 +266,7 @@ async fn a_statement_past_its_timeout_fails_and_the_lower_timeout_holds() {
     bench
         .database
         .psql("alter role df_step_alice set statement_timeout = '50ms'");
-    let bench2 = &bench;
-    bench2.database.psql(
-        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'df_step_alice'",
-    );
+    bench.end_sessions();
     step.run_path = "root[1]";
     step.sql = "select pg_sleep(30), current_setting('statement_timeout')";
     step.statement_timeout = Some(Duration::from_secs(20));

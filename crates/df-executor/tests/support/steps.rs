@@ -49,10 +49,11 @@ impl LoginSource for Logins {
 /// All of them where the stand-ins are, as in the directory of a relay.
 fn functions(database: &Database) -> Option<StepFunctions> {
     let answer = database.psql(
-        "select to_regproc('df.step_begin')::oid, to_regproc('df.step_record')::oid, to_regproc('df.step_clean')::oid",
+        "select to_regproc('df.step_begin')::oid, to_regproc('pg_catalog.pg_current_xact_id')::oid,
+                to_regproc('df.step_record')::oid, to_regproc('df.step_clean')::oid",
     );
     let oids: Vec<_> = answer.split('|').map(|oid| oid.parse().ok()).collect();
-    StepFunctions::new(oids[0], oids[1], oids[2])
+    StepFunctions::new(oids.try_into().expect("a value for each column"))
 }
 
 impl Bench {
@@ -134,6 +135,13 @@ impl Bench {
         let recorded = self.recorded(run_path, "status || ' ' || sqlstate");
         assert_eq!(recorded, format!("failed {}", failure.sqlstate), "{sql}");
         failure
+    }
+
+    /// Ends every session of steps, at work or kept for the next.
+    pub fn end_sessions(&self) {
+        self.database.psql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'df_step_alice'",
+        );
     }
 
     /// An expression over the recorded row; empty without one.

@@ -40,12 +40,12 @@ begin
   return pg_current_xact_id()::text;
 end $$;
 
-create function df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid text,
+create function df.step_record(p_instance text, p_epoch bigint, p_incarnation uuid, p_xid xid8,
   p_run_path text, p_status text, p_result text, p_error text, p_sqlstate text, p_attempt int,
   p_within text[], p_turns int[], p_decides text[], p_checkpoints text, p_ends text, p_lock_timeout text default null) returns void
 language plpgsql security definer set search_path = pg_catalog as $$
 begin
-  if pg_current_xact_id()::text <> p_xid then
+  if pg_current_xact_id() <> p_xid then
     raise exception 'transaction control' using errcode = 'DF004';
   end if;
   perform set_config('lock_timeout', p_lock_timeout, true) where p_lock_timeout is not null;
