@@ -77,6 +77,40 @@ async fn a_forged_instance_fails_with_a_reason_and_others_are_served() {
     );
 }
 
+/// Whatever stands before pg_catalog on the caller's path.
+#[tokio::test]
+async fn nobody_chooses_an_id_by_the_names_that_it_is_drawn_with() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    alice.text("select df.start('select 1')").await;
+    let shadow = "do $$ declare f regprocedure; o record; begin
+        create schema shadow;
+        -- Every function and operator of this name, whatever it takes, answers something else.
+        for f in select p.oid from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace and p.prokind = 'f' and p.provariadic = 0
+                    and p.prorettype not in ('internal'::regtype, 'cstring'::regtype) and not p.proretset
+                    and p.proname in ('translate', 'encode', 'substr', 'substring', 'timestamptz_send', 'float8send', 'random',
+                                      'pg_backend_pid', 'float8', 'now') loop
+            execute (select format('create function shadow.%I(%s) returns %s language plpgsql as %L', p.proname,
+                                   pg_get_function_arguments(p.oid), p.prorettype::regtype,
+                                   'begin raise ''shadowed''; end') from pg_proc p where p.oid = f);
+        end loop;
+        for o in select r.oprname, r.oprleft::regtype as l, r.oprright::regtype as r, r.oprresult::regtype as t from pg_operator r
+                  where (r.oprname, r.oprleft) in (('||', 'bytea'::regtype), ('+', 'float8'::regtype)) loop
+            execute format('create function shadow.operated(%s, %s) returns %s language plpgsql as %L', o.l, o.r, o.t,
+                           'begin raise ''shadowed''; end');
+            execute format('create operator shadow.%s (leftarg = %s, rightarg = %s, function = shadow.operated)',
+                           o.oprname, o.l, o.r);
+        end loop;
+        grant usage on schema shadow to public;
+    end $$";
+    db.client.batch_execute(shadow).await.unwrap();
+    let by_hand = "set search_path = shadow, pg_catalog;
+        insert into df.instances (label, graph_id) select 'x', id from df.graphs limit 1";
+    alice.client.batch_execute(by_hand).await.unwrap();
+    let sound = "select bool_and(id ~ '^[A-Za-z0-9]{8}$') and count(*) = 2 from df.instances";
+    assert_eq!(db.text(sound).await.as_deref(), Some("t"));
+}
+
 #[tokio::test]
 async fn rows_of_a_shape_that_nobody_could_read_are_refused() {
     let db = TestDb::new().await;
@@ -371,7 +405,7 @@ async fn a_step_finds_nowhere_what_it_would_take_to_record_by_itself() {
     ];
     for (instance, guess) in guesses {
         let record = format!(
-            "select df.step_record(id, epoch, {guess}, pg_current_xact_id()::text, 'root.forged', 'completed', '1',
+            "select df.step_record(id, epoch, {guess}, pg_current_xact_id(), 'root.forged', 'completed', '1',
                 null, null, 1, '{{}}', '{{}}', '{{}}', null, 'completed')
                from df.instances where id = '{instance}'"
         );
@@ -396,7 +430,7 @@ async fn runs_forged_from_inside_a_step_hurt_only_their_instance() {
     let relay = db.start_relay();
     let record = |path: &str, turns: &str, decides: &str, checkpoints: &str, ends: &str| {
         format!(
-            "select df.step_record(id, epoch, r.incarnation, pg_current_xact_id()::text, {path}, 'completed', '{{\"rows\":[]}}',
+            "select df.step_record(id, epoch, r.incarnation, pg_current_xact_id(), {path}, 'completed', '{{\"rows\":[]}}',
                 null, null, 1, array[{path}], {turns}, {decides}, {checkpoints}, {ends})
                from df.instances, public.incarnations r where id = '{{sys_instance_id}}'"
         )

@@ -253,3 +253,20 @@ async fn an_open_transaction_that_started_a_workflow_stops_nobody_else() {
         .await;
     assert_eq!(workflows.ended(&id).await.status, "completed");
 }
+
+#[tokio::test]
+async fn two_open_transactions_never_draw_one_id() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    // Both by the same chance, and at the same time.
+    let start = "begin; set local statement_timeout = '5s'; select setseed(0.3); select df.start('select 1')";
+    let other = alice.session().await;
+    alice.client.batch_execute(start).await.unwrap();
+    let waited = other.batch_execute(start).await;
+    assert!(waited.is_ok(), "{waited:?}");
+    for session in [&alice.client, &other] {
+        session.batch_execute("commit").await.unwrap();
+    }
+    let ids = "select count(distinct id) from df.instances";
+    assert_eq!(db.text(ids).await.as_deref(), Some("2"));
+}

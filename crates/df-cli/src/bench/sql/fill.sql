@@ -5,18 +5,24 @@ with made as (
     values ('@role@'::regrole, sha256('df-relay bench'),
             '{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}')
     returning id),
+-- Ids as sessions of those days drew them: of the time, and of what differs. One that is drawn twice is left out.
 moment as (
-    select now() - interval '20 days' * n / @n@ as at from generate_series(@n@, 1, -1) as n),
+    select m.at, (select translate(encode(substr(timestamptz_send(m.at), 5, 1) || substr(sha256(int8send(k.n)), 1, 5),
+                                          'base64'), '+/', 'kQ')) as id, k.waits
+      from generate_series(@n@, 1, -1) as n, lateral (select now() - interval '20 days' * n / @n@ as at) as m,
+           lateral (values (2 * n, false), (2 * n + 1, true)) as k(n, waits)),
 finished as (
     insert into df.instances (id, graph_id, submitted_by, status, created_at, updated_at, completed_at,
                               ended_at, wake_at, result, epoch, label)
-    select df.new_instance_id(at), made.id, '@role@'::regrole, 'completed', at, at, at, at, at, '[{"n":1}]', 1, 'old'
-      from made, moment
+    select m.id, made.id, '@role@'::regrole, 'completed', at, at, at, at, at, '[{"n":1}]', 1, 'old'
+      from made, moment m where not m.waits
+        on conflict (id) do nothing
     returning id, 'completed' as run_status, created_at),
 waiting as (
     insert into df.instances (id, graph_id, submitted_by, status, created_at, wake_at, epoch, label)
-    select df.new_instance_id(at), made.id, '@role@'::regrole, 'running', at, 'infinity', 1, 'waiting'
-      from made, moment
+    select m.id, made.id, '@role@'::regrole, 'running', at, 'infinity', 1, 'waiting'
+      from made, moment m where m.waits
+        on conflict (id) do nothing
     returning id, 'waiting' as run_status, created_at),
 both_kinds as (select * from finished union all select * from waiting),
 events as (
