@@ -329,6 +329,51 @@ async fn every_combinator_inside_every_combinator_ends_as_the_contract_says() {
     check(&workflows, &nodes).await;
 }
 
+/// The last branches of a JOIN are told to its walk together; nothing that follows before its end waits for that.
+#[tokio::test]
+async fn what_follows_within_a_join_begins_while_another_branch_runs() {
+    let workflows = Workflows::prepared(
+        "create table public.follows (n int);
+         create function public.followed() returns bool language plpgsql as $$ begin
+             for i in 1 .. 1500 loop
+                 if exists (select from public.follows) then return true; end if;
+                 perform pg_sleep(0.02);
+             end loop;
+             raise 'nothing followed';
+         end $$;
+         grant insert, select, delete on public.follows to public",
+    )
+    .await;
+    let follows = "'insert into public.follows values (1)'";
+    let branches = [
+        format!("df.seq('select pg_sleep(0.2)', {follows})"),
+        format!("df.seq(df.join('select 1', 'select 2'), {follows})"),
+        format!("df.seq(df.join('select 1', df.seq('select 2', 'select 3')), {follows})"),
+        format!("df.seq(df.join(df.join('select 1', 'select 2'), 'select 3'), {follows})"),
+        format!("df.if('select true', {follows}, 'select 1')"),
+        format!("df.seq(df.if('select true', 'select 1', 'select 2'), {follows})"),
+        format!("df.seq(df.race('select 1', df.wait_for_signal('never')), {follows})"),
+        format!("df.seq(df.timeout(df.join('select 1', 'select 2'), 50), {follows})"),
+        format!("df.seq(df.loop('select 1', 'select false'), {follows})"),
+        format!("df.loop({follows}, 'select false')"),
+    ];
+    let mut programs: Vec<String> = branches
+        .iter()
+        .map(|branch| format!("df.join({branch}, 'select public.followed()')"))
+        .collect();
+    // A race that a JOIN wins is decided as the JOIN ends.
+    let joins = [
+        "df.join('select 1', 'select 2')",
+        "df.join(df.join('select 1', 'select 2'), 'select 3')",
+    ];
+    programs.extend(joins.map(|join| format!("df.race({join}, 'select pg_sleep(60)')")));
+    for program in programs {
+        workflows.alice.text("delete from public.follows").await;
+        let ended = workflows.run(&program).await;
+        assert_eq!(ended.status, "completed", "{program}: {ended:?}");
+    }
+}
+
 /// A generator of small numbers, the same for the same seed.
 struct Dice {
     state: u64,

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::backend::{Assignment, Backend};
 use crate::loaded::{Loaded, Runs};
 use crate::observe::Observer;
+use crate::outcome::Told;
 use crate::provider::{MemoryProvider, runtime_options};
 use crate::walk;
 use registered::{activities, orchestrations};
@@ -144,6 +145,7 @@ impl Engine {
                 .and_then(|shared| shared.get(root_of(orchestration)));
             loaded.map_or(0, |loaded| loaded.assignment.role)
         };
+        provider.hold_back(Told::may_wait);
         provider.divide(
             Box::new(role_of),
             config.concurrent_leaves / ROLES_AT_FULL_SHARE,

@@ -138,6 +138,9 @@ pub enum LeafReply {
 /// All that an activity answers: of what it was asked for, and of the leaves that it ran behind that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
+    /// Whether the walk has nothing to do for it before all else that runs in its orchestration has ended, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     pub reply: LeafReply,
     /// Each with its run path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -150,6 +153,11 @@ impl Told {
         serde_json::to_string(self).expect("a reply is always JSON")
     }
 
+    /// Whether what [`Told::encode`] wrote is of one that waits.
+    pub fn may_wait(text: &str) -> bool {
+        text.starts_with(r#"{"waits":true"#)
+    }
+
     /// Decodes what [`Told::encode`] wrote; anything else stops the walk.
     pub fn decode(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or(LeafReply::Stopped.into())
@@ -158,8 +166,11 @@ impl Told {
 
 impl From<LeafReply> for Told {
     fn from(reply: LeafReply) -> Self {
-        let then = Vec::new();
-        Told { reply, then }
+        Told {
+            waits: false,
+            reply,
+            then: Vec::new(),
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Scope {
     pub inline: bool,
     /// Checkpoints that the first record at or below this node carries.
     pub checkpoints: Arc<Vec<Checkpoint>>,
+    /// Whether this node's end can wait for all else that runs in the same orchestration: nothing follows before.
+    pub may_wait: bool,
     /// What the walk goes on with at once when this node completes, where that is known beforehand.
     pub next: Option<Arc<Next>>,
 }
@@ -46,6 +48,7 @@ impl Scope {
             in_loop: false,
             inline: false,
             checkpoints: Arc::default(),
+            may_wait: false,
             next: None,
         }
     }
@@ -54,6 +57,7 @@ impl Scope {
     pub fn first(&self) -> Self {
         Scope {
             on_done: None,
+            may_wait: false,
             next: None,
             ..self.clone()
         }
@@ -62,6 +66,7 @@ impl Scope {
     /// The first of two in a sequence, with what follows it.
     pub fn before(&self, next: Arc<Next>) -> Self {
         Scope {
+            may_wait: self.may_wait,
             next: Some(next),
             ..self.first()
         }
@@ -83,6 +88,7 @@ impl Scope {
             on_break: None,
             inline: true,
             checkpoints: self.first_only(index),
+            may_wait: !self.inline || (self.may_wait && self.next.is_none()),
             next: None,
             ..self.clone()
         }
@@ -105,6 +111,7 @@ impl Scope {
             in_loop: self.in_loop,
             inline: true,
             checkpoints: self.first_only(index),
+            may_wait: false,
             next: None,
         }
     }
@@ -123,6 +130,7 @@ impl Scope {
             in_loop: true,
             inline: self.inline,
             checkpoints: Arc::new(all),
+            may_wait: false,
             next: None,
         }
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use df_engine::provider::{MemoryProvider, Terminal, TerminalStatus};
-use duroxide::providers::{Provider, ProviderAdmin, TagFilter, WorkItem};
+use duroxide::providers::{
+    Provider, ProviderAdmin, ScheduledActivityIdentifier, TagFilter, WorkItem,
+};
 
 use support::{CHILD, Fixture, LOCK, ROOT, Turn, activity, cancel, completed, start, timer};
 
@@ -375,6 +377,91 @@ async fn a_cancel_sent_ahead_waits_for_its_start_but_not_for_ever() {
         !it.provider.remove_tree(ROOT),
         "it was dropped with its instance"
     );
+}
+
+/// A root whose first turn scheduled `count` activities, all of which run; their results may wait.
+async fn running(count: u64) -> (Fixture, Vec<String>) {
+    let it = Fixture::new();
+    it.provider.hold_back(str::is_empty);
+    it.send(start(ROOT)).await;
+    let work = (2..2 + count).map(|id| activity(ROOT, id)).collect();
+    let first = Turn::first();
+    it.turn(ROOT, Turn { work, ..first }).await;
+    let mut tokens = Vec::new();
+    for _ in 0..count {
+        tokens.push(it.fetch_work().await.expect("an activity is due"));
+    }
+    (it, tokens)
+}
+
+async fn ack(it: &Fixture, token: &str, completion: Option<WorkItem>) {
+    let acked = it.provider.ack_work_item(token, completion).await;
+    acked.expect("the ack is taken");
+}
+
+#[tokio::test]
+async fn completions_that_may_wait_are_one_turn() {
+    let (mut it, tokens) = running(3).await;
+    ack(&it, &tokens[0], Some(completed(ROOT, 2))).await;
+    ack(&it, &tokens[1], Some(completed(ROOT, 3))).await;
+    assert!(it.fetch().await.is_none(), "one is still running");
+    ack(&it, &tokens[2], Some(completed(ROOT, 4))).await;
+    it.turn(ROOT, Turn::later()).await;
+    assert!(it.fetch().await.is_none(), "one turn for all");
+    assert_eq!(it.quiet.try_recv().expect("nothing is left"), ROOT);
+}
+
+#[tokio::test]
+async fn what_was_held_goes_with_whatever_comes_first() {
+    let failed = WorkItem::ActivityFailed {
+        instance: ROOT.to_owned(),
+        execution_id: 1,
+        id: 3,
+        details: duroxide::ErrorDetails::Infrastructure {
+            operation: String::new(),
+            message: String::new(),
+            retryable: false,
+        },
+    };
+    // Another's failure, one of which nothing comes, and a message.
+    for last in [Some(failed), None] {
+        let (it, tokens) = running(2).await;
+        ack(&it, &tokens[0], Some(completed(ROOT, 2))).await;
+        assert!(it.fetch().await.is_none(), "{last:?}");
+        ack(&it, &tokens[1], last).await;
+        it.turn(ROOT, Turn::later()).await;
+        assert!(it.provider.is_quiet(ROOT));
+    }
+    let (it, tokens) = running(2).await;
+    ack(&it, &tokens[0], Some(completed(ROOT, 2))).await;
+    it.send(cancel(ROOT)).await;
+    it.turn(ROOT, Turn::later()).await;
+    assert!(it.fetch().await.is_none(), "it went with the message");
+}
+
+#[tokio::test]
+async fn a_turn_that_drops_what_others_wait_for_lets_them_go() {
+    let (it, tokens) = running(2).await;
+    it.send(cancel(ROOT)).await;
+    let (_, turn) = it.fetch().await.expect("the cancel is due");
+    ack(&it, &tokens[0], Some(completed(ROOT, 2))).await;
+    let other = ScheduledActivityIdentifier {
+        instance: ROOT.to_owned(),
+        execution_id: 1,
+        activity_id: 3,
+    };
+    let acked = it.provider.ack_orchestration_item(
+        &turn,
+        1,
+        Vec::new(),
+        Vec::new(),
+        Vec::new(),
+        Default::default(),
+        vec![other],
+    );
+    acked.await.expect("the ack is taken");
+    it.turn(ROOT, Turn::later()).await;
+    assert!(it.provider.is_quiet(ROOT));
 }
 
 #[tokio::test(start_paused = true)]

@@ -54,6 +54,7 @@ async fn run_activity(
         name,
     };
     let mut told = Told::from(call.through_gate(&run_path, &plan).await);
+    told.waits = call.may_wait(&plan, &told.reply);
     let mut next = call.following(&run_path, &plan, &told.reply);
     while let Some((path, plan)) = next.filter(|_| begun.elapsed() < GOES_ON_FOR) {
         if cfg!(debug_assertions) {
@@ -62,6 +63,7 @@ async fn run_activity(
             loaded.plan(orchestration, &key, || plan.clone());
         }
         let reply = call.through_gate(&path, &plan).await;
+        told.waits = call.may_wait(&plan, &reply);
         next = call.following(&path, &plan, &reply);
         told.then.push((path, reply));
     }
@@ -82,6 +84,12 @@ impl Call<'_> {
         let goes_on = self.name == walk::LEAF && matches!(reply, LeafReply::Completed { .. });
         let next = plan.scope.next.as_ref().filter(|_| goes_on)?;
         next.leaf(&self.loaded.graph, run_path)
+    }
+
+    /// Whether nothing follows on a leaf's end before all else that runs in its orchestration has ended.
+    fn may_wait(&self, plan: &Plan, reply: &LeafReply) -> bool {
+        let is_end = matches!(reply, LeafReply::Completed { .. }) && plan.scope.next.is_none();
+        self.name == walk::LEAF && plan.scope.may_wait && is_end
     }
 
     /// One call of what an activity does, once the instance is not paused.

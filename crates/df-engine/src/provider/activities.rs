@@ -2,8 +2,9 @@
 //!
 //! Items without tag and session, which is all the relay schedules, are taken in O(log n) of their
 //! lane: the one with the fewest activities running comes first, and none runs more than its limit.
-//! Within a lane each tree has a few activities in each round, as many as it may have ready: a thousand
-//! branches of one keep no other of the same lane waiting (start-time fair queueing).
+//! Within a lane each tree has one activity in each round, as many as it may have ready: a thousand
+//! branches of one keep no other of the same lane waiting (start-time fair queueing), and the steps of
+//! one seldom hold its row at the same time.
 //! A fetch looks through the ready items that have a tag or session until one fits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -25,10 +26,6 @@ pub type Lane = u32;
 
 /// Numbers the rounds of a lane; none goes back.
 type Round = u64;
-
-/// How many activities a tree has in a round. What it has at once often ends at once, and is then one turn of
-/// its orchestration.
-const PER_ROUND: u64 = 4;
 
 /// Says which lane an instance's activities take, by the instance's id.
 pub type LaneOf = dyn Fn(&str) -> Lane + Send + Sync;
@@ -233,14 +230,14 @@ impl State {
         Ok(())
     }
 
-    /// The round for one more activity of an instance: the lane's, or the first in which its tree has a turn left.
+    /// The round for one more activity of an instance: the lane's, or the first in which its tree has none yet.
     fn next_round(&mut self, instance: Key, lane: Lane) -> Round {
         let reached = self.work.rounds.get(&lane).copied().unwrap_or_default();
         let root = self.instance(instance).root;
-        let next = &mut self.instance(root).next_turn;
-        let turn = (reached * PER_ROUND).max(*next);
-        *next = turn + 1;
-        turn / PER_ROUND
+        let next = &mut self.instance(root).next_round;
+        let round = reached.max(*next);
+        *next = round + 1;
+        round
     }
 
     /// Makes an item available again: it has no lock and no delay any more.
@@ -343,11 +340,24 @@ impl State {
         }
         let work = self.take_work(id);
         self.work.touch_session(now, routing(&work.item).0);
-        if let Some(completion) = completion {
-            self.enqueue(now, completion, None)?;
+        let key = work.instance;
+        match completion {
+            Some(completion) if self.may_wait(key, &completion) => self.hold(key, completion),
+            Some(completion) => self.enqueue(now, completion, None)?,
+            None => self.release(key),
         }
-        self.settle(work.instance, 1);
+        self.settle(key, 1);
         Ok(())
+    }
+
+    /// Whether another activity of the orchestration is still to end, which this completion may wait for.
+    fn may_wait(&self, instance: Key, completion: &WorkItem) -> bool {
+        match (self.may_wait, completion) {
+            (Some(may_wait), WorkItem::ActivityCompleted { result, .. }) => {
+                may_wait(result) && self.work.concerns(instance)
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn renew_work(

@@ -17,6 +17,8 @@ pub(super) type Key = u64;
 pub(super) struct Message {
     pub(super) item: WorkItem,
     pub(super) attempts: u32,
+    /// Whether a turn for it alone would be for nothing: it goes with the next that is not so.
+    pub(super) held: bool,
 }
 
 impl Message {
@@ -54,8 +56,8 @@ pub(super) struct Instance {
     pub(super) record: Option<Box<Record>>,
     /// In order of id; mostly one.
     pub(super) executions: Vec<Execution>,
-    /// Visible messages in the order in which they became visible. The first `locked` of them are
-    /// with the holder of `lock`.
+    /// Visible messages in the order in which they became visible, and those that are held among them. The first
+    /// `locked` are with the holder of `lock`.
     pub(super) queue: VecDeque<Message>,
     pub(super) locked: usize,
     pub(super) lock: Option<Lock>,
@@ -68,8 +70,8 @@ pub(super) struct Instance {
     pub(super) members: BTreeSet<Key>,
     /// Of a root: messages (queued, delayed, locked) and worker items of the whole tree.
     pub(super) pending: usize,
-    /// Of a root: the next turn of its tree's activities in their lane, over all rounds.
-    pub(super) next_turn: u64,
+    /// Of a root: the first round of its lane in which its tree has no activity yet.
+    pub(super) next_round: u64,
 }
 
 impl Instance {
@@ -87,7 +89,7 @@ impl Instance {
             kv: None,
             members: BTreeSet::new(),
             pending: 0,
-            next_turn: 0,
+            next_round: 0,
         }
     }
 
@@ -143,7 +145,7 @@ impl Instance {
     /// start makes it so; queue messages alone count too, as the fetch then drops them.
     pub(super) fn is_deliverable(&self) -> bool {
         self.lock.is_none()
-            && !self.queue.is_empty()
+            && !self.queue.iter().all(|message| message.held)
             && (self.has_begun()
                 || self.queue.iter().any(Message::starts)
                 || self.queue.iter().all(Message::is_queue_message))

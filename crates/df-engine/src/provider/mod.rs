@@ -147,6 +147,13 @@ impl MemoryProvider {
         self.state.lock().divide(lane_of, limit);
     }
 
+    /// Holds back the completion of an activity whose result may wait, as long as any other activity of its
+    /// orchestration is still to end: it is delivered with the next message, in one turn for all. `may_wait` is
+    /// asked under the provider's lock.
+    pub fn hold_back(&self, may_wait: fn(&str) -> bool) {
+        self.state.lock().may_wait = Some(may_wait);
+    }
+
     /// Whether the tree of `root` is known and has no pending work, terminal or not.
     pub fn is_quiet(&self, root: &str) -> bool {
         self.with(|state, _| state.is_quiet(root))

@@ -195,7 +195,8 @@ impl State {
             // A waiting instance keeps no room for messages.
             instance.queue = VecDeque::new();
         }
-        self.settle_ready(key);
+        // A turn can drop the activities that others wait for.
+        self.release(key);
         locked
     }
 

@@ -79,6 +79,8 @@ pub(super) struct State {
     pub(super) leases: BTreeSet<(Tick, Lease)>,
     pub(super) work: WorkQueue,
     pub(super) hooks: Hooks,
+    /// Whether an activity that has this result may wait for the others of its orchestration to end.
+    pub(super) may_wait: Option<fn(&str) -> bool>,
     pub(super) wakes: Wakes,
     pub(super) removed: Removed,
     /// Set once a fetcher has passed over a ready instance: waking one fetcher is then not enough.
@@ -98,6 +100,7 @@ impl State {
             leases: BTreeSet::new(),
             work: WorkQueue::default(),
             hooks: Hooks::default(),
+            may_wait: None,
             wakes: Wakes::default(),
             removed: Removed::default(),
             choosy_turns: false,
@@ -156,7 +159,11 @@ impl State {
         };
         let key = self.intern(name);
         self.add_pending(key);
-        let message = Message { item, attempts: 0 };
+        let message = Message {
+            item,
+            attempts: 0,
+            held: false,
+        };
         match delay.filter(|delay| !delay.is_zero()) {
             Some(delay) => self.delay_message(key, message, now + ticks(delay)),
             None => self.show_message(key, message),
@@ -174,6 +181,24 @@ impl State {
     pub(super) fn delay_message(&mut self, key: Key, message: Message, at: Tick) {
         let place = self.schedule(at, Due::Message(key, Box::new(message)));
         self.instance(key).delayed.insert(place);
+    }
+
+    /// Keeps a message back until another comes for the same instance, or `release`.
+    pub(super) fn hold(&mut self, key: Key, item: WorkItem) {
+        self.add_pending(key);
+        let message = Message {
+            item,
+            attempts: 0,
+            held: true,
+        };
+        self.instance(key).queue.push_back(message);
+    }
+
+    /// Lets go of what is held, since what it waits for may be gone.
+    pub(super) fn release(&mut self, key: Key) {
+        let held = self.instance(key).queue.iter_mut();
+        held.for_each(|message| message.held = false);
+        self.settle_ready(key);
     }
 
     fn show_message(&mut self, key: Key, message: Message) {
