@@ -58,7 +58,28 @@ const VALUES: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn every_type_comes_out_as_the_contract_says_in_column_order() {
+    every_type_comes_out(&Workflows::new().await).await;
+}
+
+/// Whatever the role's own settings say: those that results are rendered by come over them.
+#[tokio::test]
+async fn every_type_comes_out_the_same_for_a_role_of_other_settings() {
     let workflows = Workflows::new().await;
+    for setting in [
+        "datestyle = 'SQL, DMY'",
+        "intervalstyle = 'sql_standard'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -5",
+        "xmlbinary = 'hex'",
+        "standard_conforming_strings = off",
+    ] {
+        let alter = format!("alter role {} set {setting}", workflows.alice.name);
+        workflows.db.client.batch_execute(&alter).await.unwrap();
+    }
+    every_type_comes_out(&workflows).await;
+}
+
+async fn every_type_comes_out(workflows: &Workflows) {
     let make = "create type pair as (n int, t text); create type mood as enum ('happy');
                 create domain positive as int check (value > 0)";
     workflows.alice.client.batch_execute(make).await.unwrap();

@@ -13,16 +13,6 @@ use crate::sql_step::{Login, LoginError, LoginSource, StepFunctions};
 /// How old a setting may be.
 const SETTINGS_LIFE: Duration = Duration::from_secs(2);
 
-/// What every step's session begins with, over the role's own settings, and goes back to.
-const PINNED: [(&str, &str); 6] = [
-    ("standard_conforming_strings", "on"),
-    ("DateStyle", "ISO, YMD"),
-    ("IntervalStyle", "postgres"),
-    ("bytea_output", "hex"),
-    ("extra_float_digits", "1"),
-    ("xmlbinary", "base64"),
-];
-
 /// The operator's settings, by name.
 type Settings = Arc<HashMap<String, String>>;
 
@@ -109,7 +99,6 @@ impl LoginSource for Directory {
             settings: settings
                 .iter()
                 .filter_map(|setting| setting.split_once('='))
-                .chain(PINNED)
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             functions: StepFunctions::new([0, 1, 2, 3].map(|at| row.get(at))),

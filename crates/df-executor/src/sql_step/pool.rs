@@ -5,6 +5,7 @@
 
 use super::classify::{self, Verdict};
 use super::idle::{Idle, Kept};
+use super::sessions::PINNED;
 use super::{Login, LoginError, LoginSource, Sessions};
 use crate::places::{Place, PlaceLimits, Places};
 use crate::wire::{ConnectConfig, ConnectError, Connection, PipelineError, TransactionStatus};
@@ -282,12 +283,8 @@ impl Pools {
             config.settings.clone_from(&login.settings);
             // What the rendering relies on, and who every statement runs as, come after the role's own settings, and
             // over what the login's own say.
-            for (name, value) in [
-                ("role", login.role_name.as_str()),
-                ("DateStyle", "ISO"),
-                ("extra_float_digits", "1"),
-                ("standard_conforming_strings", "on"),
-            ] {
+            let role = ("role", login.role_name.as_str());
+            for (name, value) in PINNED.into_iter().chain([role]) {
                 config.settings.push((name.into(), value.into()));
             }
         }

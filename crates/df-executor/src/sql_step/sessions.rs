@@ -21,6 +21,16 @@ pub enum Sessions {
     Lent,
 }
 
+/// What every step's session begins with, over the role's own settings, and goes back to: what results are rendered by.
+pub(super) const PINNED: [(&str, &str); 6] = [
+    ("standard_conforming_strings", "on"),
+    ("DateStyle", "ISO, YMD"),
+    ("IntervalStyle", "postgres"),
+    ("bytea_output", "hex"),
+    ("extra_float_digits", "1"),
+    ("xmlbinary", "base64"),
+];
+
 /// Brings a session of one's own back to how it was after login.
 const CLEAN: &str = "SELECT df.step_clean()";
 
@@ -47,9 +57,11 @@ impl Sessions {
 
     /// What takes the role on for the transaction, and its settings with it.
     pub(super) fn take_role_inside(login: &Login) -> String {
-        let role = ("role".to_owned(), login.role_name.clone());
-        let set: Vec<_> = std::iter::once(&role)
-            .chain(&login.settings)
+        let own = login.settings.iter();
+        let own = own.map(|(name, value)| (name.as_str(), value.as_str()));
+        let set: Vec<_> = std::iter::once(("role", login.role_name.as_str()))
+            .chain(own)
+            .chain(PINNED)
             .map(|(name, value)| {
                 let (name, value) = (quote_literal(name), quote_literal(value));
                 format!("pg_catalog.set_config({name}, {value}, true)")
