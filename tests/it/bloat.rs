@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::support::effects::until;
-use crate::support::{Role, Server, TestDb};
+use crate::support::{Process, Role, Server, TestDb};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -121,6 +121,40 @@ async fn a_relay_behind_dead_rows_serves_promptly_and_finds_what_commits_late() 
     let all = "select count(*) = 2 from df.instances
                 where label in ('late', 'original') and status = 'completed'";
     until(&db, all, PATIENCE).await;
+}
+
+/// Not when the bounds are next taken anew, since the relay was told of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_was_told_of_what_commits_late_looks_before_its_bounds() {
+    let db = TestDb::new().await;
+    let (role, _holder) = with_dead_rows(&db, 150_000).await;
+    let relay = db.spawn_relay(&["--log-level", "info,df_relay=debug"]);
+    relay.wait_for_log("dead rows at the head of the queue");
+    let looked = |relay: &Process| {
+        relay
+            .log()
+            .contains("nothing behind the bounds of what was told of")
+    };
+    let late = superuser(&db).await;
+    let begin = format!(
+        "begin; set local role {}; select df.start('select 1', 'late'); reset role;
+         update df.instances set wake_at = now() - interval '10 minutes' where label = 'late' and ended_at is null",
+        role.name
+    );
+    // Right after they were taken it finds it as they are next.
+    for _ in 0..20 {
+        until(&db, "select last_value = 2 from df.relay_idle", PATIENCE).await;
+        late.batch_execute(&begin).await.unwrap();
+        assert!(!looked(&relay));
+        late.batch_execute("commit").await.unwrap();
+        let ended =
+            "select count(*) = 0 from df.instances where label = 'late' and ended_at is null";
+        until(&db, ended, PATIENCE).await;
+        if looked(&relay) {
+            return;
+        }
+    }
+    panic!("{}", relay.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

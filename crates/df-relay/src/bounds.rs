@@ -1,6 +1,6 @@
-//! Where the scans of the queue start. Behind dead rows that some old transaction keeps, a scan from
-//! the head takes long; then the relay starts at bounds that it takes anew now and again. They are only
-//! ever a hint: what they pass by is found when they are taken anew.
+//! Where the scans of the queue start. Behind dead rows, which some old transaction keeps or no VACUUM has removed yet,
+//! a scan from the head takes long; then the relay starts at bounds that it takes anew now and again. They are only
+//! ever a hint: what they pass by is found when they are taken anew, at once where the relay was told of it.
 
 use std::time::Duration;
 
@@ -9,19 +9,26 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 /// A call that takes longer is looked into.
-const SLOW: Duration = Duration::from_millis(20);
+const SLOW: Duration = Duration::from_millis(3);
 /// Reading from the head costs so little that no bounds are needed.
-const CHEAP: Duration = Duration::from_millis(5);
+const CHEAP: Duration = Duration::from_millis(1);
+/// So much of it is told.
+const NOTED: Duration = Duration::from_millis(5);
 /// Bounds are taken anew after this, or after so many times what taking them cost.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_PER_COST: f64 = 20.0;
+/// The same, where the relay was told of something that is not behind them.
+const DOUBT_PER_COST: f64 = 4.0;
 
 /// What `df.relay_bounds` told, while it matters.
 #[derive(Default)]
 pub(crate) struct Bounds {
     held: Option<String>,
     suspect: bool,
+    noted: bool,
     next: Option<Instant>,
+    /// From when on they may be taken before that.
+    doubtful: Option<Instant>,
 }
 
 impl Bounds {
@@ -35,6 +42,18 @@ impl Bounds {
         self.suspect |= time > SLOW;
     }
 
+    /// Notes that nothing was found of what a caller has told of: it may have begun long before it committed. Answers
+    /// whether the bounds are taken anew for that, which they are not each time another relay was faster.
+    pub fn doubt(&mut self) -> bool {
+        let now = Instant::now();
+        let doubts = self.held.is_some() && self.doubtful.is_none_or(|from| from <= now);
+        if doubts {
+            tracing::debug!("nothing behind the bounds of what was told of; taking them anew");
+            self.next = None;
+        }
+        doubts
+    }
+
     /// Takes the bounds anew where it is time.
     pub async fn refresh(&mut self, session: &Session, incarnation: Uuid) -> Result<(), Error> {
         let now = Instant::now();
@@ -45,10 +64,11 @@ impl Bounds {
         let sql = "select bounds, cost from df.relay_bounds($1)";
         let rows = session.insist(sql, &[&incarnation]).await?;
         let cost = Duration::from_secs_f64(rows[0].get::<_, f64>(1).max(0.0));
-        let held = (cost > CHEAP).then(|| rows[0].get(0));
-        if held.is_some() != self.held.is_some() {
+        self.held = (cost > CHEAP).then(|| rows[0].get(0));
+        let noted = cost > NOTED;
+        if noted != self.noted {
             let cost_ms = cost.as_millis() as u64;
-            if held.is_some() {
+            if noted {
                 tracing::info!(
                     cost_ms,
                     "dead rows at the head of the queue; df-relay doctor names what keeps them, if something does"
@@ -57,9 +77,10 @@ impl Bounds {
                 tracing::info!(cost_ms, "no more dead rows at the head of the queue");
             }
         }
-        self.held = held;
+        self.noted = noted;
         self.suspect = false;
         self.next = Some(now + PAUSE.max(cost.mul_f64(PAUSE_PER_COST)));
+        self.doubtful = Some(now + cost.mul_f64(DOUBT_PER_COST));
         Ok(())
     }
 }

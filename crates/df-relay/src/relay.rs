@@ -284,6 +284,7 @@ impl Relay {
             let now = Instant::now();
             let took = now - began;
             let fruitful = claimed + delivered > 0;
+            told = is_told && !fruitful && self.bounds.doubt();
             rests = true;
             look = if fruitful {
                 self.config.busy_interval
