@@ -141,8 +141,9 @@ async fn a_relay_that_was_told_of_what_commits_late_looks_before_its_bounds() {
          update df.instances set wake_at = now() - interval '10 minutes' where label = 'late' and ended_at is null",
         role.name
     );
-    // Right after they were taken it finds it as they are next.
-    for _ in 0..20 {
+    // Right after they were taken, by how long that took, it finds it as they are next: so a little later each time.
+    for attempt in 0..20 {
+        tokio::time::sleep(Duration::from_millis(100) * attempt).await;
         until(&db, "select last_value = 2 from df.relay_idle", PATIENCE).await;
         late.batch_execute(&begin).await.unwrap();
         assert!(!looked(&relay));
