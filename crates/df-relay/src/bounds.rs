@@ -24,11 +24,12 @@ const DOUBT_PER_COST: f64 = 4.0;
 #[derive(Default)]
 pub(crate) struct Bounds {
     held: Option<String>,
+    /// A scan was slow.
     suspect: bool,
-    noted: bool,
-    next: Option<Instant>,
-    /// From when on they may be taken before that.
-    doubtful: Option<Instant>,
+    /// Something is not behind them.
+    doubted: bool,
+    /// When they were last taken, and what that cost.
+    taken: Option<(Instant, Duration)>,
 }
 
 impl Bounds {
@@ -45,42 +46,47 @@ impl Bounds {
     /// Notes that nothing was found of what a caller has told of: it may have begun long before it committed. Answers
     /// whether the bounds are taken anew for that, which they are not each time another relay was faster.
     pub fn doubt(&mut self) -> bool {
-        let now = Instant::now();
-        let doubts = self.held.is_some() && self.doubtful.is_none_or(|from| from <= now);
-        if doubts {
+        self.doubted = self.held.is_some() && self.is_older(|cost| cost.mul_f64(DOUBT_PER_COST));
+        if self.doubted {
             tracing::debug!("nothing behind the bounds of what was told of; taking them anew");
-            self.next = None;
         }
-        doubts
+        self.doubted
     }
 
     /// Takes the bounds anew where it is time.
     pub async fn refresh(&mut self, session: &Session, incarnation: Uuid) -> Result<(), Error> {
         let now = Instant::now();
         let wanted = self.suspect || self.held.is_some();
-        if !wanted || self.next.is_some_and(|next| now < next) {
+        let is_due = self.doubted || self.is_older(|cost| PAUSE.max(cost.mul_f64(PAUSE_PER_COST)));
+        if !wanted || !is_due {
             return Ok(());
         }
         let sql = "select bounds, cost from df.relay_bounds($1)";
         let rows = session.insist(sql, &[&incarnation]).await?;
         let cost = Duration::from_secs_f64(rows[0].get::<_, f64>(1).max(0.0));
-        self.held = (cost > CHEAP).then(|| rows[0].get(0));
-        let noted = cost > NOTED;
-        if noted != self.noted {
+        let was_noted = self.taken.is_some_and(|(_, cost)| cost > NOTED);
+        if (cost > NOTED) != was_noted {
             let cost_ms = cost.as_millis() as u64;
-            if noted {
+            if was_noted {
+                tracing::info!(cost_ms, "no more dead rows at the head of the queue");
+            } else {
                 tracing::info!(
                     cost_ms,
                     "dead rows at the head of the queue; df-relay doctor names what keeps them, if something does"
                 );
-            } else {
-                tracing::info!(cost_ms, "no more dead rows at the head of the queue");
             }
         }
-        self.noted = noted;
-        self.suspect = false;
-        self.next = Some(now + PAUSE.max(cost.mul_f64(PAUSE_PER_COST)));
-        self.doubtful = Some(now + cost.mul_f64(DOUBT_PER_COST));
+        *self = Bounds {
+            held: (cost > CHEAP).then(|| rows[0].get(0)),
+            taken: Some((now, cost)),
+            ..Bounds::default()
+        };
         Ok(())
+    }
+
+    /// Whether they were taken as long ago as follows from what that cost.
+    fn is_older(&self, age: impl Fn(Duration) -> Duration) -> bool {
+        self.taken
+            .is_none_or(|(at, cost)| at.elapsed() >= age(cost))
     }
 }

@@ -54,8 +54,8 @@ async fn run_activity(
         name,
     };
     let mut told = Told::from(call.through_gate(&run_path, &plan).await);
-    told.waits = call.may_wait(&plan, &told.reply);
-    let mut next = call.following(&run_path, &plan, &told.reply);
+    let mut next;
+    (next, told.waits) = call.after(&run_path, &plan, &told.reply);
     while let Some((path, plan)) = next.filter(|_| begun.elapsed() < GOES_ON_FOR) {
         if cfg!(debug_assertions) {
             // The walk compares it with its own once it comes there.
@@ -63,8 +63,7 @@ async fn run_activity(
             loaded.plan(orchestration, &key, || plan.clone());
         }
         let reply = call.through_gate(&path, &plan).await;
-        told.waits = call.may_wait(&plan, &reply);
-        next = call.following(&path, &plan, &reply);
+        (next, told.waits) = call.after(&path, &plan, &reply);
         told.then.push((path, reply));
     }
     Ok(told.encode())
@@ -79,17 +78,21 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// What an activity goes on with by itself: the next leaf of a sequence.
-    fn following(&self, run_path: &str, plan: &Plan, reply: &LeafReply) -> Option<(String, Plan)> {
-        let goes_on = self.name == walk::LEAF && matches!(reply, LeafReply::Completed { .. });
-        let next = plan.scope.next.as_ref().filter(|_| goes_on)?;
-        next.leaf(&self.loaded.graph, run_path)
-    }
-
-    /// Whether nothing follows on a leaf's end before all else that runs in its orchestration has ended.
-    fn may_wait(&self, plan: &Plan, reply: &LeafReply) -> bool {
-        let is_end = matches!(reply, LeafReply::Completed { .. }) && plan.scope.next.is_none();
-        self.name == walk::LEAF && plan.scope.may_wait && is_end
+    /// What comes after a reply: the next leaf of a sequence, with which an activity goes on by itself; and whether
+    /// nothing follows before all else that runs in the orchestration has ended.
+    fn after(
+        &self,
+        run_path: &str,
+        plan: &Plan,
+        reply: &LeafReply,
+    ) -> (Option<(String, Plan)>, bool) {
+        if self.name != walk::LEAF || !matches!(reply, LeafReply::Completed { .. }) {
+            return (None, false);
+        }
+        match &plan.scope.next {
+            Some(next) => (next.leaf(&self.loaded.graph, run_path), false),
+            None => (None, plan.scope.may_wait),
+        }
     }
 
     /// One call of what an activity does, once the instance is not paused.
