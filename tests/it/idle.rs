@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use df_postgres::ConnectOptions;
-
-use crate::support::{Server, TestDb, Workflows, own_server_with, spawn};
+use crate::support::{OwnServer, Server, TestDb, Workflows};
 
 const WATCHED: Duration = Duration::from_secs(6);
 const MOST_COMMITS_PER_SECOND: f64 = 4.0;
@@ -141,13 +139,9 @@ async fn callers_notify_nobody_where_every_commit_is_slow() {
         ("commit_delay", "20000"),
         ("commit_siblings", "0"),
     ];
-    let cluster = own_server_with(&slow_flush);
-    let connect = async |url: String| ConnectOptions::parse(&url).unwrap().connect().await;
-    let admin = connect(cluster.superuser_url("postgres")).await.unwrap();
-    let alice = "create role alice login password 'pw'; select df.grant_usage('alice')";
-    admin.batch_execute(alice).await.unwrap();
-    let url = cluster.url("df_relay", "relay", "postgres");
-    let relay = spawn(&["run"], &[("DF_DATABASE_URL", &url)]);
+    let own = OwnServer::start_with(&slow_flush).await;
+    let admin = own.superuser().await;
+    let relay = own.relay();
     let until_flag = async |expected: i64| {
         let begun = Instant::now();
         while admin.query_one(FLAG, &[]).await.unwrap().get::<_, i64>(0) != expected {
@@ -159,9 +153,7 @@ async fn callers_notify_nobody_where_every_commit_is_slow() {
     // Those that notify commit one after the other here, so no more than fifty come in a second.
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..4 {
-        let caller = connect(cluster.url("alice", "pw", "postgres"))
-            .await
-            .unwrap();
+        let caller = own.alice().await;
         let start = "select df.start('select 1')";
         callers.spawn(async move { while caller.batch_execute(start).await.is_ok() {} });
     }

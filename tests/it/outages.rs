@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use df_local::{Cluster, StopMode};
-use df_postgres::ConnectOptions;
+use df_local::StopMode;
 use tokio_postgres::Client;
 
-use crate::support::{Process, TestDb, own_server, spawn};
+use crate::support::{OwnServer, Process, TestDb};
 
 /// How long a relay is watched while it can do nothing.
 const WATCHED: Duration = Duration::from_secs(5);
@@ -29,51 +28,13 @@ async fn assert_patient(relay: &Process) {
     );
 }
 
-/// A server of the test's own with the schema, a granted role and its session.
-struct Own {
-    cluster: Cluster,
-}
-
-impl Own {
-    async fn start() -> Own {
-        let cluster = own_server();
-        let own = Own { cluster };
-        let make = "create role alice login password 'pw'; select df.grant_usage('alice');
-                    grant create on schema public to alice";
-        own.superuser().await.batch_execute(make).await.unwrap();
-        own
-    }
-
-    async fn superuser(&self) -> Client {
-        connect(&self.cluster.superuser_url("postgres")).await
-    }
-
-    async fn alice(&self) -> Client {
-        connect(&self.cluster.url("alice", "pw", "postgres")).await
-    }
-
-    fn relay(&self) -> Process {
-        spawn(
-            &["run"],
-            &[(
-                "DF_DATABASE_URL",
-                &self.cluster.url("df_relay", "relay", "postgres"),
-            )],
-        )
-    }
-}
-
-async fn connect(url: &str) -> Client {
-    ConnectOptions::parse(url).unwrap().connect().await.unwrap()
-}
-
 async fn text(client: &Client, sql: &str) -> Option<String> {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_waits_patiently_for_postgres_to_come_and_to_come_back() {
-    let mut own = Own::start().await;
+    let mut own = OwnServer::start().await;
     own.cluster.stop(StopMode::Fast).unwrap();
     let relay = own.relay();
     relay.wait_for_log("postgres is not reachable");

@@ -4,6 +4,7 @@
 mod binary;
 mod database;
 pub mod effects;
+mod own_server;
 pub mod pooler;
 pub mod proxy;
 mod relay;
@@ -13,7 +14,8 @@ mod web;
 mod workflows;
 
 pub use database::{Role, TestDb};
+pub use own_server::OwnServer;
 pub use relay::{Process, spawn, spawn_through};
-pub use server::{Server, own_server, own_server_with, sql_folder};
+pub use server::{Server, own_server, sql_folder};
 pub use web::{ClosedPort, Request, Web};
 pub use workflows::{Ended, Workflows, literal, refused};
