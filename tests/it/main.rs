@@ -36,6 +36,7 @@ mod observability;
 mod operator_control;
 mod outages;
 mod parking;
+mod plans;
 mod poll_only;
 mod pooler;
 mod programs;
