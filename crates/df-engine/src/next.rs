@@ -1,60 +1,103 @@
-//! What a sequence goes on with: known before its first has run, since names stand for run paths and not
-//! for results. So the activity that ran a leaf may run the next one as well, without a turn of the walk in
+//! What a sequence or a loop goes on with: known before its first has run, since names stand for run paths and
+//! not for results. So the activity that ran a leaf may run the next one as well, without a turn of the walk in
 //! between. The walk goes on by the same [`Next`], and so comes to the same leaf with the same plan.
 
 use std::sync::Arc;
 
 use df_graph::{Graph, Kind, NodeId};
 
+use crate::backend::{Checkpoint, Failure};
 use crate::loaded::Plan;
 use crate::outcome::{Names, ResultRef};
 use crate::scope::Scope;
 
-/// The second of a sequence, as its first sees it.
+/// Iterations of a loop between two checkpoints.
+const ITERATIONS_PER_CHECKPOINT: i32 = 32;
+/// How many a loop can count, from 0 on: `df.node_runs.turn` is an integer.
+const MOST_ITERATIONS: i32 = i32::MAX;
+
+/// Where the walk goes on: node, run path, names in scope, surroundings.
+pub type Place = (NodeId, String, Arc<Names>, Scope);
+
+/// Names and what they are bound to, in order.
+pub type Bound = Vec<(Arc<str>, ResultRef)>;
+
+/// What follows a node, as the node sees it.
 #[derive(Debug, Clone)]
 pub struct Next {
-    node: NodeId,
-    at: String,
-    /// Those in scope where the sequence stands, and those that its first has bound so far.
-    names: Arc<Names>,
-    /// What is bound to the result of the leaf that ends the first.
+    /// What is bound to the result of the leaf that ends the node.
     named: Vec<Arc<str>>,
-    scope: Scope,
+    follows: Follows,
+}
+
+#[derive(Debug, Clone)]
+enum Follows {
+    /// The second of a sequence. The names are those in scope where the sequence stands, and those that its first
+    /// has bound so far.
+    Second {
+        node: NodeId,
+        at: String,
+        names: Arc<Names>,
+        scope: Scope,
+    },
+    /// What comes behind this part of a loop, with what it has bound so far.
+    Behind(Part),
 }
 
 impl Next {
     /// What follows the first of a sequence that stands at `at`.
-    pub fn new(graph: &Graph, second: NodeId, at: &str, names: &Arc<Names>, scope: &Scope) -> Self {
+    pub fn second(
+        graph: &Graph,
+        second: NodeId,
+        at: &str,
+        names: &Arc<Names>,
+        scope: &Scope,
+    ) -> Self {
         Next {
-            node: second,
-            at: below(graph, at, second),
-            names: names.clone(),
             named: Vec::new(),
-            scope: scope.then(),
+            follows: Follows::Second {
+                node: second,
+                at: below(graph, at, second),
+                names: names.clone(),
+                scope: scope.then(),
+            },
         }
     }
 
-    /// Where the walk goes on, once the first has bound these names: node, run path, names in scope, surroundings.
-    pub fn after(&self, bound: &[(Arc<str>, ResultRef)]) -> (NodeId, String, Arc<Names>, Scope) {
-        let names = with(self.names.clone(), bound);
-        let scope = knowing(self.scope.clone(), bound);
-        (self.node, self.at.clone(), names, scope)
+    /// Where the walk goes on, once what this follows has bound these names.
+    pub fn after(&self, bound: Bound) -> Place {
+        match &self.follows {
+            Follows::Second {
+                node,
+                at,
+                names,
+                scope,
+            } => {
+                let names = with(names.clone(), &bound);
+                (*node, at.clone(), names, knowing(scope.clone(), &bound))
+            }
+            Follows::Behind(part) => part.clone().following(bound).place(),
+        }
     }
 
     /// The leaf that follows the completed one at run path `completed`, with its own run path; none where the walk
-    /// has to decide.
-    pub fn leaf(&self, graph: &Graph, completed: &str) -> Option<(String, Plan)> {
+    /// has to decide. `truth` is that of the completed one's result, where it stands in a condition.
+    pub fn leaf(&self, graph: &Graph, completed: &str, truth: bool) -> Option<(String, Plan)> {
+        if let Follows::Behind(part) = &self.follows
+            && (part.asks && !truth || part.turn >= MOST_ITERATIONS - 1)
+        {
+            return None;
+        }
         let result = ResultRef::Run(completed.into());
         let bound = self.named.iter().map(|name| (name.clone(), result.clone()));
-        let bound: Vec<_> = bound.collect();
-        let (mut node, mut at, names, mut scope) = self.after(&bound);
+        let (mut node, mut at, names, mut scope) = self.after(bound.collect());
         loop {
             scope = named(graph, node, scope);
             match &graph.nodes[node].kind {
                 Kind::Sql { .. } => break,
                 Kind::Then { left, right } if graph.nodes[node].timeout_seconds.is_none() => {
-                    let next = Next::new(graph, *right, &at, &names, &scope);
-                    scope = scope.before(Arc::new(next));
+                    let next = Next::second(graph, *right, &at, &names, &scope);
+                    scope = scope.before(next);
                     at = below(graph, &at, *left);
                     node = *left;
                 }
@@ -71,11 +114,105 @@ impl Next {
     }
 }
 
+/// A loop where it stands.
+#[derive(Debug)]
+pub struct Loop {
+    pub body: NodeId,
+    pub condition: Option<NodeId>,
+    pub at: String,
+    /// Those in scope around it.
+    pub names: Arc<Names>,
+    pub scope: Scope,
+    /// The iteration that this walk of it begins with.
+    pub first: i32,
+}
+
+/// The body of one iteration of a loop, or the condition behind it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    of: Arc<Loop>,
+    turn: i32,
+    /// Whether it is the condition.
+    pub asks: bool,
+    /// What the loop has bound so far.
+    pub bound: Bound,
+}
+
+impl Part {
+    /// What a walk of the loop begins with, where these names are bound.
+    pub fn first(of: Loop, bound: Bound) -> Self {
+        Part {
+            turn: of.first,
+            of: Arc::new(of),
+            asks: false,
+            bound,
+        }
+    }
+
+    /// Whether it is the one that a walk of the loop begins with.
+    pub fn is_first(&self) -> bool {
+        !self.asks && self.turn == self.of.first
+    }
+
+    /// Whether it belongs to one more iteration than can be counted.
+    pub fn is_beyond(&self) -> bool {
+        self.turn == MOST_ITERATIONS
+    }
+
+    /// The part behind this one, once this one has bound these names; behind a condition, if it holds.
+    pub fn following(mut self, bound: Bound) -> Self {
+        rebind(&mut self.bound, bound);
+        if self.asks || self.of.condition.is_none() {
+            self.turn = self.turn.saturating_add(1);
+            self.asks = false;
+        } else {
+            self.asks = true;
+        }
+        self
+    }
+
+    /// Where it is walked.
+    pub fn place(&self) -> Place {
+        let Loop {
+            body,
+            condition,
+            at,
+            names,
+            scope,
+            first,
+        } = &*self.of;
+        let passed = self.turn - first;
+        let due = !self.asks && passed > 0 && passed % ITERATIONS_PER_CHECKPOINT == 0;
+        let checkpoints = due
+            .then(|| checkpoint(at, self.turn, &self.bound))
+            .into_iter()
+            .collect();
+        let outer = if self.is_first() {
+            scope.clone()
+        } else {
+            scope.then()
+        };
+        let inside = outer.iteration(at, self.turn, checkpoints).before(Next {
+            named: Vec::new(),
+            follows: Follows::Behind(self.clone()),
+        });
+        let (node, segment) = match condition.filter(|_| self.asks) {
+            Some(condition) => (condition, "condition_node"),
+            None => (*body, "body"),
+        };
+        let path = format!("{at}.{segment}[{}]", self.turn);
+        (node, path, with(names.clone(), &self.bound), inside)
+    }
+}
+
 /// The same surroundings where all that follows finds these names bound, too.
 pub fn knowing(scope: Scope, bound: &[(Arc<str>, ResultRef)]) -> Scope {
-    on_next(scope, !bound.is_empty(), |next| {
-        next.names = with(next.names.clone(), bound);
-        next.scope = knowing(next.scope.clone(), bound);
+    on_next(scope, !bound.is_empty(), |next| match &mut next.follows {
+        Follows::Second { names, scope, .. } => {
+            *names = with(names.clone(), bound);
+            *scope = knowing(scope.clone(), bound);
+        }
+        Follows::Behind(part) => rebind(&mut part.bound, bound.to_vec()),
     })
 }
 
@@ -109,4 +246,34 @@ fn on_next(mut scope: Scope, changes: bool, change: impl FnOnce(&mut Next)) -> S
         change(Arc::make_mut(next));
     }
     scope
+}
+
+/// Adds names, the later binding of a name replacing the earlier, so that a loop's stay bounded.
+fn rebind(bound: &mut Bound, new: Bound) {
+    for (name, result) in new {
+        bound.retain(|(earlier, _)| *earlier != name);
+        bound.push((name, result));
+    }
+}
+
+/// What a loop fails with that has taken all the iterations it can count.
+pub fn too_many_iterations(at: &str) -> Failure {
+    Failure {
+        message: format!("a LOOP can take {MOST_ITERATIONS} iterations at the most"),
+        sqlstate: Some("54000".to_owned()),
+        path: at.to_owned(),
+    }
+}
+
+fn checkpoint(at: &str, turn: i32, bound: &Bound) -> Checkpoint {
+    let mut keep = Vec::new();
+    for (_, result) in bound {
+        result.each_run(&mut |path| keep.push(path.to_string()));
+    }
+    Checkpoint {
+        path: at.to_owned(),
+        turn,
+        names: serde_json::to_value(bound).expect("names are always JSON"),
+        keep,
+    }
 }

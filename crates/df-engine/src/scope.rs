@@ -63,11 +63,11 @@ impl Scope {
         }
     }
 
-    /// The first of two in a sequence, with what follows it.
-    pub fn before(&self, next: Arc<Next>) -> Self {
+    /// The first of two in a sequence, or a part of a loop, with what follows it.
+    pub fn before(&self, next: Next) -> Self {
         Scope {
             may_wait: self.may_wait,
-            next: Some(next),
+            next: Some(Arc::new(next)),
             ..self.first()
         }
     }

@@ -14,16 +14,14 @@ use df_graph::{Condition, Kind, NodeId};
 use duroxide::OrchestrationContext;
 use parking_lot::Mutex;
 
-use crate::backend::{Checkpoint, Failure};
+use crate::backend::Failure;
 use crate::loaded::{Loaded, Plan, Run, Runs};
-use crate::next::{self, Next, with};
+use crate::next::{self, Loop, Next, Part, with};
 use crate::outcome::{End, LeafReply, Names, Outcome, ResultRef, Told};
 use crate::scope::Scope;
 
-/// Activities after which an execution continues as new: each turn replays the whole history.
-const ACTIVITIES_PER_EXECUTION: usize = 64;
-/// Iterations of a loop between two checkpoints.
-const ITERATIONS_PER_CHECKPOINT: i32 = 32;
+/// Leaves after which an execution continues as new: each turn replays the whole history.
+const LEAVES_PER_EXECUTION: usize = 64;
 
 /// The name branches are registered under.
 pub const BRANCH: &str = "branch";
@@ -41,7 +39,7 @@ pub struct Walk {
     pub(crate) ctx: OrchestrationContext,
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) snapshot: Arc<Runs>,
-    /// Activities scheduled by this execution so far.
+    /// Leaves and other activities that this execution came to so far, whoever ran them.
     spent: AtomicUsize,
     /// Truth of the runs inside conditions, as replies told it.
     pub(crate) truths: Mutex<HashMap<Arc<str>, bool>>,
@@ -120,8 +118,7 @@ impl Walk {
         names: Arc<Names>,
         scope: Scope,
     ) -> Outcome {
-        let next = Next::new(&self.loaded.graph, right, at, &names, &scope);
-        let next = Arc::new(next);
+        let next = Next::second(&self.loaded.graph, right, at, &names, &scope);
         let inside = scope.before(next.clone());
         let first = self.node(left, self.below(at, left), names, inside).await;
         if !matches!(first.end, End::Done(_)) {
@@ -130,7 +127,7 @@ impl Walk {
         if self.is_long(&scope) {
             return Outcome::of(End::Continue);
         }
-        let (right, at, names, scope) = next.after(&first.bound);
+        let (right, at, names, scope) = next.after(first.bound.clone());
         let second = self.node(right, at, names, scope).await;
         let mut bound = first.bound;
         bound.extend(second.bound);
@@ -189,66 +186,58 @@ impl Walk {
         names: Arc<Names>,
         scope: Scope,
     ) -> Outcome {
-        let (first, mut bound) = match self.snapshot.get(at) {
+        let (first, bound) = match self.snapshot.get(at) {
             Some(Run::Checkpoint { turn, names }) => (*turn, names.clone()),
             _ => (0, Vec::new()),
         };
-        let mut turn = first;
-        let mut outer = scope.clone();
+        let of = Loop {
+            body,
+            condition,
+            at: at.to_owned(),
+            names,
+            scope: scope.clone(),
+            first,
+        };
+        let mut part = Part::first(of, bound);
+        let mut last = None;
         loop {
-            if turn > first && self.is_long(&scope) {
+            if !part.is_first() && self.is_long(&scope) {
                 return Outcome::of(End::Continue);
             }
-            let due = turn > first && (turn - first) % ITERATIONS_PER_CHECKPOINT == 0;
-            let checkpoints = due
-                .then(|| checkpoint(at, turn, &bound))
-                .into_iter()
-                .collect();
-            let inside = outer.iteration(at, turn, checkpoints);
-            let in_scope = with(names.clone(), &bound);
-            let path = format!("{at}.body[{turn}]");
-            let round = self.node(body, path, in_scope, inside).await;
-            rebind(&mut bound, round.bound);
-            let last = match round.end {
-                End::Done(result) => result,
+            if part.is_beyond() {
+                let outcome = Outcome {
+                    end: End::Failed(next::too_many_iterations(at)),
+                    bound: part.bound,
+                };
+                return self.settle(id, at, outcome, &scope).await;
+            }
+            let (node, path, names, inside) = part.place();
+            let round = self.node(node, path, names, inside).await;
+            let asked = part.asks;
+            part = part.following(round.bound);
+            match round.end {
+                End::Done(result) if !asked => last = Some(result),
+                End::Done(result) if self.truth(&result) => {}
+                End::Done(_) => {
+                    let outcome = Outcome {
+                        end: End::Done(last.expect("a body comes before its condition")),
+                        bound: part.bound,
+                    };
+                    return self.settle(id, at, outcome, &scope).await;
+                }
                 End::Break(value) => {
                     return Outcome {
                         end: End::Done(value),
-                        bound,
+                        bound: part.bound,
                     };
                 }
-                end => return Outcome { end, bound },
-            };
-            outer = scope.then();
-            if let Some(condition) = condition {
-                if self.is_long(&scope) {
-                    return Outcome::of(End::Continue);
-                }
-                let path = format!("{at}.condition_node[{turn}]");
-                let inside = outer.iteration(at, turn, Vec::new());
-                let asked = self
-                    .node(condition, path, with(names.clone(), &bound), inside)
-                    .await;
-                rebind(&mut bound, asked.bound);
-                match asked.end {
-                    End::Done(result) if self.truth(&result) => {}
-                    End::Done(_) => {
-                        let outcome = Outcome {
-                            end: End::Done(last),
-                            bound,
-                        };
-                        return self.settle(id, at, outcome, &scope).await;
-                    }
-                    End::Break(value) => {
-                        return Outcome {
-                            end: End::Done(value),
-                            bound,
-                        };
-                    }
-                    end => return Outcome { end, bound },
+                end => {
+                    return Outcome {
+                        end,
+                        bound: part.bound,
+                    };
                 }
             }
-            turn += 1;
         }
     }
 
@@ -352,6 +341,7 @@ impl Walk {
         scope: &Scope,
         end: Option<End>,
     ) -> LeafReply {
+        self.spent.fetch_add(1, Ordering::Relaxed);
         if name == LEAF
             && let Some(reply) = self.ahead.lock().remove(at)
         {
@@ -370,7 +360,6 @@ impl Walk {
             }
             return reply;
         }
-        self.spent.fetch_add(1, Ordering::Relaxed);
         self.loaded
             .plan(&self.ctx.instance_id(), &plan_key(name, at), || Plan {
                 node: id,
@@ -411,7 +400,7 @@ impl Walk {
     }
 
     fn is_long(&self, scope: &Scope) -> bool {
-        !scope.inline && self.spent.load(Ordering::Relaxed) >= ACTIVITIES_PER_EXECUTION
+        !scope.inline && self.spent.load(Ordering::Relaxed) >= LEAVES_PER_EXECUTION
     }
 
     pub(crate) fn below(&self, at: &str, child: NodeId) -> String {
@@ -435,26 +424,5 @@ pub fn break_outside_loop(run_path: &str) -> Failure {
         message: "BREAK outside of a LOOP".to_owned(),
         sqlstate: Some("22023".to_owned()),
         path: run_path.to_owned(),
-    }
-}
-
-/// Adds names, the later binding of a name replacing the earlier, so that a loop's stay bounded.
-fn rebind(bound: &mut Vec<(Arc<str>, ResultRef)>, new: Vec<(Arc<str>, ResultRef)>) {
-    for (name, result) in new {
-        bound.retain(|(earlier, _)| *earlier != name);
-        bound.push((name, result));
-    }
-}
-
-fn checkpoint(at: &str, turn: i32, bound: &[(Arc<str>, ResultRef)]) -> Checkpoint {
-    let mut keep = Vec::new();
-    for (_, result) in bound {
-        result.each_run(&mut |path| keep.push(path.to_string()));
-    }
-    Checkpoint {
-        path: at.to_owned(),
-        turn,
-        names: serde_json::to_value(bound).expect("names are always JSON"),
-        keep,
     }
 }

@@ -86,11 +86,15 @@ impl Call<'_> {
         plan: &Plan,
         reply: &LeafReply,
     ) -> (Option<(String, Plan)>, bool) {
-        if self.name != walk::LEAF || !matches!(reply, LeafReply::Completed { .. }) {
+        let &LeafReply::Completed { truth } = reply else {
             return (None, false);
-        }
+        };
         match &plan.scope.next {
-            Some(next) => (next.leaf(&self.loaded.graph, run_path), false),
+            _ if self.name != walk::LEAF => (None, false),
+            Some(next) => {
+                let truth = truth.unwrap_or(false);
+                (next.leaf(&self.loaded.graph, run_path, truth), false)
+            }
             None => (None, plan.scope.may_wait),
         }
     }
