@@ -99,8 +99,8 @@ begin
         v_due := coalesce(p_due, df.clock() + make_interval(secs => p_seconds));
         insert into df.node_runs (instance_id, run_path, status, epoch, due_at, signal_name, detail)
         values (p_instance, p_path, 'waiting', p_epoch, v_due, p_signal,
-                case when p_within <> '{}' then
-                    json_build_object('within', p_within, 'turns', p_turns, 'decides', p_decides) end)
+                case when p_within <> '{}' or p_ends is not null then
+                    json_build_object('within', p_within, 'turns', p_turns, 'decides', p_decides, 'ends', p_ends) end)
         returning * into v_run;
         if p_checkpoints is not null then
             perform df.checkpoint(p_instance, p_epoch, p_checkpoints);

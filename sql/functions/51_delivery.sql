@@ -90,7 +90,7 @@ begin
                     woken := df.hand_signal(v_inst.id, v_event.key);
                     if v_inst.owner is null and woken <> '{}' then
                         update df.instances i set wake_at = df.clock()
-                         where i.id = v_inst.id and i.wake_at > df.clock();
+                         where i.id = v_inst.id and i.wake_at > df.clock() and i.ended_at is null;
                     end if;
                 end if;
                 update df.outbox o set delivered_at = clock_timestamp() where o.event_id = v_event.event_id;
@@ -144,14 +144,16 @@ end
 $$;
 
 -- Hands one signal to every wait of its name that is pending and not decided against. With none
--- pending it stays in the inbox for the first wait to come. Returns the run paths woken. The caller
--- holds the instance's lock and pins the search_path.
+-- pending it stays in the inbox for the first wait to come. A wait whose end is the instance's ends that, too, as the
+-- last step's record does; but nothing more happens to one that is paused before its resume. Returns the run
+-- paths woken. The caller holds the instance's lock and pins the search_path.
 create or replace function df.hand_signal(p_instance text, p_key text) returns text[]
     language plpgsql volatile
     as $$
 declare
     v_signal record;
     v_wait   record;
+    v_result json;
     v_woken  text[] := '{}';
 begin
     select s.name, s.data into v_signal from df.signals s
@@ -159,16 +161,22 @@ begin
     if not found then
         return v_woken;
     end if;
+    v_result := df.signal_result(v_signal.name, v_signal.data);
     for v_wait in
-        select r.run_path, r.epoch, d.within, d.turns, d.decides
-          from df.node_runs r, json_to_record(r.detail) as d(within text[], turns integer[], decides text[])
+        select r.run_path, r.epoch, d.within, d.turns, d.decides, d.ends
+          from df.node_runs r,
+               json_to_record(r.detail) as d(within text[], turns integer[], decides text[], ends text)
          where r.instance_id = p_instance and r.status = 'waiting' and r.signal_name = v_signal.name
          order by r.run_path
     loop
         continue when v_wait.within <> '{}' and df.decided_against(p_instance, v_wait.within, v_wait.turns);
-        perform df.end_wait(p_instance, v_wait.run_path, df.signal_result(v_signal.name, v_signal.data));
+        perform df.end_wait(p_instance, v_wait.run_path, v_result);
         if v_wait.decides <> '{}' then
             perform df.decide(p_instance, v_wait.epoch, v_wait.within, v_wait.turns, v_wait.decides);
+        end if;
+        if v_wait.ends is not null
+           and exists (select from df.instances i where i.id = p_instance and i.paused_at is null) then
+            perform df.end_instance(p_instance, v_wait.ends, v_result, null, null, v_wait.run_path);
         end if;
         v_woken := v_woken || v_wait.run_path;
     end loop;

@@ -81,7 +81,7 @@ begin
         outcome := case when changed then 'handed over at ' || array_to_string(v_woken, ', ')
                         else 'kept for the first wait to come' end;
         if changed and v_inst.owner is null then
-            update df.instances i set wake_at = df.clock() where i.id = p_instance;
+            update df.instances i set wake_at = df.clock() where i.id = p_instance and i.ended_at is null;
         end if;
     end if;
 end

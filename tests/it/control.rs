@@ -171,6 +171,104 @@ async fn a_waiting_instance_that_left_memory_is_cancelled_and_signalled_all_the_
     );
 }
 
+/// As the last step's record does: nothing comes between the signal and the end.
+#[tokio::test]
+async fn a_signal_that_was_all_a_workflow_waited_for_ends_it_as_it_is_delivered() {
+    let workflows = Workflows::new().await;
+    let wait = "df.wait_for_signal('go')";
+    // What it is, and where it waits. One in a JOIN or in a LOOP does not end its workflow by itself.
+    let shapes = [
+        (true, "root", wait.to_owned()),
+        (
+            true,
+            "root.right",
+            format!("'select 1' ~> ({wait} |=> 'told')"),
+        ),
+        (
+            true,
+            "root.left",
+            format!("df.if('select true', {wait}, 'select 1')"),
+        ),
+        (true, "root.left", format!("df.race({wait}, df.sleep(600))")),
+        (
+            true,
+            "root.left.right",
+            format!("df.race('select 1' ~> {wait}, 'select pg_sleep(600)')"),
+        ),
+        (false, "root.left", format!("df.join({wait}, 'select 1')")),
+        (false, "root.left", format!("{wait} ~> 'select 1'")),
+        (
+            false,
+            "root.body[0]",
+            format!("df.loop({wait}, 'select false')"),
+        ),
+    ];
+    for left_memory in [false, true] {
+        for (ends, at, expression) in &shapes {
+            let id = workflows.start(expression).await;
+            let waits = format!(
+                "select count(*) = 1 from df.node_runs where instance_id = '{id}' and run_path = '{at}' and status = 'waiting'"
+            );
+            workflows.db.eventually(&waits).await;
+            if left_memory && !expression.contains("pg_sleep") {
+                workflows.db.parked(&id).await;
+            }
+            let send = format!("select df.signal('{id}', 'go', '7')");
+            workflows.alice.text(&send).await;
+            let ended = workflows.ended(&id).await;
+            assert_eq!(ended.status, "completed", "{expression}: {ended:?}");
+            if *ends {
+                assert_eq!(ended.result["data"], 7, "{expression}: {ended:?}");
+            }
+            let together = format!(
+                "select (i.xmin = r.xmin)::text from df.instances i join df.node_runs r on r.instance_id = i.id
+                  where i.id = '{id}' and r.run_path = '{at}'"
+            );
+            let together = workflows.db.text(&together).await;
+            assert_eq!(
+                together.as_deref(),
+                Some(if *ends { "true" } else { "false" }),
+                "{expression}"
+            );
+            workflows.db.assert_sound(&id).await;
+        }
+    }
+    let sleeps = "select count(*) = 0 from pg_stat_activity where datname = current_database() and query like '%pg_sleep(600)%'
+                     and pid <> pg_backend_pid() and state = 'active'";
+    workflows.db.eventually(sleeps).await;
+    assert!(
+        !workflows.relay.log().contains("lost its way"),
+        "{}",
+        workflows.relay.log()
+    );
+}
+
+/// It is handed over, and the rest waits for the resume.
+#[tokio::test]
+async fn a_signal_to_a_paused_workflow_does_not_end_it_before_its_resume() {
+    let workflows = Workflows::new().await;
+    let alice = &workflows.alice;
+    let id = workflows.start("df.wait_for_signal('go')").await;
+    workflows.db.parked(&id).await;
+    alice.text(&format!("select df.pause('{id}')")).await;
+    alice
+        .text(&format!("select df.signal('{id}', 'go', '7')"))
+        .await;
+    let handed = format!(
+        "select count(*) = 1 from df.node_runs where instance_id = '{id}' and status = 'completed'"
+    );
+    workflows.db.eventually(&handed).await;
+    let other = workflows.run("'select 1'").await;
+    assert_eq!(other.status, "completed");
+    assert_eq!(workflows.read(&id).await.status, "running");
+    alice.text(&format!("select df.resume('{id}')")).await;
+    let ended = workflows.ended(&id).await;
+    assert_eq!(
+        (ended.status.as_str(), &ended.result["data"]),
+        ("completed", &json!(7))
+    );
+}
+
 #[tokio::test]
 async fn awaiting_is_refused_where_it_could_never_see_the_end() {
     let workflows = Workflows::new().await;
