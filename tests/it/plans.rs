@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use crate::support::{OwnServer, Process};
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Sixteen step connections plan a statement six times each, five of them for its parameters, before they keep a plan, and one statement
 /// may stand at two places: that is 192, and some more where a connection was replaced.
 const MOST_PLANS: i64 = 300;
