@@ -78,7 +78,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// What comes after a reply: the next leaf of a sequence, with which an activity goes on by itself; and whether
+    /// What comes after a reply: the next leaf of a sequence or a loop, with which an activity goes on by itself; and whether
     /// nothing follows before all else that runs in the orchestration has ended.
     fn after(
         &self,
