@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Assignment, Failure};
 use crate::gate::Gate;
-use crate::outcome::{Names, ResultRef};
+use crate::outcome::{Named, Names};
 use crate::scope::Scope;
 
 /// The most bytes of results kept in memory for one instance; beyond it they are read again.
@@ -39,7 +39,7 @@ pub enum Run {
     /// A LOOP resumes at this iteration with these names bound.
     Checkpoint {
         turn: i32,
-        names: Vec<(Arc<str>, ResultRef)>,
+        names: Named,
     },
 }
 
@@ -172,13 +172,7 @@ impl Loaded {
 
     /// Notes a checkpoint that has been recorded, and forgets what it has passed, as `df.checkpoint`
     /// does in the database.
-    pub fn pass_checkpoint(
-        &self,
-        path: &str,
-        turn: i32,
-        names: Vec<(Arc<str>, ResultRef)>,
-        keep: &[String],
-    ) {
+    pub fn pass_checkpoint(&self, path: &str, turn: i32, names: Named, keep: &[String]) {
         let mut runs = self.runs.lock();
         let mut passed = Vec::new();
         for part in ["body[", "condition_node["] {

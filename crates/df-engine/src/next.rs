@@ -8,7 +8,7 @@ use df_graph::{Graph, Kind, NodeId};
 
 use crate::backend::{Checkpoint, Failure};
 use crate::loaded::Plan;
-use crate::outcome::{Names, ResultRef};
+use crate::outcome::{Named, Names, ResultRef};
 use crate::scope::Scope;
 
 /// Iterations of a loop between two checkpoints.
@@ -18,9 +18,6 @@ const MOST_ITERATIONS: i32 = i32::MAX;
 
 /// Where the walk goes on: node, run path, names in scope, surroundings.
 pub type Place = (NodeId, String, Arc<Names>, Scope);
-
-/// Names and what they are bound to, in order.
-pub type Bound = Vec<(Arc<str>, ResultRef)>;
 
 /// What follows a node, as the node sees it.
 #[derive(Debug, Clone)]
@@ -32,72 +29,53 @@ pub struct Next {
 
 #[derive(Debug, Clone)]
 enum Follows {
-    /// The second of a sequence. The names are those in scope where the sequence stands, and those that its first
-    /// has bound so far.
-    Second {
-        node: NodeId,
-        at: String,
-        names: Arc<Names>,
-        scope: Scope,
-    },
-    /// What comes behind this part of a loop, with what it has bound so far.
+    Second(Second),
+    /// What comes behind this part of a loop.
     Behind(Part),
 }
 
-impl Next {
-    /// What follows the first of a sequence that stands at `at`.
-    pub fn second(
-        graph: &Graph,
-        second: NodeId,
-        at: &str,
-        names: &Arc<Names>,
-        scope: &Scope,
-    ) -> Self {
+impl From<Second> for Next {
+    fn from(second: Second) -> Self {
         Next {
             named: Vec::new(),
-            follows: Follows::Second {
-                node: second,
-                at: below(graph, at, second),
-                names: names.clone(),
-                scope: scope.then(),
-            },
+            follows: Follows::Second(second),
         }
     }
+}
 
-    /// Where the walk goes on, once what this follows has bound these names.
-    pub fn after(&self, bound: Bound) -> Place {
-        match &self.follows {
-            Follows::Second {
-                node,
-                at,
-                names,
-                scope,
-            } => {
-                let names = with(names.clone(), &bound);
-                (*node, at.clone(), names, knowing(scope.clone(), &bound))
-            }
-            Follows::Behind(part) => part.clone().following(bound).place(),
+impl Next {
+    /// What follows a part of a loop.
+    fn behind(part: Part) -> Self {
+        Next {
+            named: Vec::new(),
+            follows: Follows::Behind(part),
         }
     }
 
     /// The leaf that follows the completed one at run path `completed`, with its own run path; none where the walk
     /// has to decide. `truth` is that of the completed one's result, where it stands in a condition.
     pub fn leaf(&self, graph: &Graph, completed: &str, truth: bool) -> Option<(String, Plan)> {
-        if let Follows::Behind(part) = &self.follows
-            && (part.asks && !truth || part.turn >= MOST_ITERATIONS - 1)
-        {
-            return None;
-        }
         let result = ResultRef::Run(completed.into());
         let bound = self.named.iter().map(|name| (name.clone(), result.clone()));
-        let (mut node, mut at, names, mut scope) = self.after(bound.collect());
+        let bound: Named = bound.collect();
+        let (mut node, mut at, names, mut scope) = match &self.follows {
+            Follows::Second(second) => second.place(&bound),
+            Follows::Behind(part) if part.asks && !truth => return None,
+            Follows::Behind(part) => {
+                let part = part.clone().following(bound);
+                if part.is_beyond() {
+                    return None;
+                }
+                part.place()
+            }
+        };
         loop {
             scope = named(graph, node, scope);
             match &graph.nodes[node].kind {
                 Kind::Sql { .. } => break,
                 Kind::Then { left, right } if graph.nodes[node].timeout_seconds.is_none() => {
-                    let next = Next::second(graph, *right, &at, &names, &scope);
-                    scope = scope.before(next);
+                    let second = Second::new(graph, *right, &at, &names, &scope);
+                    scope = scope.before(second.into());
                     at = below(graph, &at, *left);
                     node = *left;
                 }
@@ -111,6 +89,35 @@ impl Next {
             end: None,
         };
         Some((at, plan))
+    }
+}
+
+/// The second of a sequence.
+#[derive(Debug, Clone)]
+pub struct Second {
+    node: NodeId,
+    at: String,
+    /// Those in scope where the sequence stands, and those that its first has bound so far.
+    names: Arc<Names>,
+    scope: Scope,
+}
+
+impl Second {
+    /// That of the sequence at `at`.
+    pub fn new(graph: &Graph, second: NodeId, at: &str, names: &Arc<Names>, scope: &Scope) -> Self {
+        Second {
+            node: second,
+            at: below(graph, at, second),
+            names: names.clone(),
+            scope: scope.then(),
+        }
+    }
+
+    /// Where it is walked, once the first has bound these names.
+    pub fn place(&self, bound: &Named) -> Place {
+        let names = with(self.names.clone(), bound);
+        let scope = knowing(self.scope.clone(), bound);
+        (self.node, self.at.clone(), names, scope)
     }
 }
 
@@ -135,12 +142,12 @@ pub struct Part {
     /// Whether it is the condition.
     pub asks: bool,
     /// What the loop has bound so far.
-    pub bound: Bound,
+    pub bound: Named,
 }
 
 impl Part {
     /// What a walk of the loop begins with, where these names are bound.
-    pub fn first(of: Loop, bound: Bound) -> Self {
+    pub fn first(of: Loop, bound: Named) -> Self {
         Part {
             turn: of.first,
             of: Arc::new(of),
@@ -160,7 +167,7 @@ impl Part {
     }
 
     /// The part behind this one, once this one has bound these names; behind a condition, if it holds.
-    pub fn following(mut self, bound: Bound) -> Self {
+    pub fn following(mut self, bound: Named) -> Self {
         rebind(&mut self.bound, bound);
         if self.asks || self.of.condition.is_none() {
             self.turn = self.turn.saturating_add(1);
@@ -192,10 +199,8 @@ impl Part {
         } else {
             scope.then()
         };
-        let inside = outer.iteration(at, self.turn, checkpoints).before(Next {
-            named: Vec::new(),
-            follows: Follows::Behind(self.clone()),
-        });
+        let next = Next::behind(self.clone());
+        let inside = outer.iteration(at, self.turn, checkpoints).before(next);
         let (node, segment) = match condition.filter(|_| self.asks) {
             Some(condition) => (condition, "condition_node"),
             None => (*body, "body"),
@@ -208,9 +213,9 @@ impl Part {
 /// The same surroundings where all that follows finds these names bound, too.
 pub fn knowing(scope: Scope, bound: &[(Arc<str>, ResultRef)]) -> Scope {
     on_next(scope, !bound.is_empty(), |next| match &mut next.follows {
-        Follows::Second { names, scope, .. } => {
-            *names = with(names.clone(), bound);
-            *scope = knowing(scope.clone(), bound);
+        Follows::Second(second) => {
+            second.names = with(second.names.clone(), bound);
+            second.scope = knowing(second.scope.clone(), bound);
         }
         Follows::Behind(part) => rebind(&mut part.bound, bound.to_vec()),
     })
@@ -249,7 +254,7 @@ fn on_next(mut scope: Scope, changes: bool, change: impl FnOnce(&mut Next)) -> S
 }
 
 /// Adds names, the later binding of a name replacing the earlier, so that a loop's stay bounded.
-fn rebind(bound: &mut Bound, new: Bound) {
+fn rebind(bound: &mut Named, new: Named) {
     for (name, result) in new {
         bound.retain(|(earlier, _)| *earlier != name);
         bound.push((name, result));
@@ -265,7 +270,7 @@ pub fn too_many_iterations(at: &str) -> Failure {
     }
 }
 
-fn checkpoint(at: &str, turn: i32, bound: &Bound) -> Checkpoint {
+fn checkpoint(at: &str, turn: i32, bound: &Named) -> Checkpoint {
     let mut keep = Vec::new();
     for (_, result) in bound {
         result.each_run(&mut |path| keep.push(path.to_string()));

@@ -79,6 +79,9 @@ impl ResultRef {
 /// Names in scope, and what they point at.
 pub type Names = BTreeMap<Arc<str>, ResultRef>;
 
+/// Names that were bound on the way, in order.
+pub type Named = Vec<(Arc<str>, ResultRef)>;
+
 /// How a node ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,7 +102,7 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     pub end: End,
-    pub bound: Vec<(Arc<str>, ResultRef)>,
+    pub bound: Named,
 }
 
 impl Outcome {

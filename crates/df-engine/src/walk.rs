@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use crate::backend::Failure;
 use crate::loaded::{Loaded, Plan, Run, Runs};
-use crate::next::{self, Loop, Next, Part, with};
+use crate::next::{self, Loop, Part, Second, with};
 use crate::outcome::{End, LeafReply, Names, Outcome, ResultRef, Told};
 use crate::scope::Scope;
 
@@ -118,8 +118,8 @@ impl Walk {
         names: Arc<Names>,
         scope: Scope,
     ) -> Outcome {
-        let next = Next::second(&self.loaded.graph, right, at, &names, &scope);
-        let inside = scope.before(next.clone());
+        let behind = Second::new(&self.loaded.graph, right, at, &names, &scope);
+        let inside = scope.before(behind.clone().into());
         let first = self.node(left, self.below(at, left), names, inside).await;
         if !matches!(first.end, End::Done(_)) {
             return first;
@@ -127,7 +127,7 @@ impl Walk {
         if self.is_long(&scope) {
             return Outcome::of(End::Continue);
         }
-        let (right, at, names, scope) = next.after(first.bound.clone());
+        let (right, at, names, scope) = behind.place(&first.bound);
         let second = self.node(right, at, names, scope).await;
         let mut bound = first.bound;
         bound.extend(second.bound);
