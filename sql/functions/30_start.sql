@@ -69,14 +69,37 @@ drop trigger if exists graphs_checked on df.graphs;
 create trigger graphs_checked before insert on df.graphs
     for each row execute function df.refuse_bad_graph();
 
--- What a new instance takes from its role, the variables, which are an object of texts; the limit of how
--- many of them may be unfinished; and its start event. Every start pays for this, so one query asks all that
--- may matter, and the owner of the tables writes the event: no policy has to find the instance again.
--- An id whose event is there is taken: another one is drawn, by chance that no setseed() repeats. A row with a key
--- may yet find the key taken, and its inserter may pass over that: whoever gives a key writes the event once the row
+-- A new instance's start event, and what it takes from its role. Every start pays for this: it pins no search_path, so every
+-- name is qualified; what most roles have none of is looked for only once there is some; and the owner of the tables writes the event:
+-- no policy has to find the instance again. An id whose event is there is taken: another one is drawn, by chance that no setseed() repeats.
+-- A row with a key may yet find the key taken, and its inserter may pass over that: whoever gives a key writes the event once the row
 -- is there.
 create or replace function df.admit_instance() returns trigger
     language plpgsql volatile security definer
+    as $$
+begin
+    if new.vars is not null or pg_catalog.pg_sequence_last_value('df.start_asks') is not null then
+        new.vars := df.admitted_vars(new.vars, new.submitted_by);
+    end if;
+    if new.once_key is null then
+        loop
+            insert into df.outbox (event_id, instance_id, kind, submitted_by)
+            values (new.id operator(pg_catalog.||) '/start', new.id, 'start', new.submitted_by)
+            on conflict (event_id) do nothing;
+            exit when found;
+            new.id := pg_catalog.left(pg_catalog.translate(pg_catalog.encode(pg_catalog.uuid_send(
+                pg_catalog.gen_random_uuid()), 'base64'), '+/', 'kQ'), 8);
+        end loop;
+    end if;
+    new.root_node := new.id operator(pg_catalog.||) ':root';
+    return new;
+end
+$$;
+
+-- The variables of a new instance: those given, else those of its role, an object of texts; null where there are none. Refuses
+-- it where its role has as many unfinished as it may.
+create or replace function df.admitted_vars(p_vars json, p_owner regrole) returns json
+    language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
@@ -85,41 +108,20 @@ declare
 begin
     select coalesce(s.value, s.default_value)::bigint,
            -- In the order of the key, or a role without any would have everybody's read.
-           (select true from df.vars v where v.owner = new.submitted_by order by v.name limit 1)
+           (select true from df.vars v where v.owner = p_owner order by v.name limit 1)
       into v_limit, v_has_vars
       from df.setting_values s where s.name = 'max_pending_per_role';
-    if v_limit > 0 then
-        if v_limit <= (
+    if v_limit > 0 and v_limit <= (
             select count(*) from (
                 select from df.instances i
-                 where i.submitted_by = new.submitted_by and i.status in ('pending', 'running')
+                 where i.submitted_by = p_owner and i.status in ('pending', 'running')
                 limit v_limit) as unfinished) then
-            raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
-                new.submitted_by, v_limit using errcode = '54000';
-        end if;
+        raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
+            p_owner, v_limit using errcode = '54000';
     end if;
-    if new.vars is not null or v_has_vars then
-        new.vars := df.admitted_vars(new.vars, new.submitted_by);
+    if p_vars is null and v_has_vars is null then
+        return null;
     end if;
-    if new.once_key is null then
-        loop
-            insert into df.outbox (event_id, instance_id, kind, submitted_by)
-            values (new.id || '/start', new.id, 'start', new.submitted_by)
-            on conflict (event_id) do nothing;
-            exit when found;
-            new.id := left(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', 'kQ'), 8);
-        end loop;
-    end if;
-    new.root_node := new.id || ':root';
-    return new;
-end
-$$;
-
--- The variables of a new instance: those given, else those of its role. Runs under its caller's search_path.
-create or replace function df.admitted_vars(p_vars json, p_owner regrole) returns json
-    language plpgsql volatile
-    as $$
-begin
     p_vars := coalesce(p_vars, (select json_object_agg(v.name, v.value order by v.name) from df.vars v
                                  where v.owner = p_owner));
     if octet_length(p_vars::text) > df.setting('max_vars_bytes')::bigint then
@@ -133,6 +135,30 @@ begin
     return p_vars;
 end
 $$;
+
+-- From its first variable or limit on, every start asks for both. A flag that its transaction takes back says no less than there is.
+create or replace function df.ask_at_starts() returns trigger
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if pg_sequence_last_value('df.start_asks') is null then
+        perform nextval('df.start_asks');
+    end if;
+    return null;
+end
+$$;
+
+-- Always: where rows come by replication or a restore, too.
+drop trigger if exists vars_asked on df.vars;
+create trigger vars_asked after insert on df.vars
+    for each statement execute function df.ask_at_starts();
+alter table df.vars enable always trigger vars_asked;
+drop trigger if exists limit_asked on df.setting_values;
+create trigger limit_asked after insert or update on df.setting_values
+    for each row when (new.name = 'max_pending_per_role' and coalesce(new.value, new.default_value) <> '0')
+    execute function df.ask_at_starts();
+alter table df.setting_values enable always trigger limit_asked;
 
 drop trigger if exists instances_admitted on df.instances;
 create trigger instances_admitted before insert on df.instances

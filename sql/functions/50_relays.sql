@@ -157,16 +157,15 @@ create or replace function df.relay_set_idle(p_idle boolean) returns void
     as $$ select setval('df.relay_idle', case when p_idle then 2 else 1 end) $$;
 
 -- Fires at the caller's commit. The sequence is read outside any snapshot, so a long transaction
--- sees today's flag.
+-- sees today's flag. Every start pays for it: every name is qualified instead of pinned.
 create or replace function df.wake_relays() returns trigger
     language plpgsql volatile security definer
-    set search_path = pg_catalog, pg_temp
     as $$
 begin
     -- Apart, since setting an expression up costs as much as evaluating it, and most find no relay idle.
-    if pg_sequence_last_value('df.relay_idle') = 2 then
-        if coalesce(current_setting('df.notify', true), 'on') <> 'off' then
-            perform pg_notify('df_relay', '');
+    if pg_catalog.pg_sequence_last_value('df.relay_idle') operator(pg_catalog.=) 2 then
+        if coalesce(pg_catalog.current_setting('df.notify', true), 'on') operator(pg_catalog.<>) 'off' then
+            perform pg_catalog.pg_notify('df_relay', '');
         end if;
     end if;
     return null;

@@ -67,3 +67,7 @@ create index instances_by_label on df.instances (submitted_by, label, created_at
 create index instances_ended on df.instances (ended_at) where ended_at is not null;
 create unique index instances_once on df.instances (submitted_by, once_key)
     where once_key is not null;
+
+-- Whether a start has more to ask than its graph: called once there is a variable or a limit of unfinished instances, and for good.
+-- A sequence, since that is read at a fraction of what a query costs, and in every snapshot: see df.admit_instance.
+create sequence df.start_asks;

@@ -41,6 +41,28 @@ $$;
 ALTER FUNCTION df.acts_as_owner(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.admit_instance() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
+    AS $$
+begin
+    if new.vars is not null or pg_catalog.pg_sequence_last_value('df.start_asks') is not null then
+        new.vars := df.admitted_vars(new.vars, new.submitted_by);
+    end if;
+    if new.once_key is null then
+        loop
+            insert into df.outbox (event_id, instance_id, kind, submitted_by)
+            values (new.id operator(pg_catalog.||) '/start', new.id, 'start', new.submitted_by)
+            on conflict (event_id) do nothing;
+            exit when found;
+            new.id := pg_catalog.left(pg_catalog.translate(pg_catalog.encode(pg_catalog.uuid_send(
+                pg_catalog.gen_random_uuid()), 'base64'), '+/', 'kQ'), 8);
+        end loop;
+    end if;
+    new.root_node := new.id operator(pg_catalog.||) ':root';
+    return new;
+end
+$$;
+ALTER FUNCTION df.admit_instance() OWNER TO df_owner;
+CREATE FUNCTION df.admitted_vars(p_vars json, p_owner regrole) RETURNS json
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
@@ -49,40 +71,20 @@ declare
 begin
     select coalesce(s.value, s.default_value)::bigint,
            -- In the order of the key, or a role without any would have everybody's read.
-           (select true from df.vars v where v.owner = new.submitted_by order by v.name limit 1)
+           (select true from df.vars v where v.owner = p_owner order by v.name limit 1)
       into v_limit, v_has_vars
       from df.setting_values s where s.name = 'max_pending_per_role';
-    if v_limit > 0 then
-        if v_limit <= (
+    if v_limit > 0 and v_limit <= (
             select count(*) from (
                 select from df.instances i
-                 where i.submitted_by = new.submitted_by and i.status in ('pending', 'running')
+                 where i.submitted_by = p_owner and i.status in ('pending', 'running')
                 limit v_limit) as unfinished) then
-            raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
-                new.submitted_by, v_limit using errcode = '54000';
-        end if;
+        raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
+            p_owner, v_limit using errcode = '54000';
     end if;
-    if new.vars is not null or v_has_vars then
-        new.vars := df.admitted_vars(new.vars, new.submitted_by);
+    if p_vars is null and v_has_vars is null then
+        return null;
     end if;
-    if new.once_key is null then
-        loop
-            insert into df.outbox (event_id, instance_id, kind, submitted_by)
-            values (new.id || '/start', new.id, 'start', new.submitted_by)
-            on conflict (event_id) do nothing;
-            exit when found;
-            new.id := left(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', 'kQ'), 8);
-        end loop;
-    end if;
-    new.root_node := new.id || ':root';
-    return new;
-end
-$$;
-ALTER FUNCTION df.admit_instance() OWNER TO df_owner;
-CREATE FUNCTION df.admitted_vars(p_vars json, p_owner regrole) RETURNS json
-    LANGUAGE plpgsql
-    AS $$
-begin
     p_vars := coalesce(p_vars, (select json_object_agg(v.name, v.value order by v.name) from df.vars v
                                  where v.owner = p_owner));
     if octet_length(p_vars::text) > df.setting('max_vars_bytes')::bigint then
@@ -179,6 +181,18 @@ begin
 end
 $_$;
 ALTER FUNCTION df."as"(fut text, name text) OWNER TO df_owner;
+CREATE FUNCTION df.ask_at_starts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if pg_sequence_last_value('df.start_asks') is null then
+        perform nextval('df.start_asks');
+    end if;
+    return null;
+end
+$$;
+ALTER FUNCTION df.ask_at_starts() OWNER TO df_owner;
 CREATE FUNCTION df.assert_structural_invariants(instance_id text, skip text[] DEFAULT '{}'::text[]) RETURNS TABLE(invariant text, node_id text, detail text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1552,7 +1566,7 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
         'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
-        'refuse_bad_graph', 'admit_instance', 'calling_role', 'refuse_view_write', 'waiting_roles',
+        'refuse_bad_graph', 'admit_instance', 'admitted_vars', 'ask_at_starts', 'calling_role', 'refuse_view_write', 'waiting_roles',
         'claimable', 'bound_of', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
         'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs', 'regrant', 'take_back',
         'check_granter', 'granter'])
@@ -5295,13 +5309,12 @@ $$;
 ALTER FUNCTION df.wake_overdue() OWNER TO df_owner;
 CREATE FUNCTION df.wake_relays() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     -- Apart, since setting an expression up costs as much as evaluating it, and most find no relay idle.
-    if pg_sequence_last_value('df.relay_idle') = 2 then
-        if coalesce(current_setting('df.notify', true), 'on') <> 'off' then
-            perform pg_notify('df_relay', '');
+    if pg_catalog.pg_sequence_last_value('df.relay_idle') operator(pg_catalog.=) 2 then
+        if coalesce(pg_catalog.current_setting('df.notify', true), 'on') operator(pg_catalog.<>) 'off' then
+            perform pg_catalog.pg_notify('df_relay', '');
         end if;
     end if;
     return null;
@@ -5795,6 +5808,13 @@ CREATE TABLE df.signals (
 );
 ALTER TABLE ONLY df.signals FORCE ROW LEVEL SECURITY;
 ALTER TABLE df.signals OWNER TO df_owner;
+CREATE SEQUENCE df.start_asks
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER TABLE df.start_asks OWNER TO df_owner;
 CREATE TABLE df.usage_granted (
     role_oid oid NOT NULL,
     granter_oid oid NOT NULL,
@@ -5865,126 +5885,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16851, 'df_step_16850_16851', '64de8cdde26b4157a1835d113d6812fe42eba3fd937b4ef6bfd21b53575aa9d8', '2026-11-22 18:23:55.478282+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 18:23:55.569621+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 18:23:55.880873+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 18:23:55.996635+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 18:23:56.085895+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 18:23:56.330572+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 18:23:56.353968+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 18:23:56.377839+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 18:23:56.401365+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 18:23:56.424484+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 18:23:56.447403+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 18:23:56.47261+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 18:23:56.496862+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 18:23:56.520378+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 18:23:56.542993+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 18:23:56.568588+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 18:23:56.601927+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('WavTlWrF', 'mid sequence', 'WavTlWrF:root', '@alice@', 'running', NULL, '2026-11-22 18:23:55.569621+00', '2026-11-22 18:23:55.846197+00', NULL, 1, NULL, NULL, 1, 'a6862850-d75a-2b0c-a674-7e43859c240a', '2026-11-22 18:23:55.569621+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WahbD9R9', 'signal', 'WahbD9R9:root', '@alice@', 'running', NULL, '2026-11-22 18:23:55.880873+00', '2026-11-22 18:23:55.896603+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WaulfFTN', 'timer', 'WaulfFTN:root', '@alice@', 'running', NULL, '2026-11-22 18:23:55.996635+00', '2026-11-22 18:23:56.001864+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 19:23:56.054099+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('Wav9QxQP', 'loop', 'Wav9QxQP:root', '@alice@', 'running', NULL, '2026-11-22 18:23:56.085895+00', '2026-11-22 18:23:56.089494+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 19:23:56.301126+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('Waj0hLdE', 'race decided', 'Waj0hLdE:root', '@alice@', 'running', NULL, '2026-11-22 18:23:56.330572+00', '2026-11-22 18:23:56.333698+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WaiBRZ31', 'race open', 'WaiBRZ31:root', '@alice@', 'running', NULL, '2026-11-22 18:23:56.353968+00', '2026-11-22 18:23:56.35687+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 19:23:56.358979+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WamTKUPL', 'join', 'WamTKUPL:root', '@alice@', 'running', NULL, '2026-11-22 18:23:56.377839+00', '2026-11-22 18:23:56.380011+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WajVVFSw', 'failed', 'WajVVFSw:root', '@alice@', 'failed', NULL, '2026-11-22 18:23:56.401365+00', '2026-11-22 18:23:56.407521+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 18:23:56.401365+00', NULL, '2026-11-22 18:23:56.407521+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('Wao16ZcE', 'left failed', 'Wao16ZcE:root', '@alice@', 'failed', NULL, '2026-11-22 18:23:56.424484+00', '2026-11-22 18:23:56.429169+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 18:23:56.424484+00', NULL, '2026-11-22 18:23:56.429169+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('WagWHSXk', 'attempts', 'WagWHSXk:root', '@alice@', 'running', NULL, '2026-11-22 18:23:56.447403+00', '2026-11-22 18:23:56.451124+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 18:28:56.454467+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WahehiDW', 'timed', 'WahehiDW:root', '@alice@', 'running', NULL, '2026-11-22 18:23:56.47261+00', '2026-11-22 18:23:56.47557+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-16 23:43:56.478583+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('Wap6NOqo', 'parked event', 'Wap6NOqo:root', '@alice@', 'running', NULL, '2026-11-22 18:23:56.496862+00', '2026-11-22 18:23:56.498932+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WarhX53Y', 'cancelled', 'WarhX53Y:root', '@alice@', 'cancelled', NULL, '2026-11-22 18:23:56.542993+00', '2026-11-22 18:23:56.568297+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 18:23:56.568297+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WajWjPEW', 'completed', 'WajWjPEW:root', '@alice@', 'completed', NULL, '2026-11-22 18:23:56.568588+00', '2026-11-22 18:23:56.575316+00', '2026-11-22 18:23:56.575316+00', 15, NULL, NULL, 1, NULL, '2026-11-22 18:23:56.568588+00', NULL, '2026-11-22 18:23:56.575316+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('Watmqikg', 'pending', 'Watmqikg:root', '@alice@', 'pending', NULL, '2026-11-22 18:23:56.601927+00', '2026-11-22 18:23:56.601927+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 18:23:56.601927+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('WagS5wsQ', 'paused', 'WagS5wsQ:root', '@alice@', 'running', NULL, '2026-11-22 18:23:56.520378+00', '2026-11-22 18:23:56.607079+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 19:23:56.526+00', '2026-11-22 18:23:56.607079+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '163251c6-b536-4814-a52d-fe84a02fc240');
-INSERT INTO df.meta VALUES ('content_hash', '61903d84ad97b0cbd2ae6bca6d573cb8a92d8f03cfbf67fbea0ff6088bc10ae6');
+INSERT INTO df.granted_roles VALUES (16855, 'df_step_16854_16855', 'd48adf7409a640b6a3a9507eb586d6c140a8554cc0594ccf9101ffd6d51a50d6', '2026-11-22 22:02:05.404327+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-22 22:02:05.500221+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-22 22:02:05.887648+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-22 22:02:06.007573+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-22 22:02:06.03544+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-22 22:02:06.368622+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-22 22:02:06.393889+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-22 22:02:06.417971+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-22 22:02:06.44082+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-22 22:02:06.464034+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-22 22:02:06.487379+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-22 22:02:06.513571+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-22 22:02:06.53867+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-22 22:02:06.56269+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-22 22:02:06.587094+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-22 22:02:06.614776+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-22 22:02:06.647972+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('ZaYcQzzb', 'mid sequence', 'ZaYcQzzb:root', '@alice@', 'running', NULL, '2026-11-22 22:02:05.500221+00', '2026-11-22 22:02:05.864284+00', NULL, 1, NULL, NULL, 1, 'adb751a6-71ef-7a74-ddfc-581288097eeb', '2026-11-22 22:02:05.500221+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYfV9XL', 'signal', 'ZaYfV9XL:root', '@alice@', 'running', NULL, '2026-11-22 22:02:05.887648+00', '2026-11-22 22:02:05.900579+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYv86Rg', 'timer', 'ZaYv86Rg:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.007573+00', '2026-11-22 22:02:06.014597+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-22 23:02:06.019048+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYiN6jq', 'loop', 'ZaYiN6jq:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.03544+00', '2026-11-22 22:02:06.039392+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-22 23:02:06.35094+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('ZaY1LIkw', 'race decided', 'ZaY1LIkw:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.368622+00', '2026-11-22 22:02:06.372516+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYhD4S4', 'race open', 'ZaYhD4S4:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.393889+00', '2026-11-22 22:02:06.396882+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-22 23:02:06.399578+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYStnB7', 'join', 'ZaYStnB7:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.417971+00', '2026-11-22 22:02:06.420293+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYxgdji', 'failed', 'ZaYxgdji:root', '@alice@', 'failed', NULL, '2026-11-22 22:02:06.44082+00', '2026-11-22 22:02:06.447203+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-22 22:02:06.44082+00', NULL, '2026-11-22 22:02:06.447203+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('ZaYFCVlk', 'left failed', 'ZaYFCVlk:root', '@alice@', 'failed', NULL, '2026-11-22 22:02:06.464034+00', '2026-11-22 22:02:06.469198+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-22 22:02:06.464034+00', NULL, '2026-11-22 22:02:06.469198+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('ZaYjEo2I', 'attempts', 'ZaYjEo2I:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.487379+00', '2026-11-22 22:02:06.492422+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-22 22:07:06.495865+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYTDlcu', 'timed', 'ZaYTDlcu:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.513571+00', '2026-11-22 22:02:06.517283+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 03:22:06.519961+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYRP2fw', 'parked event', 'ZaYRP2fw:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.53867+00', '2026-11-22 22:02:06.540699+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYaU8LC', 'cancelled', 'ZaYaU8LC:root', '@alice@', 'cancelled', NULL, '2026-11-22 22:02:06.587094+00', '2026-11-22 22:02:06.614323+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-22 22:02:06.614323+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYuB1eg', 'completed', 'ZaYuB1eg:root', '@alice@', 'completed', NULL, '2026-11-22 22:02:06.614776+00', '2026-11-22 22:02:06.622606+00', '2026-11-22 22:02:06.622606+00', 15, NULL, NULL, 1, NULL, '2026-11-22 22:02:06.614776+00', NULL, '2026-11-22 22:02:06.622606+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaYkEs5E', 'pending', 'ZaYkEs5E:root', '@alice@', 'pending', NULL, '2026-11-22 22:02:06.647972+00', '2026-11-22 22:02:06.647972+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-22 22:02:06.647972+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('ZaY1GfS2', 'paused', 'ZaY1GfS2:root', '@alice@', 'running', NULL, '2026-11-22 22:02:06.56269+00', '2026-11-22 22:02:06.652978+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-22 23:02:06.570451+00', '2026-11-22 22:02:06.652978+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', 'ca42feb9-8bae-426b-acd6-65a32578abbf');
+INSERT INTO df.meta VALUES ('content_hash', '6ab07f73f0b037289c035da8c878cb40a77599872388f467fdef357dc3ccf3ae');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7711063312897676631/16850');
-INSERT INTO df.node_runs VALUES ('WavTlWrF', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:55.859084+00', '2026-11-22 18:23:55.8641+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WahbD9R9', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:55.902925+00', '2026-11-22 18:23:55.907756+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WahbD9R9', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 18:23:55.967361+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('WaulfFTN', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.003821+00', '2026-11-22 18:23:56.00441+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WaulfFTN', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.049908+00', NULL, '2026-11-22 19:23:56.054099+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('WagWHSXk', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.453621+00', NULL, '2026-11-22 18:28:56.454467+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.263645+00', '2026-11-22 18:23:56.265341+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 18:23:56.263645+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.269002+00', '2026-11-22 18:23:56.269484+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.270446+00', '2026-11-22 18:23:56.270732+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.271185+00', '2026-11-22 18:23:56.271557+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.271999+00', '2026-11-22 18:23:56.272278+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WagS5wsQ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.525612+00', NULL, '2026-11-22 19:23:56.526+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.273188+00', '2026-11-22 18:23:56.273572+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.274584+00', '2026-11-22 18:23:56.2749+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.275347+00', '2026-11-22 18:23:56.275634+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.27603+00', '2026-11-22 18:23:56.276259+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.277181+00', '2026-11-22 18:23:56.277532+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.278516+00', '2026-11-22 18:23:56.27884+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.279284+00', '2026-11-22 18:23:56.27958+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.279977+00', '2026-11-22 18:23:56.280187+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.281153+00', '2026-11-22 18:23:56.28151+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.282548+00', '2026-11-22 18:23:56.28286+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.2833+00', '2026-11-22 18:23:56.283592+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.283987+00', '2026-11-22 18:23:56.284194+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.285323+00', '2026-11-22 18:23:56.285667+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.287079+00', '2026-11-22 18:23:56.287391+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.287844+00', '2026-11-22 18:23:56.28819+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.28862+00', '2026-11-22 18:23:56.288834+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.289893+00', '2026-11-22 18:23:56.290281+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.291399+00', '2026-11-22 18:23:56.291697+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.292151+00', '2026-11-22 18:23:56.292478+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.292891+00', '2026-11-22 18:23:56.293104+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.294208+00', '2026-11-22 18:23:56.294564+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.295739+00', '2026-11-22 18:23:56.296046+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.296504+00', '2026-11-22 18:23:56.296862+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.297279+00', '2026-11-22 18:23:56.297495+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.29868+00', '2026-11-22 18:23:56.299058+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Waj0hLdE', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.335843+00', '2026-11-22 18:23:56.337317+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Waj0hLdE', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 18:23:56.335843+00', '2026-11-22 18:23:56.337596+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('WamTKUPL', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.381481+00', '2026-11-22 18:23:56.381892+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WajVVFSw', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.404555+00', '2026-11-22 18:23:56.405108+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WajVVFSw', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 18:23:56.406462+00', '2026-11-22 18:23:56.407417+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('Wao16ZcE', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.427665+00', '2026-11-22 18:23:56.428078+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wao16ZcE', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 18:23:56.428733+00', '2026-11-22 18:23:56.429134+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('WahehiDW', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.477109+00', '2026-11-22 18:23:56.477566+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WagS5wsQ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.52396+00', '2026-11-22 18:23:56.524462+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WarhX53Y', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.546717+00', '2026-11-22 18:23:56.547318+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WajWjPEW', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.573518+00', '2026-11-22 18:23:56.573912+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('WajWjPEW', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 18:23:56.574541+00', '2026-11-22 18:23:56.575316+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('Wav9QxQP', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.300378+00', NULL, '2026-11-22 19:23:56.301126+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('Waj0hLdE', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.336201+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('Waj0hLdE', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.338671+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('WaiBRZ31', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.358464+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('WaiBRZ31', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.358464+00', NULL, '2026-11-22 19:23:56.358979+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('WamTKUPL', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.381607+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('WahehiDW', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.477393+00', NULL, '2121-12-16 23:43:56.478583+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('WahehiDW', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.479116+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('Wap6NOqo', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.500379+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('WarhX53Y', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 18:23:56.548436+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
-INSERT INTO df.outbox VALUES ('WavTlWrF/start', 'WavTlWrF', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:55.569621+00', '2026-11-22 18:23:55.845868+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WahbD9R9/start', 'WahbD9R9', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:55.880873+00', '2026-11-22 18:23:55.896547+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WaulfFTN/start', 'WaulfFTN', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:55.996635+00', '2026-11-22 18:23:56.001816+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Wav9QxQP/start', 'Wav9QxQP', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.085895+00', '2026-11-22 18:23:56.089442+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Waj0hLdE/start', 'Waj0hLdE', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.330572+00', '2026-11-22 18:23:56.333648+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WaiBRZ31/start', 'WaiBRZ31', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.353968+00', '2026-11-22 18:23:56.356825+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WamTKUPL/start', 'WamTKUPL', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.377839+00', '2026-11-22 18:23:56.379969+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WajVVFSw/start', 'WajVVFSw', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.401365+00', '2026-11-22 18:23:56.403099+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Wao16ZcE/start', 'Wao16ZcE', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.424484+00', '2026-11-22 18:23:56.426254+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WagWHSXk/start', 'WagWHSXk', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.447403+00', '2026-11-22 18:23:56.451081+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WahehiDW/start', 'WahehiDW', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.47261+00', '2026-11-22 18:23:56.475534+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Wap6NOqo/start', 'Wap6NOqo', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.496862+00', '2026-11-22 18:23:56.498888+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WagS5wsQ/start', 'WagS5wsQ', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.520378+00', '2026-11-22 18:23:56.522418+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WarhX53Y/start', 'WarhX53Y', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.542993+00', '2026-11-22 18:23:56.545044+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WarhX53Y/cancel', 'WarhX53Y', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 18:23:56.566532+00', '2026-11-22 18:23:56.570627+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WajWjPEW/start', 'WajWjPEW', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.568588+00', '2026-11-22 18:23:56.571829+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Watmqikg/start', 'Watmqikg', 'start', NULL, NULL, '@alice@', '2026-11-22 18:23:56.601927+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WahbD9R9/signal/n/1', 'WahbD9R9', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 18:23:56.603789+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('WagS5wsQ/pause/3', 'WagS5wsQ', 'pause', '3', '', '@alice@', '2026-11-22 18:23:56.606341+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('Wap6NOqo/signal/n/4', 'Wap6NOqo', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 18:23:56.608063+00', NULL, 10, NULL, '2026-11-22 18:23:56.608063+00', 'broken');
-INSERT INTO df.relays VALUES ('a6862850-d75a-2b0c-a674-7e43859c240a', '2026-11-22 18:23:55.713667+00', '2026-11-22 18:23:55.840518+00', '2026-11-22 18:24:10.840518+00', '0.1.0', 1, false, 1000, 1397);
+INSERT INTO df.meta VALUES ('place', '7711119534285755014/16854');
+INSERT INTO df.node_runs VALUES ('ZaYcQzzb', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:05.877084+00', '2026-11-22 22:02:05.881483+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYfV9XL', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:05.906852+00', '2026-11-22 22:02:05.911924+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYfV9XL', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 22:02:05.975186+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYv86Rg', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.016704+00', '2026-11-22 22:02:06.017354+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYv86Rg', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.018647+00', NULL, '2026-11-22 23:02:06.019048+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.241872+00', '2026-11-22 22:02:06.244227+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-22 22:02:06.241872+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.248951+00', '2026-11-22 22:02:06.249437+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.250546+00', '2026-11-22 22:02:06.25091+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.251478+00', '2026-11-22 22:02:06.251823+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.252325+00', '2026-11-22 22:02:06.252583+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.253736+00', '2026-11-22 22:02:06.254263+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.255548+00', '2026-11-22 22:02:06.255879+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.256434+00', '2026-11-22 22:02:06.256787+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.257319+00', '2026-11-22 22:02:06.257583+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.259267+00', '2026-11-22 22:02:06.259711+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.260968+00', '2026-11-22 22:02:06.261357+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.261845+00', '2026-11-22 22:02:06.262224+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.262724+00', '2026-11-22 22:02:06.26298+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.264273+00', '2026-11-22 22:02:06.264697+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.266042+00', '2026-11-22 22:02:06.266435+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.266931+00', '2026-11-22 22:02:06.26731+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.267801+00', '2026-11-22 22:02:06.268054+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.269588+00', '2026-11-22 22:02:06.270012+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.271507+00', '2026-11-22 22:02:06.271865+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.272433+00', '2026-11-22 22:02:06.272784+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.273288+00', '2026-11-22 22:02:06.27355+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.274974+00', '2026-11-22 22:02:06.275434+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.277002+00', '2026-11-22 22:02:06.277363+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.277887+00', '2026-11-22 22:02:06.278357+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.278889+00', '2026-11-22 22:02:06.27922+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.281192+00', '2026-11-22 22:02:06.281603+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.282858+00', '2026-11-22 22:02:06.283198+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.283777+00', '2026-11-22 22:02:06.284177+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.284652+00', '2026-11-22 22:02:06.284841+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.286178+00', '2026-11-22 22:02:06.286677+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYiN6jq', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.346534+00', NULL, '2026-11-22 23:02:06.35094+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('ZaY1LIkw', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.374725+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('ZaY1LIkw', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.375051+00', '2026-11-22 22:02:06.376141+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaY1LIkw', 'root.left.left', 'decided', 1, 0, 1, '2026-11-22 22:02:06.375051+00', '2026-11-22 22:02:06.376392+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaY1LIkw', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.377429+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYStnB7', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.422149+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYStnB7', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.421961+00', '2026-11-22 22:02:06.422856+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYxgdji', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.444832+00', '2026-11-22 22:02:06.4452+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYxgdji', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-22 22:02:06.446157+00', '2026-11-22 22:02:06.447064+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYFCVlk', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.467677+00', '2026-11-22 22:02:06.468096+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYFCVlk', 'root.right', 'failed', 1, NULL, 1, '2026-11-22 22:02:06.468766+00', '2026-11-22 22:02:06.469167+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYTDlcu', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.51926+00', NULL, '2121-12-17 03:22:06.519961+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYTDlcu', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.519217+00', '2026-11-22 22:02:06.51977+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYTDlcu', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.521678+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('ZaY1GfS2', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.567856+00', '2026-11-22 22:02:06.568493+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYaU8LC', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.591784+00', '2026-11-22 22:02:06.592387+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYuB1eg', 'root.left', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.620517+00', '2026-11-22 22:02:06.621188+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYuB1eg', 'root.right', 'completed', 1, NULL, 1, '2026-11-22 22:02:06.621753+00', '2026-11-22 22:02:06.622606+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('ZaYhD4S4', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.398852+00', NULL, '2026-11-22 23:02:06.399578+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('ZaYhD4S4', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.398852+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('ZaYjEo2I', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.494895+00', NULL, '2026-11-22 22:07:06.495865+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYRP2fw', 'root.left', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.542381+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaY1GfS2', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.570032+00', NULL, '2026-11-22 23:02:06.570451+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('ZaYaU8LC', 'root.right', 'waiting', 1, NULL, 1, '2026-11-22 22:02:06.593642+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
+INSERT INTO df.outbox VALUES ('ZaYcQzzb/start', 'ZaYcQzzb', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:05.500221+00', '2026-11-22 22:02:05.86395+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYfV9XL/start', 'ZaYfV9XL', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:05.887648+00', '2026-11-22 22:02:05.900515+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYv86Rg/start', 'ZaYv86Rg', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.007573+00', '2026-11-22 22:02:06.014526+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYiN6jq/start', 'ZaYiN6jq', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.03544+00', '2026-11-22 22:02:06.039332+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaY1LIkw/start', 'ZaY1LIkw', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.368622+00', '2026-11-22 22:02:06.372465+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYhD4S4/start', 'ZaYhD4S4', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.393889+00', '2026-11-22 22:02:06.396828+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYStnB7/start', 'ZaYStnB7', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.417971+00', '2026-11-22 22:02:06.420248+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYxgdji/start', 'ZaYxgdji', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.44082+00', '2026-11-22 22:02:06.442749+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYFCVlk/start', 'ZaYFCVlk', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.464034+00', '2026-11-22 22:02:06.466062+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYjEo2I/start', 'ZaYjEo2I', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.487379+00', '2026-11-22 22:02:06.492363+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYTDlcu/start', 'ZaYTDlcu', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.513571+00', '2026-11-22 22:02:06.517236+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYRP2fw/start', 'ZaYRP2fw', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.53867+00', '2026-11-22 22:02:06.540652+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaY1GfS2/start', 'ZaY1GfS2', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.56269+00', '2026-11-22 22:02:06.56557+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYaU8LC/start', 'ZaYaU8LC', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.587094+00', '2026-11-22 22:02:06.589967+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYaU8LC/cancel', 'ZaYaU8LC', 'cancel', NULL, 'enough', '@alice@', '2026-11-22 22:02:06.611662+00', '2026-11-22 22:02:06.616214+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYuB1eg/start', 'ZaYuB1eg', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.614776+00', '2026-11-22 22:02:06.618077+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYkEs5E/start', 'ZaYkEs5E', 'start', NULL, NULL, '@alice@', '2026-11-22 22:02:06.647972+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYfV9XL/signal/n/1', 'ZaYfV9XL', 'signal', 'n/1', NULL, '@alice@', '2026-11-22 22:02:06.649934+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaY1GfS2/pause/3', 'ZaY1GfS2', 'pause', '3', '', '@alice@', '2026-11-22 22:02:06.652053+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('ZaYRP2fw/signal/n/4', 'ZaYRP2fw', 'signal', 'n/4', NULL, '@alice@', '2026-11-22 22:02:06.653527+00', NULL, 10, NULL, '2026-11-22 22:02:06.653527+00', 'broken');
+INSERT INTO df.relays VALUES ('adb751a6-71ef-7a74-ddfc-581288097eeb', '2026-11-22 22:02:05.726059+00', '2026-11-22 22:02:05.857676+00', '2026-11-22 22:02:20.857676+00', '0.1.0', 1, false, 1000, 29348);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -6005,13 +6025,14 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('WahbD9R9', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 18:23:56.603789+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('Wap6NOqo', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 18:23:56.608063+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16851, 16385, true, false);
+INSERT INTO df.signals VALUES ('ZaYfV9XL', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-22 22:02:06.649934+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('ZaYRP2fw', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-22 22:02:06.653527+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16855, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
 SELECT pg_catalog.setval('df.signal_numbers', 5, true);
+SELECT pg_catalog.setval('df.start_asks', 1, false);
 ALTER TABLE ONLY df.clock_override
     ADD CONSTRAINT clock_override_pkey PRIMARY KEY (singleton);
 ALTER TABLE ONLY df.granted_roles
@@ -6052,10 +6073,14 @@ CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((d
 CREATE INDEX outbox_undelivered_since ON df.outbox USING btree (created_at) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
 CREATE TRIGGER graphs_checked BEFORE INSERT ON df.graphs FOR EACH ROW EXECUTE FUNCTION df.refuse_bad_graph();
 CREATE TRIGGER instances_admitted BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION df.admit_instance();
+CREATE TRIGGER limit_asked AFTER INSERT OR UPDATE ON df.setting_values FOR EACH ROW WHEN (((new.name = 'max_pending_per_role'::text) AND (COALESCE(new.value, new.default_value) <> '0'::text))) EXECUTE FUNCTION df.ask_at_starts();
+ALTER TABLE df.setting_values ENABLE ALWAYS TRIGGER limit_asked;
 CREATE TRIGGER nodes_only_read INSTEAD OF INSERT OR DELETE OR UPDATE ON df.nodes FOR EACH ROW EXECUTE FUNCTION df.refuse_view_write();
 CREATE TRIGGER outbox_apply AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((new.payload IS NOT NULL)) EXECUTE FUNCTION df.apply_event();
 CREATE TRIGGER outbox_named BEFORE INSERT ON df.outbox FOR EACH ROW WHEN ((new.event_id IS NULL)) EXECUTE FUNCTION df.name_event();
 CREATE CONSTRAINT TRIGGER outbox_wake AFTER INSERT ON df.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION df.wake_relays();
+CREATE TRIGGER vars_asked AFTER INSERT ON df.vars FOR EACH STATEMENT EXECUTE FUNCTION df.ask_at_starts();
+ALTER TABLE df.vars ENABLE ALWAYS TRIGGER vars_asked;
 CREATE TRIGGER vars_unset AFTER INSERT OR UPDATE ON df.vars FOR EACH ROW WHEN ((new.value IS NULL)) EXECUTE FUNCTION df.remove_unset_var();
 CREATE POLICY admin_meta ON df.meta FOR SELECT TO df_admin USING (true);
 CREATE POLICY admin_rows ON df.graphs FOR SELECT USING (( SELECT pg_has_role(CURRENT_USER, 'df_admin'::name, 'member'::text) AS pg_has_role));
@@ -6116,13 +6141,12 @@ GRANT ALL ON FUNCTION df.acts_as_owner(p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.acts_as_owner(p_role oid) TO @alice@;
 REVOKE ALL ON FUNCTION df.admit_instance() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.admitted_vars(p_vars json, p_owner regrole) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.admitted_vars(p_vars json, p_owner regrole) TO df_admin;
-GRANT ALL ON FUNCTION df.admitted_vars(p_vars json, p_owner regrole) TO @alice@;
 REVOKE ALL ON FUNCTION df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.apply_event() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df."as"(fut text, name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df."as"(fut text, name text) TO df_admin;
 GRANT ALL ON FUNCTION df."as"(fut text, name text) TO @alice@;
+REVOKE ALL ON FUNCTION df.ask_at_starts() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.assert_structural_invariants(instance_id text, skip text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.assert_structural_invariants(instance_id text, skip text[]) TO df_admin;
 GRANT ALL ON FUNCTION df.assert_structural_invariants(instance_id text, skip text[]) TO @alice@;

@@ -75,6 +75,17 @@ async fn definer_functions_open_to_a_granted_role_are_these() {
     );
 }
 
+/// Without a search_path of its own such a function finds what its caller put there. A new one has to name the schema
+/// of all that it calls, be tested as `runs_nothing_of_its_callers_path.sql` does, and be added here.
+#[tokio::test]
+async fn definer_functions_without_a_path_of_their_own_are_these() {
+    let db = TestDb::new().await;
+    let open = "select p.proname::text from pg_proc p
+         where p.pronamespace = 'df'::regnamespace and p.prosecdef
+           and not coalesce(array_to_string(p.proconfig, ' '), '') like '%search_path=%' order by 1";
+    assert_eq!(names(&db, open).await, ["admit_instance", "wake_relays"]);
+}
+
 #[tokio::test]
 async fn direct_writes_are_refused() {
     let db = TestDb::new().await;
@@ -114,6 +125,7 @@ async fn direct_writes_are_refused() {
         "select df.revoke_usage('postgres')",
         "select setval('df.relay_idle', 1)",
         "select setval('df.signal_numbers', 1)",
+        "select setval('df.start_asks', 1, false)",
     ] {
         let state = sqlstate(&alice.client, sql).await;
         if state != "42501" {
