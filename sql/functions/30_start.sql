@@ -136,7 +136,8 @@ begin
 end
 $$;
 
--- From its first variable or limit on, every start asks for both. A flag that its transaction takes back says no less than there is.
+-- From the first variable or limit on, every start asks for both. A transaction that takes its own back leaves the sequence called, which costs
+-- starts a query and nothing else; one that commits has called it before anybody can see what it wrote.
 create or replace function df.ask_at_starts() returns trigger
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
