@@ -19,13 +19,16 @@ pub struct Chart<'a> {
 }
 
 const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 340.0;
+const HEIGHT: f64 = 370.0;
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 20.0;
-const TOP: f64 = 40.0;
+/// Room for the title, the lines' names and the words of the vertical axis, one below the other.
+const TOP: f64 = 70.0;
 const BOTTOM: f64 = 50.0;
 const COLOURS: [&str; 5] = ["#1b6ca8", "#c8553d", "#3c8d5a", "#8a5fbf", "#b08900"];
 const TICKS: u32 = 5;
+/// A letter's width, about.
+const LETTER: f64 = 6.5;
 
 /// The charts below one another.
 pub fn svg(charts: &[Chart<'_>]) -> String {
@@ -53,6 +56,7 @@ fn draw(chart: &Chart<'_>) -> String {
     let x = |value: f64| LEFT + value / x_top * (WIDTH - LEFT - RIGHT);
     let y = |value: f64| bottom - value / y_top * (bottom - TOP);
     let mut svg = text(WIDTH / 2.0, 20.0, "middle", chart.title);
+    let mut name_at = LEFT;
     for tick in 0..=TICKS {
         let part = f64::from(tick) / f64::from(TICKS);
         let (at_x, at_y) = (x(part * x_top), y(part * y_top));
@@ -79,9 +83,9 @@ fn draw(chart: &Chart<'_>) -> String {
                 y(p.y)
             ));
         }
-        let at = TOP + 8.0 + 16.0 * index as f64;
-        svg.push_str(&line((LEFT + 10.0, at), (LEFT + 30.0, at), colour));
-        svg.push_str(&text(LEFT + 36.0, at + 4.0, "start", name));
+        svg.push_str(&line((name_at, 36.0), (name_at + 20.0, 36.0), colour));
+        svg.push_str(&text(name_at + 26.0, 40.0, "start", name));
+        name_at += 46.0 + LETTER * name.chars().count() as f64;
     }
     svg
 }
@@ -100,16 +104,16 @@ fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>\n")
 }
 
-/// The next of 1, 2, 5 times a power of ten; 1 for nothing.
+/// The next number that divides well, little above the value; 1 for nothing.
 fn round_up(value: f64) -> f64 {
     if value <= 0.0 || !value.is_finite() {
         return 1.0;
     }
     let power = 10f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
-    steps
-        .into_iter()
-        .find(|step| *step >= value)
+    let steps = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0];
+    let tops = steps.map(|step| step * power);
+    tops.into_iter()
+        .find(|top| *top >= value)
         .unwrap_or(10.0 * power)
 }
 
@@ -127,9 +131,11 @@ mod tests {
         let cases = [
             (0.0, 1.0),
             (1.0, 1.0),
-            (64.0, 100.0),
-            (130.0, 200.0),
-            (0.03, 0.05),
+            (32.0, 40.0),
+            (64.0, 80.0),
+            (130.0, 150.0),
+            (0.03, 0.03),
+            (8.1, 10.0),
         ];
         for (value, expected) in cases {
             assert!((round_up(value) - expected).abs() < 1e-9, "{value}");
