@@ -2,34 +2,21 @@
 begin;
 create role test_start_one login;
 select df.grant_usage('test_start_one');
-create function pg_temp.asks() returns boolean language sql as
-$$ select pg_sequence_last_value('df.start_asks') is not null $$;
+create function pg_temp.check_asks(p_case text, p_asks boolean) returns void language sql as
+$$ select pg_temp.check_same(p_case, (pg_sequence_last_value('df.start_asks') is not null)::text, p_asks::text) $$;
+create function pg_temp.check_vars(p_label text, p_vars text) returns void language sql as
+$$ select pg_temp.check_same(p_label, (select i.vars::text from df.instances i where i.label = p_label), p_vars) $$;
 -- Undone with the transaction, as if none had been set in this database yet.
 alter sequence df.start_asks restart;
-do $$
-begin
-    assert not pg_temp.asks(), 'there is nothing yet';
-end
-$$;
+select pg_temp.check_asks('there is nothing yet', false);
 set local role test_start_one;
 select df.start('select 1', 'before');
-do $$
-begin
-    insert into df.instances (graph_id, vars) values (1, '[1]');
-    raise exception 'not refused';
-exception when invalid_parameter_value then
-    null;
-end
-$$;
+select pg_temp.check_refused($$ insert into df.instances (graph_id, vars) values (1, '[1]') $$, 'variables are an object of texts');
 select df.setvar('a', '1');
 select df.start('select 1', 'set');
 reset role;
-do $$
-begin
-    assert pg_temp.asks(), 'a variable';
-    assert (select i.vars::text from df.instances i where i.label = 'set') = '{ "a" : "1" }';
-end
-$$;
+select pg_temp.check_asks('a variable', true);
+select pg_temp.check_vars('set', '{ "a" : "1" }');
 -- By hand, and where rows come from elsewhere.
 delete from df.vars;
 alter sequence df.start_asks restart;
@@ -37,38 +24,19 @@ set local role test_start_one;
 insert into df.vars (name, value) values ('b', '2');
 select df.start('select 1', 'by hand');
 reset role;
-do $$
-begin
-    assert pg_temp.asks(), 'a variable by hand';
-    assert (select i.vars::text from df.instances i where i.label = 'by hand') = '{ "b" : "2" }';
-end
-$$;
+select pg_temp.check_asks('a variable by hand', true);
+select pg_temp.check_vars('by hand', '{ "b" : "2" }');
 delete from df.vars;
 alter sequence df.start_asks restart;
 set local session_replication_role = 'replica';
 insert into df.vars (owner, name, value) values ('test_start_one', 'c', '3');
 reset session_replication_role;
-do $$
-begin
-    assert pg_temp.asks(), 'a replicated variable';
-end
-$$;
+select pg_temp.check_asks('a replicated variable', true);
 delete from df.vars;
 alter sequence df.start_asks restart;
 select df.configure('max_result_bytes', '1000'), df.configure('max_pending_per_role', '0');
-do $$
-begin
-    assert not pg_temp.asks(), 'no limit';
-end
-$$;
+select pg_temp.check_asks('no limit', false);
 select df.configure('max_pending_per_role', '3');
 set local role test_start_one;
-do $$
-begin
-    perform df.start('select 1', 'over the limit');
-    raise exception 'not refused';
-exception when program_limit_exceeded then
-    assert sqlerrm like '%3 unfinished instances%', sqlerrm;
-end
-$$;
+select pg_temp.check_refused($$ select df.start('select 1') $$, '3 unfinished instances', '54000');
 rollback;

@@ -8,14 +8,7 @@ set local role test_start_two;
 select df.setvar('theirs', '1');
 set local role test_start_one;
 select df.start('select 1', 'none');
-do $$
-begin
-    insert into df.instances (graph_id, vars) values (1, '[1]');
-    raise exception 'not refused';
-exception when invalid_parameter_value then
-    null;
-end
-$$;
+select pg_temp.check_refused($$ insert into df.instances (graph_id, vars) values (1, '[1]') $$, 'variables are an object of texts');
 select df.setvar('b', '2'), df.setvar('a', '1');
 select df.start('select 1', 'two');
 insert into df.instances (label, graph_id, vars) select 'given', g.id, '{"c":"3"}' from df.graphs g;
@@ -34,14 +27,7 @@ $$;
 select df.configure('max_pending_per_role', '4');
 set local role test_start_one;
 select df.start('select 1', 'the last');
-do $$
-begin
-    perform df.start('select 1');
-    raise exception 'not refused';
-exception when program_limit_exceeded then
-    assert sqlerrm like '%4 unfinished instances%', sqlerrm;
-end
-$$;
+select pg_temp.check_refused($$ select df.start('select 1') $$, '4 unfinished instances', '54000');
 set local role test_start_two;
 select df.start('select 1', 'another''s');
 rollback;
