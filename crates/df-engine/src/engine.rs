@@ -146,6 +146,7 @@ impl Engine {
             loaded.map_or(0, |loaded| loaded.assignment.role)
         };
         provider.hold_back(Told::may_wait);
+        provider.end_with(Told::is_end);
         provider.divide(
             Box::new(role_of),
             config.concurrent_leaves / ROLES_AT_FULL_SHARE,

@@ -141,6 +141,9 @@ pub enum LeafReply {
 /// All that an activity answers: of what it was asked for, and of the leaves that it ran behind that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
+    /// Whether the instance has ended with it: its record ended the instance, and the walk would find out no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends: bool,
     /// Whether the walk has nothing to do for it before all else that runs in its orchestration has ended, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
@@ -161,6 +164,11 @@ impl Told {
         text.starts_with(r#"{"waits":true"#)
     }
 
+    /// Whether what [`Told::encode`] wrote is of one with which the instance has ended.
+    pub fn is_end(text: &str) -> bool {
+        text.starts_with(r#"{"ends":true"#)
+    }
+
     /// Decodes what [`Told::encode`] wrote; anything else stops the walk.
     pub fn decode(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or(LeafReply::Stopped.into())
@@ -170,6 +178,7 @@ impl Told {
 impl From<LeafReply> for Told {
     fn from(reply: LeafReply) -> Self {
         Told {
+            ends: false,
             waits: false,
             reply,
             then: Vec::new(),

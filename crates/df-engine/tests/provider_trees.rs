@@ -412,6 +412,69 @@ async fn completions_that_may_wait_are_one_turn() {
 }
 
 #[tokio::test]
+async fn an_activity_that_is_the_end_of_its_tree_ends_it_without_a_turn() {
+    let (mut it, tokens) = running(1).await;
+    it.provider.end_with(str::is_empty);
+    ack(&it, &tokens[0], Some(completed(ROOT, 2))).await;
+    let told = it.ended.try_recv().expect("the end is told");
+    assert_eq!((&*told.root, &*told.output), (ROOT, ""));
+    assert_eq!(told.status, TerminalStatus::Completed);
+    assert!(
+        it.fetch().await.is_none(),
+        "there is nothing to run a turn for"
+    );
+    assert_eq!(it.provider.stored_count(), 0);
+    assert!(it.quiet.try_recv().is_err(), "what has ended does not rest");
+    // The id can be started afresh at once.
+    it.start_waiting(ROOT).await;
+
+    // In a child it ends the root, too.
+    let mut it = Fixture::new();
+    it.provider.end_with(str::is_empty);
+    it.send(start(ROOT)).await;
+    let sent = vec![start(CHILD)];
+    it.turn(
+        ROOT,
+        Turn {
+            sent,
+            ..Turn::first()
+        },
+    )
+    .await;
+    let work = vec![activity(CHILD, 2)];
+    it.turn(
+        CHILD,
+        Turn {
+            work,
+            ..Turn::first()
+        },
+    )
+    .await;
+    let token = it.fetch_work().await.expect("the activity is due");
+    ack(&it, &token, Some(completed(CHILD, 2))).await;
+    assert_eq!(it.ended.try_recv().expect("the end is told").root, ROOT);
+    assert_eq!(it.provider.stored_count(), 0);
+}
+
+#[tokio::test]
+async fn an_activity_is_no_end_beside_whatever_else_is_under_way() {
+    // Beside another activity, and beside a message.
+    for message in [false, true] {
+        let (mut it, tokens) = running(2 - u64::from(message)).await;
+        it.provider.end_with(str::is_empty);
+        if message {
+            it.send(cancel(ROOT)).await;
+        }
+        ack(&it, &tokens[0], Some(completed(ROOT, 2))).await;
+        assert!(it.ended.try_recv().is_err());
+        if !message {
+            ack(&it, &tokens[1], None).await;
+        }
+        it.turn(ROOT, Turn::later()).await;
+    }
+}
+
+#[tokio::test]
 async fn what_was_held_goes_with_whatever_comes_first() {
     let failed = WorkItem::ActivityFailed {
         instance: ROOT.to_owned(),

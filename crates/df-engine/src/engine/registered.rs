@@ -56,6 +56,7 @@ async fn run_activity(
     let mut told = Told::from(call.through_gate(&run_path, &plan).await);
     let mut next;
     (next, told.waits) = call.after(&run_path, &plan, &told.reply);
+    told.ends = ends(&plan, &told.reply);
     while let Some((path, plan)) = next.filter(|_| begun.elapsed() < GOES_ON_FOR) {
         if cfg!(debug_assertions) {
             // The walk compares it with its own once it comes there.
@@ -64,9 +65,21 @@ async fn run_activity(
         }
         let reply = call.through_gate(&path, &plan).await;
         (next, told.waits) = call.after(&path, &plan, &reply);
+        told.ends = ends(&plan, &reply);
         told.then.push((path, reply));
     }
     Ok(told.encode())
+}
+
+/// Whether the record behind a reply has ended the instance. (A failure may still be tried again, and a break has its own
+/// way out: the walk knows.)
+fn ends(plan: &Plan, reply: &LeafReply) -> bool {
+    matches!(reply, LeafReply::Completed { .. })
+        && plan
+            .scope
+            .on_done
+            .as_ref()
+            .is_some_and(|effect| effect.ends)
 }
 
 /// An activity call: of which instance, and what for.

@@ -341,6 +341,12 @@ impl State {
         let work = self.take_work(id);
         self.work.touch_session(now, routing(&work.item).0);
         let key = work.instance;
+        if let Some(WorkItem::ActivityCompleted { result, .. }) = &completion
+            && self.is_end(key, result)
+        {
+            self.end_tree(key, result);
+            return Ok(());
+        }
         match completion {
             Some(completion) if self.may_wait(key, &completion) => self.hold(key, completion),
             Some(completion) => self.enqueue(now, completion, None)?,
@@ -348,6 +354,12 @@ impl State {
         }
         self.settle(key, 1);
         Ok(())
+    }
+
+    /// Whether an activity that has this result, and is still counted, is the last of its tree.
+    fn is_end(&self, key: Key, result: &str) -> bool {
+        let root = self.instances[&key].root;
+        self.is_end.is_some_and(|is_end| is_end(result)) && self.instances[&root].pending == 1
     }
 
     /// Whether another activity of the orchestration is still to end, which this completion may wait for.

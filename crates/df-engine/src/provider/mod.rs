@@ -154,6 +154,13 @@ impl MemoryProvider {
         self.state.lock().may_wait = Some(may_wait);
     }
 
+    /// Ends a tree with the activity whose result says so, where nothing else of the tree is under way: it is removed and
+    /// told of as one that has completed with this result, without the turn that would only find that. `is_end` is asked
+    /// under the provider's lock.
+    pub fn end_with(&self, is_end: fn(&str) -> bool) {
+        self.state.lock().is_end = Some(is_end);
+    }
+
     /// Whether the tree of `root` is known and has no pending work, terminal or not.
     pub fn is_quiet(&self, root: &str) -> bool {
         self.with(|state, _| state.is_quiet(root))

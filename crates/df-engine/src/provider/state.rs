@@ -81,6 +81,8 @@ pub(super) struct State {
     pub(super) hooks: Hooks,
     /// Whether an activity that has this result may wait for the others of its orchestration to end.
     pub(super) may_wait: Option<fn(&str) -> bool>,
+    /// Whether an activity that has this result is the end of its tree.
+    pub(super) is_end: Option<fn(&str) -> bool>,
     pub(super) wakes: Wakes,
     pub(super) removed: Removed,
     /// Set once a fetcher has passed over a ready instance: waking one fetcher is then not enough.
@@ -101,6 +103,7 @@ impl State {
             work: WorkQueue::default(),
             hooks: Hooks::default(),
             may_wait: None,
+            is_end: None,
             wakes: Wakes::default(),
             removed: Removed::default(),
             choosy_turns: false,

@@ -77,9 +77,6 @@ impl State {
             }
             return;
         }
-        let Some(hook) = &self.hooks.terminal else {
-            return;
-        };
         let instance = &self.instances[&key];
         let Some(execution) = instance.execution(execution_id) else {
             return;
@@ -91,16 +88,27 @@ impl State {
         };
         let root = instance.name.to_string();
         let output = execution.output.clone().unwrap_or_default();
-        if hook
-            .send(Terminal {
-                root,
-                status,
-                output,
-            })
-            .is_err()
-        {
+        self.tell_end(root, status, output);
+    }
+
+    fn tell_end(&mut self, root: String, status: TerminalStatus, output: String) {
+        let terminal = Terminal {
+            root,
+            status,
+            output,
+        };
+        let gone = |hook: &UnboundedSender<Terminal>| hook.send(terminal).is_err();
+        if self.hooks.terminal.as_ref().is_some_and(gone) {
             self.hooks.terminal = None;
         }
+    }
+
+    /// Removes a tree that has ended with what one of its activities returned.
+    pub(super) fn end_tree(&mut self, key: Key, output: &str) {
+        let root = self.instances[&key].root;
+        let name = self.instances[&root].name.to_string();
+        self.remove_tree(&name);
+        self.tell_end(name, TerminalStatus::Completed, output.to_owned());
     }
 
     pub(super) fn is_quiet(&self, root: &str) -> bool {
