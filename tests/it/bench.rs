@@ -23,7 +23,16 @@ async fn a_bench_judges_every_row_and_leaves_nothing_behind() {
     let file = |name: &str| folder.path().join(name).display().to_string();
     let (json, svg) = (file("bench.json"), file("bench.svg"));
     let url = db.superuser_url();
-    let args = ["bench", "--smoke", "--json", &json, "--svg", &svg];
+    let args = [
+        "bench",
+        "--smoke",
+        "--by-hand",
+        "--commit-delay=10",
+        "--json",
+        &json,
+        "--svg",
+        &svg,
+    ];
     let mut bench = spawn(&args, &[("DF_DATABASE_URL", &url)]);
     assert!(bench.wait_within(PATIENCE).success(), "{}", bench.log());
 
@@ -41,6 +50,10 @@ async fn a_bench_judges_every_row_and_leaves_nothing_behind() {
         "commits_10",
         "flood",
         "flood_memory",
+        "by_hand_start_8",
+        "by_hand_one_step",
+        "by_hand_idle_p50",
+        "by_hand_signal_p50",
     ] {
         let figure = figures.iter().find(|figure| figure["key"] == key);
         let value = figure.unwrap_or_else(|| panic!("{key} is missing"))["value"].as_f64();

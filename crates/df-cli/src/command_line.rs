@@ -199,6 +199,13 @@ pub struct BenchOptions {
     /// Measure again with N finished and N waiting instances present [N by default: 1000000]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1000000")]
     pub large: Option<u64>,
+    /// Measure a queue written by hand as well, with nothing around it: what the targets leave
+    #[arg(long)]
+    pub by_hand: bool,
+    /// Wait so many microseconds before each flush of the log, as a slower disk does, by Postgres's
+    /// commit_delay; takes a superuser
+    #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub commit_delay: Option<u32>,
     #[command(flatten)]
     pub tuning: Tuning,
 }

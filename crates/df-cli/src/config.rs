@@ -285,6 +285,8 @@ mod tests {
         "smoke",
         "svg",
         "large",
+        "by_hand",
+        "commit_delay",
     ];
 
     #[test]

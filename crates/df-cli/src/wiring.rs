@@ -98,7 +98,7 @@ pub async fn executor(
     ))
 }
 
-fn server(database: &ConnectOptions) -> ConnectConfig {
+pub(crate) fn server(database: &ConnectOptions) -> ConnectConfig {
     let (host, port) = database.first_host();
     ConnectConfig {
         host,

@@ -16,7 +16,7 @@ use super::workload::{
 };
 
 /// Long enough for a relay to find nothing to do and go to sleep.
-const UNTIL_IDLE: Duration = Duration::from_millis(250);
+pub const UNTIL_IDLE: Duration = Duration::from_millis(250);
 /// Long enough for an instance that only waits to leave the relay's memory.
 const UNTIL_PARKED: Duration = Duration::from_millis(1500);
 const COMMITS: usize = 200;
@@ -217,7 +217,7 @@ fn paused_row(samples: &[f64], commit: f64) -> Figure {
 
 /// The median of single-row INSERTs by one client of this process, which follow each other at once, in
 /// seconds.
-async fn commit_seconds(client: &Client) -> anyhow::Result<f64> {
+pub async fn commit_seconds(client: &Client) -> anyhow::Result<f64> {
     Ok(percentile(
         &insert_seconds(client, COMMITS, None).await?,
         50.0,

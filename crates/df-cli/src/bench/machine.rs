@@ -89,6 +89,15 @@ impl Machine {
                 "{name} is off: this server does not keep what it commits"
             ));
         }
+        let delay = self
+            .settings
+            .iter()
+            .find(|(name, _)| name == "commit_delay");
+        if let Some((_, delay)) = delay.filter(|(_, delay)| delay != "0") {
+            warnings.push(format!(
+                "commit_delay is {delay}: each flush of the log takes so many microseconds more"
+            ));
+        }
         warnings
     }
 
@@ -192,7 +201,13 @@ mod tests {
         };
         assert!(loaded.to_text().contains("loaded by others"));
         let settings = vec![("fsync".to_owned(), "off".to_owned())];
-        let forgetful = Machine { settings, ..quiet };
+        let forgetful = Machine {
+            settings,
+            ..quiet.clone()
+        };
         assert!(forgetful.to_text().contains("fsync is off"));
+        let settings = vec![("commit_delay".to_owned(), "200".to_owned())];
+        let slowed = Machine { settings, ..quiet };
+        assert!(slowed.to_text().contains("commit_delay is 200"));
     }
 }

@@ -4,6 +4,7 @@
 //! The verdicts are computed. It must not weaken the server's durability, nor measure anything but
 //! the real path: callers, relays and steps are those of production.
 
+mod by_hand;
 mod costs;
 mod figures;
 mod flood;
@@ -150,7 +151,7 @@ pub(crate) async fn bench(options: &BenchOptions, config: &Config) -> anyhow::Re
         false => None,
     };
     eprintln!("making a database for this run");
-    let place = Place::create(given).await?;
+    let place = Place::create(given, options.commit_delay).await?;
     let machine = Machine::look(&place.client).await?;
     // pgbench counts in seconds, which a smoke test has none of.
     let driver = match options.smoke {
@@ -168,7 +169,7 @@ pub(crate) async fn bench(options: &BenchOptions, config: &Config) -> anyhow::Re
         },
     };
     let measured = shutdown
-        .run_until_cancelled(bench.measure(machine, options.large))
+        .run_until_cancelled(bench.measure(machine, options.large, options.by_hand))
         .await;
     let removed = bench.place.remove().await;
     let Some(report) = measured else {
@@ -217,6 +218,7 @@ impl Bench {
         &mut self,
         mut machine: Machine,
         large: Option<u64>,
+        by_hand: bool,
     ) -> anyhow::Result<Report> {
         machine.driver = self.driver.name().to_owned();
         machine.database = if self.place.is_private {
@@ -229,6 +231,9 @@ impl Bench {
         figures.extend(self.cost_rows().await?);
         figures.extend(self.relay_rows().await?);
         figures.extend(flood);
+        if by_hand {
+            figures.extend(self.by_hand_rows().await?);
+        }
         let throughput = self.throughput_lines().await?;
         let capacity = figures.iter().find(|figure| figure.key == "one_step");
         let capacity = capacity.map_or(100.0, |figure| figure.value);

@@ -31,8 +31,12 @@ pub struct Place {
 
 impl Place {
     /// Makes the database on the server that `given` names, or on a private one, with the schema,
-    /// the tables that steps write to, and the roles.
-    pub async fn create(given: Option<ConnectOptions>) -> anyhow::Result<Place> {
+    /// the tables that steps write to, the queue by hand, and the roles. Each flush of the log waits for `commit_delay`
+    /// microseconds.
+    pub async fn create(
+        given: Option<ConnectOptions>,
+        commit_delay: Option<u32>,
+    ) -> anyhow::Result<Place> {
         let (server, cluster) = match given {
             Some(server) => (server, None),
             None => {
@@ -53,6 +57,19 @@ impl Place {
             .batch_execute(&create)
             .await
             .context("making the database of the run")?;
+        if let Some(microseconds) = commit_delay {
+            // For every session of the run, and without waiting for others to commit too.
+            let database = quote_identifier(&name);
+            let settings = format!(
+                "alter database {database} set commit_siblings = 0;
+                 alter database {database} set commit_delay = {microseconds}"
+            );
+            if let Err(error) = admin.batch_execute(&settings).await {
+                let drop = format!("drop database {database}");
+                admin.batch_execute(&drop).await?;
+                return Err(error).context("setting commit_delay, which takes a superuser");
+            }
+        }
         let database = server.clone().with_database(&name);
         let place = Place {
             client: database.connect().await?,
@@ -89,6 +106,7 @@ impl Place {
             quote_identifier(&relay)
         ));
         sql.push_str(include_str!("sql/tables.sql"));
+        sql.push_str(include_str!("sql/by_hand.sql"));
         self.client
             .batch_execute(&sql)
             .await

@@ -43,6 +43,30 @@ impl Plain {
     }
 }
 
+/// Rates of plain INSERTs and of calls that start something, by round, at each of `START_CLIENTS`.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    pub inserts: [Vec<f64>; 2],
+    pub calls: [Vec<f64>; 2],
+}
+
+impl Rounds {
+    /// Calls as parts of INSERTs.
+    fn parts(&self, crowd: usize) -> Vec<f64> {
+        let pairs = self.calls[crowd].iter().zip(&self.inserts[crowd]);
+        pairs.map(|(calls, inserts)| calls / inserts).collect()
+    }
+
+    /// That part at 64 clients over that at 8.
+    pub fn grown(&self) -> Vec<f64> {
+        let (few, many) = (self.parts(0), self.parts(1));
+        many.iter()
+            .zip(&few)
+            .map(|(many, few)| many / few)
+            .collect()
+    }
+}
+
 impl Bench {
     /// A yardstick: transactions a second.
     pub async fn plain(&self, plain: Plain, clients: usize) -> anyhow::Result<f64> {
@@ -74,51 +98,46 @@ impl Bench {
         self.driver.run(&load).await
     }
 
-    /// `df.start` calls a second, no relay running, by sessions that have planned them.
-    async fn starts(&self, clients: usize, seconds: f64) -> anyhow::Result<f64> {
+    /// Calls a second of a statement that starts something, no relay running, by sessions that have planned it.
+    async fn starts(&self, statement: &str, clients: usize, seconds: f64) -> anyhow::Result<f64> {
         self.place.reset().await?;
-        let statement = format!("select df.start('{STEP}')");
-        self.run_statements(&[statement], clients, self.scale.warm_up_seconds, seconds)
+        let statements = [statement.to_owned()];
+        self.run_statements(&statements, clients, self.scale.warm_up_seconds, seconds)
             .await
     }
 
-    /// `df.start` beside plain INSERTs, at 8 and 64 clients, in rounds of all four: what a machine
+    /// A statement beside plain INSERTs, at 8 and 64 clients, in rounds of all four: what a machine
     /// gives more or less meanwhile, it then gives to each of them.
-    pub async fn start_rows(&mut self) -> anyhow::Result<Vec<Figure>> {
-        let mut inserts = [Vec::new(), Vec::new()];
-        let mut starts = [Vec::new(), Vec::new()];
+    pub async fn beside_inserts(&self, what: &str, statement: &str) -> anyhow::Result<Rounds> {
+        let mut rounds = Rounds::default();
         for round in 0..self.scale.start_rounds {
-            self.say(&format!(
-                "df.start at 8 and 64 clients, round {}",
-                round + 1
-            ));
+            self.say(&format!("{what} at 8 and 64 clients, round {}", round + 1));
             for place in places(round, 4) {
-                let (crowd, is_start) = (place / 2, place % 2 == 1);
+                let (crowd, is_call) = (place / 2, place % 2 == 1);
                 let clients = START_CLIENTS[crowd];
-                match is_start {
+                match is_call {
                     true => {
                         let seconds = self.scale.start_slice_seconds;
-                        starts[crowd].push(self.starts(clients, seconds).await?);
+                        rounds.calls[crowd].push(self.starts(statement, clients, seconds).await?);
                     }
                     false => {
                         let seconds = self.scale.insert_slice_seconds;
                         let rate = self.plain_for(Plain::OneInsert, clients, seconds).await?;
-                        inserts[crowd].push(rate);
+                        rounds.inserts[crowd].push(rate);
                     }
                 }
             }
         }
         self.place.reset().await?;
-        let parts = |crowd: usize| -> Vec<f64> {
-            let pairs = starts[crowd].iter().zip(&inserts[crowd]);
-            pairs.map(|(starts, inserts)| starts / inserts).collect()
-        };
-        let (few, many) = (parts(0), parts(1));
-        let grown: Vec<f64> = many
-            .iter()
-            .zip(&few)
-            .map(|(many, few)| many / few)
-            .collect();
+        Ok(rounds)
+    }
+
+    /// `df.start` beside plain INSERTs.
+    pub async fn start_rows(&mut self) -> anyhow::Result<Vec<Figure>> {
+        let statement = format!("select df.start('{STEP}')");
+        let rounds = self.beside_inserts("df.start", &statement).await?;
+        let (few, many, grown) = (rounds.parts(0), rounds.parts(1), rounds.grown());
+        let (inserts, starts) = (rounds.inserts, rounds.calls);
         let row = |crowd: usize| {
             let clients = START_CLIENTS[crowd];
             let what = format!("df.start of one step, {clients} clients");
@@ -360,6 +379,7 @@ impl Bench {
     /// Throughput by number of clients: the yardsticks and `df.start`.
     pub async fn throughput_lines(&mut self) -> anyhow::Result<Vec<(String, Vec<Point>)>> {
         let counts = [1, 4, 8, 16, 32];
+        let start = format!("select df.start('{STEP}')");
         let mut two = Vec::new();
         let mut one = Vec::new();
         let mut starts = Vec::new();
@@ -370,7 +390,8 @@ impl Bench {
             two.push(Point { x, y });
             let y = self.plain(Plain::OneInsert, clients).await?;
             one.push(Point { x, y });
-            let y = self.starts(clients, self.scale.yardstick_seconds).await?;
+            let seconds = self.scale.yardstick_seconds;
+            let y = self.starts(&start, clients, seconds).await?;
             starts.push(Point { x, y });
         }
         self.place.reset().await?;
@@ -396,7 +417,7 @@ pub fn spread(figure: Figure, measured: &[f64]) -> Figure {
 }
 
 /// Numbers in the order in which they were measured.
-fn listed(measured: &[f64]) -> String {
+pub fn listed(measured: &[f64]) -> String {
     let numbers: Vec<String> = measured.iter().map(|value| number(*value)).collect();
     numbers.join(", ")
 }
