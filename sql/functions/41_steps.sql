@@ -43,6 +43,7 @@ create or replace function df.step_record(
     as $$
 declare
     v_outcome text;
+    v_now     timestamptz;
 begin
     -- One expression, as in the fence. What is not so goes the general way below, where df.prepare_record refuses it or
     -- sets what is missing.
@@ -59,15 +60,16 @@ begin
                and i.ended_at is null and i.paused_at is null and session_user = df.step_login_name(i.submitted_by)
                for share;
         else
+            v_now := clock_timestamp();
             with ended as (
                 update df.instances i
                    set status = 'completed', result = p_result::json, owner = null, ending_xid = pg_current_xact_id(),
-                       (completed_at, ended_at, updated_at) = (select at, at, at from clock_timestamp() at)
+                       completed_at = v_now, ended_at = v_now, updated_at = v_now
                  where i.id = p_instance and i.epoch = p_epoch and coalesce(i.owner = df.relay_name(p_incarnation), false)
                    and i.ended_at is null and i.paused_at is null and session_user = df.step_login_name(i.submitted_by)
-             returning i.ended_at)
+             returning i.result)
             insert into df.node_runs (instance_id, run_path, status, result, attempt, epoch, ended_at)
-            select p_instance, p_run_path, 'completed', p_result::json, p_attempt, p_epoch, e.ended_at
+            select p_instance, p_run_path, 'completed', e.result, p_attempt, p_epoch, v_now
               from ended e;
         end if;
         if found and p_within is null then
