@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{TestDb, spawn};
 
 /// A run makes and ends hundreds of connections and a dozen relays, in a build that is not optimised.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a run may leave on a server: nothing of these.
 const LEFT_BEHIND: &str = "

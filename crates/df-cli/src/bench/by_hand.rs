@@ -26,7 +26,7 @@ const SESSIONS: usize = 16;
 const CLAIMED: i32 = 200;
 /// Who claims.
 const OWNER: &str = "00000000-0000-0000-0000-000000000001";
-const CLAIM: &str = "select by_hand.claim('00000000-0000-0000-0000-000000000001', $1)";
+const CLAIM: &str = "select by_hand.claim($1::text::uuid, $2)";
 const DELIVER: &str = "select by_hand.deliver()";
 const RESULT: &str = "{\"rows\":[],\"row_count\":1}";
 /// The most bytes of a statement's result.
@@ -113,7 +113,7 @@ impl Bench {
         });
         let work: Vec<_> = work.collect();
         loop {
-            let rows = crew.claimer.query(&crew.claim, &[&CLAIMED]).await?;
+            let rows = crew.claimer.query(&crew.claim, &[&OWNER, &CLAIMED]).await?;
             for row in &rows {
                 queue.send(row.get(0)).await?;
             }
@@ -155,7 +155,7 @@ impl Bench {
             caller.query_one(&start, &[&STEP]).await?;
             let committed = Instant::now();
             notices.recv().await.context("the notices have ended")?;
-            let job: i64 = worker.query_one(&claim, &[&CLAIMED]).await?.get(0);
+            let job: i64 = worker.query_one(&claim, &[&OWNER, &CLAIMED]).await?.get(0);
             hand.step(job, 1, true).await?;
             started.push(committed.elapsed().as_secs_f64());
         }
@@ -200,7 +200,10 @@ impl Bench {
         let submit = "select by_hand.start($1) from generate_series(0, $2)";
         let count = self.scale.latency_samples as i32;
         let rows = caller.query(submit, &[&STEP, &count]).await?;
-        self.place.client.query(CLAIM, &[&(count + 1)]).await?;
+        self.place
+            .client
+            .query(CLAIM, &[&OWNER, &(count + 1)])
+            .await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
