@@ -86,15 +86,7 @@ async fn an_abandoned_turn_or_activity_is_still_pending() {
 #[tokio::test]
 async fn a_childs_work_keeps_the_tree_busy() {
     let mut it = Fixture::new();
-    it.send(start(ROOT)).await;
-    it.turn(
-        ROOT,
-        Turn {
-            sent: vec![start(CHILD)],
-            ..Turn::first()
-        },
-    )
-    .await;
+    it.start_with_child().await;
     assert!(!it.provider.is_quiet(ROOT));
     it.turn(
         CHILD,
@@ -120,16 +112,7 @@ async fn a_child_that_has_ended_can_be_dropped_and_leaves_the_tree_as_it_was() {
     let mut it = Fixture::new();
     let (sender, mut ended) = tokio::sync::mpsc::unbounded_channel();
     it.provider.on_child_ended(sender);
-    it.send(start(ROOT)).await;
-    let sent = vec![start(CHILD)];
-    it.turn(
-        ROOT,
-        Turn {
-            sent,
-            ..Turn::first()
-        },
-    )
-    .await;
+    it.start_with_child().await;
     assert!(!it.provider.remove_ended_child(CHILD), "it has not ended");
     let status = Some("Completed");
     it.turn(
@@ -164,15 +147,7 @@ async fn the_end_of_a_root_is_told_and_rest_after_it_is_not() {
         ("Failed", TerminalStatus::Failed),
     ] {
         let mut it = Fixture::new();
-        it.send(start(ROOT)).await;
-        it.turn(
-            ROOT,
-            Turn {
-                sent: vec![start(CHILD)],
-                ..Turn::first()
-            },
-        )
-        .await;
+        it.start_with_child().await;
         it.turn(
             CHILD,
             Turn {
@@ -431,16 +406,7 @@ async fn an_activity_that_is_the_end_of_its_tree_ends_it_without_a_turn() {
     // In a child it ends the root, too.
     let mut it = Fixture::new();
     it.provider.end_with(str::is_empty);
-    it.send(start(ROOT)).await;
-    let sent = vec![start(CHILD)];
-    it.turn(
-        ROOT,
-        Turn {
-            sent,
-            ..Turn::first()
-        },
-    )
-    .await;
+    it.start_with_child().await;
     let work = vec![activity(CHILD, 2)];
     it.turn(
         CHILD,

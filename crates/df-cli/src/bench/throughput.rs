@@ -67,6 +67,10 @@ impl Rounds {
     }
 }
 
+fn start_of_step() -> String {
+    format!("select df.start('{STEP}')")
+}
+
 impl Bench {
     /// A yardstick: transactions a second.
     pub async fn plain(&self, plain: Plain, clients: usize) -> anyhow::Result<f64> {
@@ -134,7 +138,7 @@ impl Bench {
 
     /// `df.start` beside plain INSERTs.
     pub async fn start_rows(&mut self) -> anyhow::Result<Vec<Figure>> {
-        let statement = format!("select df.start('{STEP}')");
+        let statement = start_of_step();
         let rounds = self.beside_inserts("df.start", &statement).await?;
         let (few, many, grown) = (rounds.parts(0), rounds.parts(1), rounds.grown());
         let (inserts, starts) = (rounds.inserts, rounds.calls);
@@ -379,7 +383,7 @@ impl Bench {
     /// Throughput by number of clients: the yardsticks and `df.start`.
     pub async fn throughput_lines(&mut self) -> anyhow::Result<Vec<(String, Vec<Point>)>> {
         let counts = [1, 4, 8, 16, 32];
-        let start = format!("select df.start('{STEP}')");
+        let start = start_of_step();
         let mut two = Vec::new();
         let mut one = Vec::new();
         let mut starts = Vec::new();

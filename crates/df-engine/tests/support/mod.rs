@@ -115,6 +115,19 @@ impl Fixture {
         .await;
     }
 
+    /// Starts `ROOT` and lets its first turn start `CHILD`.
+    pub async fn start_with_child(&self) {
+        self.send(start(ROOT)).await;
+        self.turn(
+            ROOT,
+            Turn {
+                sent: vec![start(CHILD)],
+                ..Turn::first()
+            },
+        )
+        .await;
+    }
+
     /// Starts `id` and lets it wait for something.
     pub async fn start_waiting(&self, id: &str) {
         self.send(start(id)).await;

@@ -1,6 +1,6 @@
 -- What a workflow costs when somebody writes it by hand, for the least that keeps the promises that cost: a queue of jobs of
 -- one statement each, a role's rows its own, a start by one call, a step's record in the step's transaction by a function of
--- the owner's behind a lock and an owner, a session cleaned for the next step. Nothing is read but by index: a plan made while
+-- the owner's behind a lock and an owner (a session is cleaned for the next step by df.step_clean). Nothing is read but by index: a plan made while
 -- the queue was short would go on to read all of it. No graphs, engine, decisions, limits, variables, labels, leases or cancel.
 create schema by_hand;
 create table by_hand.graphs (
@@ -138,21 +138,6 @@ create function by_hand.deliver() returns setof bigint
     insert into by_hand.runs (job_id, run_path, status, epoch)
     select e.id, 'signal', 'completed', e.epoch from ended e
     returning job_id
-$$;
-
-create function by_hand.clean() returns void
-    language plpgsql
-    as $$
-begin
-    reset all;
-    execute 'close all';
-    reset role;
-    unlisten *;
-    if pg_catalog.pg_advisory_unlock_all() is null then
-    end if;
-    discard temp;
-    discard sequences;
-end
 $$;
 
 do $$
