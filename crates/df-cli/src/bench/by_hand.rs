@@ -281,9 +281,9 @@ impl Hand {
             value: Some(value),
         });
         let close = [
-            Statement::command("SET CONSTRAINTS ALL IMMEDIATE"),
+            Statement::simple("SET CONSTRAINTS ALL IMMEDIATE"),
             Statement::function(self.record, &params),
-            Statement::command("COMMIT"),
+            Statement::simple("COMMIT"),
         ];
         let clean = Some(Statement::function(self.clean, &[]));
         let replies = self.session.pipeline_then(&close, clean).await?;

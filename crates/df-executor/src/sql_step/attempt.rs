@@ -152,7 +152,6 @@ impl SqlSteps {
                 statement, error, ..
             }) => match statements.len() - statement {
                 seam::RECORD_FROM_END => classify::record(*error),
-                seam::LIMIT_FROM_END => Verdict::Outage(error.to_string()),
                 _ => classify::statement(*error),
             },
             // Whether it committed is unknown: the record call of the next try will tell.

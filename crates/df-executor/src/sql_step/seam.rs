@@ -245,20 +245,31 @@ impl Texts {
         params
     }
 
-    /// Checks what is deferred, records and commits.
+    /// Checks what is deferred, records and commits. The transaction is open, so that whatever fails makes the COMMIT
+    /// a ROLLBACK.
     pub fn closing<'a>(&'a self, params: &'a [Param<'a>]) -> Vec<Statement<'a>> {
-        let mut statements = vec![Statement::command("SET CONSTRAINTS ALL IMMEDIATE")];
-        statements.extend(self.sessions.cleaning());
-        statements.extend([
-            Statement::command("SET LOCAL statement_timeout = 0"),
-            call(
-                self.functions.map(|known| known.record),
-                STEP_RECORD,
-                params,
-            ),
-            Statement::command("COMMIT"),
-        ]);
-        statements
+        let record = call(
+            self.functions.map(|known| known.record),
+            STEP_RECORD,
+            params,
+        );
+        match self.sessions {
+            Sessions::Own => vec![
+                Statement::simple("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL statement_timeout = 0"),
+                record,
+                Statement::simple("COMMIT"),
+            ],
+            Sessions::Lent => {
+                let mut statements = vec![Statement::command("SET CONSTRAINTS ALL IMMEDIATE")];
+                statements.extend(self.sessions.cleaning());
+                statements.extend([
+                    Statement::command("SET LOCAL statement_timeout = 0"),
+                    record,
+                    Statement::command("COMMIT"),
+                ]);
+                statements
+            }
+        }
     }
 
     /// A whole transaction that records a failure; `ROLLBACK` first where one is open.
@@ -290,7 +301,6 @@ pub(super) fn call<'a>(oid: Option<u32>, sql: &'a str, params: &'a [Param<'a>]) 
 /// Where in `closing` and `failing` the statements stand, counted from the end: COMMIT is the last, and before
 /// these come, in `closing`, what is deferred and the cleaning, which are the statement's own doing.
 pub(super) const RECORD_FROM_END: usize = 2;
-pub(super) const LIMIT_FROM_END: usize = 3;
 /// The same of `failing`, where it takes the role on.
 pub(super) const SET_ROLE_FROM_END: usize = 4;
 

@@ -1,4 +1,4 @@
-//! One session: statements go out in one write under one Sync, replies come back in order.
+//! One session: statements go out in one write, replies come back in order.
 
 use super::frames::{Fields, Frames, invalid};
 use super::startup::{self, ConnectError};
@@ -110,7 +110,7 @@ impl Connection {
     }
 
     /// Runs the statements in order under one Sync: after the first error the server skips the
-    /// rest.
+    /// rest, but for an error of one that is alone ([`Statement::simple`], [`Statement::function`]).
     pub async fn pipeline(
         &mut self,
         statements: &[Statement<'_>],
@@ -216,31 +216,30 @@ impl Connection {
             };
             let index = batch.replies.len();
             let limit = statements.get(index).map_or(0, |one| one.max_result_bytes);
+            let alone = statements.get(index).is_some_and(Statement::is_alone);
             match tag {
                 b'D' => self.row(&mut batch, length, limit).await?,
                 b'T' => batch.reply.columns = Some(columns(&self.frames.body(length).await?)?),
                 b'C' => {
                     batch.reply.tag = Fields(&self.frames.body(length).await?).text()?;
-                    batch.finish_statement();
+                    if !alone {
+                        batch.finish_statement();
+                    }
                 }
-                b'I' => batch.finish_statement(),
+                b'I' if !alone => batch.finish_statement(),
                 b'V' => {
                     let value = self.frames.body(length).await?;
                     batch.reply.rows.push_value(&value);
-                    batch.finish_statement();
-                    batch.ready_to_come = true;
                 }
                 b'E' => {
                     let error = DbError::parse(&self.frames.head(length).await?);
                     if error.severity != Severity::Error {
                         return Err(lost(index, error));
                     }
-                    // After the first one the server skips what is left, or ran a function and goes on.
+                    // The server goes on after what is alone, or skips what is left, so that the next ReadyForQuery is
+                    // the Sync's.
                     if batch.error.is_none() {
                         batch.failed = index;
-                        batch.ready_to_come = statements
-                            .get(index)
-                            .is_some_and(|one| one.function.is_some());
                         batch.error = Some(error);
                     }
                 }
@@ -258,12 +257,16 @@ impl Connection {
                 }
                 b'd' => self.discard(&mut batch, length).await?,
                 b'S' => self.parameter(length).await?,
-                b'1' | b'2' | b'3' | b'n' | b't' | b'c' | b'N' | b'A' => {
+                b'1' | b'2' | b'3' | b'n' | b't' | b'c' | b'N' | b'A' | b'I' => {
                     self.frames.skip(length).await?;
                 }
                 b'Z' => {
                     self.ready(length).await?;
-                    if !std::mem::take(&mut batch.ready_to_come) {
+                    if !alone {
+                        return batch.outcome(statements, self.status);
+                    }
+                    batch.finish_statement();
+                    if batch.replies.len() == statements.len() && !takes_sync(statements) {
                         return batch.outcome(statements, self.status);
                     }
                 }
@@ -328,8 +331,6 @@ struct Batch {
     error: Option<DbError>,
     /// The statement of the error.
     failed: usize,
-    /// A function was called, whose own ReadyForQuery is not the batch's.
-    ready_to_come: bool,
     copy: bool,
     too_large: bool,
     discarded: usize,
@@ -390,8 +391,8 @@ fn encode(
     out: &mut bytes::BytesMut,
 ) -> io::Result<()> {
     for statement in statements {
-        if let Some(oid) = statement.function {
-            function_call(oid, statement.params, out)?;
+        if statement.is_alone() {
+            encode_alone(statement, out)?;
             continue;
         }
         let types = statement.params.iter().map(|one| one.type_oid);
@@ -414,8 +415,15 @@ fn encode(
         }
         frontend::execute("", 0, out)?;
     }
-    frontend::sync(out);
+    if takes_sync(statements) {
+        frontend::sync(out);
+    }
     trailing.map_or(Ok(()), |one| encode_alone(one, out))
+}
+
+/// Whether a Sync ends the batch: each that is alone has its own ReadyForQuery.
+fn takes_sync(statements: &[Statement<'_>]) -> bool {
+    statements.is_empty() || !statements.iter().all(Statement::is_alone)
 }
 
 /// A function call, or else a simple query, without parameters. Each has a ReadyForQuery of its own.

@@ -18,6 +18,8 @@ pub struct Statement<'a> {
     /// The function to call instead, by its oid: nothing is parsed or planned, and nothing that the
     /// session holds can stand in for it. See [`Statement::function`].
     pub function: Option<u32>,
+    /// Whether it goes out as a simple query. See [`Statement::simple`].
+    pub simple: bool,
     pub params: &'a [Param<'a>],
     /// Whether the row description is asked for.
     pub describe: bool,
@@ -36,9 +38,21 @@ impl<'a> Statement<'a> {
         Statement {
             sql,
             function: None,
+            simple: false,
             params,
             describe: false,
             max_result_bytes: 64 * 1024,
+        }
+    }
+
+    /// The relay's own commands, one or several, for which the server keeps neither statement nor plan: that is most
+    /// of what a `COMMIT` takes besides its flush. Answered as one, by the last one's tag, and, as a function call
+    /// is, by a ReadyForQuery of its own; so it must not stand where something may have failed to open the
+    /// transaction that it belongs to.
+    pub fn simple(sql: &'a str) -> Self {
+        Statement {
+            simple: true,
+            ..Self::command(sql)
         }
     }
 
@@ -52,6 +66,11 @@ impl<'a> Statement<'a> {
             function: Some(oid),
             ..Self::call("", params)
         }
+    }
+
+    /// Whether the server answers it with a ReadyForQuery of its own, and goes on after an error of it.
+    pub(super) fn is_alone(&self) -> bool {
+        self.simple || self.function.is_some()
     }
 
     /// A statement whose rows matter, with their description.

@@ -157,6 +157,69 @@ async fn a_function_is_called_by_its_oid_wherever_it_stands_in_a_pipeline() {
     assert!(connection.is_reusable());
 }
 
+/// Several commands in one are answered once, and after an error of theirs the rest runs into what it left.
+#[tokio::test]
+async fn a_simple_query_stands_alone_in_a_pipeline() {
+    let database = Database::create();
+    database.psql("create table t (a int unique deferrable initially deferred)");
+    let lengths = "select 'length(text)'::regprocedure::oid";
+    let length: u32 = database.psql(lengths).parse().unwrap();
+    let word = [Param {
+        type_oid: oid::TEXT,
+        value: Some("word"),
+    }];
+    let settle = Statement::simple("set constraints all immediate; set local work_mem = '1MB'");
+    let closing = [
+        settle,
+        Statement::function(length, &word),
+        Statement::simple("commit"),
+    ];
+    let mut connection = database.connect("postgres").await;
+    for (values, sqlstate) in [("(1)", None), ("(2), (2)", Some("23505"))] {
+        let insert = format!("insert into t values {values}");
+        let opening = [
+            Statement::simple("begin"),
+            Statement::query(&insert, LIMIT),
+            Statement::command("select 1"),
+        ];
+        connection.pipeline(&opening).await.unwrap();
+        assert_eq!(connection.status(), TransactionStatus::InTransaction);
+        let clean = Statement::function(length, &word);
+        let answer = connection.pipeline_then(&closing, Some(clean)).await;
+        match (sqlstate, answer) {
+            (None, Ok(replies)) => {
+                let tags: Vec<_> = replies.iter().map(|reply| &*reply.tag).collect();
+                assert_eq!(tags, ["SET", "", "COMMIT"]);
+                assert_eq!(replies[1].rows.first_value(), Some(&b"4"[..]));
+            }
+            (
+                Some(expected),
+                Err(PipelineError::Server {
+                    statement: 0,
+                    error,
+                    ..
+                }),
+            ) => assert_eq!(error.sqlstate, expected),
+            (_, answer) => panic!("{answer:?}"),
+        }
+        assert_eq!(connection.status(), TransactionStatus::Idle);
+        connection.settle().await.unwrap();
+    }
+    // What an extended statement's error skips goes up to the Sync, whatever stands there.
+    let skipped = [
+        Statement::command("select 1/0"),
+        Statement::simple("select 1"),
+    ];
+    let error = connection.pipeline(&skipped).await.unwrap_err();
+    assert!(matches!(error, PipelineError::Server { statement: 0, .. }));
+    // Commands that are none are answered, too.
+    let empty = [Statement::simple(""), Statement::simple("select 1")];
+    assert_eq!(connection.pipeline(&empty).await.unwrap().len(), 2);
+    assert!(connection.pipeline(&[]).await.unwrap().is_empty());
+    assert_eq!(database.psql("select count(*) from t"), "1");
+    assert!(connection.is_reusable());
+}
+
 #[tokio::test]
 async fn copy_is_an_error_and_never_a_hang() {
     let database = Database::create();
