@@ -1,6 +1,5 @@
 //! Puts the parts together: the engine behind the relay's trait, the executor behind the engine's.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use df_executor::wire::{ConnectConfig, RootCertificates, SslMode};
 use df_executor::{Directory, Executor, Recorder};
 use df_postgres::{ConnectOptions, Session, TlsMode};
 use df_relay::{Claim, Event, RecordedRun};
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;

@@ -1,9 +1,9 @@
 //! What the names of a text stand for: loaded before substitution, so that substitution is pure.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use df_graph::Bindings;
+use foldhash::HashMap;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +93,7 @@ async fn fetch(
     results: &[&ResultRef],
     cancel: &CancellationToken,
 ) -> Option<Texts> {
-    let mut texts = Texts::new();
+    let mut texts = Texts::default();
     let mut missing: Vec<String> = Vec::new();
     for result in results {
         result.each_run(&mut |path| match loaded.kept_result(path) {

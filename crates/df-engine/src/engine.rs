@@ -6,13 +6,13 @@
 mod registered;
 mod watch;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use df_graph::Graph;
 use duroxide::Client;
 use duroxide::runtime::Runtime;
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;

@@ -4,10 +4,11 @@
 //! the walk, which sees only frozen snapshots so that a replayed turn decides as the first one did.
 //! Everything here can be lost: it is rebuilt from `df.*`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use df_graph::{Graph, NodeId};
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -147,8 +148,8 @@ impl Loaded {
                 let walk = WalkMemory {
                     execution,
                     snapshot: snapshot.clone(),
-                    plans: HashMap::new(),
-                    branches: HashMap::new(),
+                    plans: HashMap::default(),
+                    branches: HashMap::default(),
                 };
                 walks.insert(orchestration.to_owned(), walk);
                 snapshot

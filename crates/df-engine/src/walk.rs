@@ -4,7 +4,6 @@
 //! outside world is a reply in the history or a row of the frozen snapshot. It reads no clock and no
 //! shared state but the snapshot.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use df_graph::{Condition, Kind, NodeId};
 use duroxide::OrchestrationContext;
+use foldhash::HashMap;
 use parking_lot::Mutex;
 
 use crate::backend::Failure;

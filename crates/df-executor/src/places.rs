@@ -5,8 +5,9 @@
 //! unless another has fewer: where roles are more than places, what it costs to change from role
 //! to role (a login, a new session with empty caches) is then paid once a turn and not once a step.
 
+use foldhash::HashMap;
 use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -67,7 +68,7 @@ impl Places {
                 ..limits
             },
             taken: 0,
-            roles: HashMap::new(),
+            roles: HashMap::default(),
             waiting: BTreeSet::new(),
             served: 0,
         };

@@ -1,10 +1,10 @@
 //! Graphs, parsed once and kept by id: a workflow that is started a million times is parsed once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use df_graph::Graph;
 use df_postgres::{Error, Session};
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 

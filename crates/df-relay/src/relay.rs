@@ -2,12 +2,12 @@
 
 mod round;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use df_failpoints::reached;
 use df_postgres::{ConnectOptions, Error as PostgresError, Session, query_unnamed};
+use foldhash::{HashMap, HashSet};
 use rand::Rng;
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -121,9 +121,9 @@ impl Relay {
             bounds: Bounds::default(),
             wake: Arc::new(Notify::new()),
             parking: Vec::new(),
-            missing: HashSet::new(),
+            missing: HashSet::default(),
             ended: 0,
-            rebuilt: HashMap::new(),
+            rebuilt: HashMap::default(),
             parts: parts.clone(),
         }
     }

@@ -7,12 +7,13 @@
 //! one seldom hold its row at the same time.
 //! A fetch looks through the ready items that have a tag or session until one fits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use duroxide::providers::{
     ProviderError, ScheduledActivityIdentifier, SessionFetchConfig, TagFilter, WorkItem,
 };
+use foldhash::HashMap;
 
 use super::clock::{Tick, ticks};
 use super::instance::Key;

@@ -1,10 +1,11 @@
 //! The maps and indexes of the provider, and how messages enter, wait and become visible.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use duroxide::providers::{ProviderError, WorkItem};
+use foldhash::HashMap;
 use tokio::sync::Notify;
 
 use super::activities::{Work, WorkId, WorkQueue};
@@ -94,9 +95,9 @@ impl State {
     pub(super) fn new(kept_executions: usize) -> Self {
         Self {
             kept_executions,
-            names: HashMap::new(),
-            instances: HashMap::new(),
-            children: HashMap::new(),
+            names: HashMap::default(),
+            instances: HashMap::default(),
+            children: HashMap::default(),
             ready: BTreeMap::new(),
             due: BTreeMap::new(),
             leases: BTreeSet::new(),

@@ -7,10 +7,11 @@ use super::Login;
 use super::pool::Key;
 use crate::wire::Connection;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 /// One connection at rest, and the login it was opened with.
 pub(super) struct Kept {
     pub connection: Connection,

@@ -9,7 +9,7 @@ use super::sessions::PINNED;
 use super::{Login, LoginError, LoginSource, Sessions};
 use crate::places::{Place, PlaceLimits, Places};
 use crate::wire::{ConnectConfig, ConnectError, Connection, PipelineError, TransactionStatus};
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

@@ -2,10 +2,11 @@
 //! serves start, restart, takeover and the loss of the engine: an instance is claimed, loaded with
 //! what is recorded of it, and walked from there.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use df_failpoints::reached;
 use df_postgres::{Error as PostgresError, Parameter, Session};
+use foldhash::{HashMap, HashSet};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -60,7 +61,7 @@ impl Relay {
                 is_committed
             },
             recorded(&session, incarnation, &seen),
-            self.load_all(incarnation, &fresh, HashMap::new(), &committed)
+            self.load_all(incarnation, &fresh, HashMap::default(), &committed)
         );
         loaded?;
         if !is_committed {
@@ -266,7 +267,7 @@ async fn recorded(
     incarnation: Uuid,
     claimed: &[Row],
 ) -> Result<HashMap<String, Vec<RecordedRun>>, PostgresError> {
-    let mut recorded: HashMap<String, Vec<RecordedRun>> = HashMap::new();
+    let mut recorded: HashMap<String, Vec<RecordedRun>> = HashMap::default();
     if claimed.is_empty() {
         return Ok(recorded);
     }
