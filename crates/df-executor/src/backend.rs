@@ -1,6 +1,5 @@
 //! The executor as the engine sees it: SQL steps, requests, records and reads behind one trait.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,10 @@ use df_engine::{
 };
 use df_http::{Body, HttpClient, HttpError, HttpPolicy, HttpRequest, Part};
 use df_postgres::{Error, Session};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::logins::Directory;
+use crate::logins::{Directory, Settings};
 use crate::places::{PlaceLimits, Places};
 use crate::recorder::Recorder;
 use crate::sql_step::{
@@ -32,9 +32,17 @@ pub struct Executor {
     requests: Places,
     recorder: Recorder,
     directory: Arc<Directory>,
+    applied: Mutex<Applied>,
     session: Arc<Session>,
     /// Names this installation in the key of an HTTP request.
     installation: String,
+}
+
+/// What of the operator's settings is in force.
+#[derive(Default)]
+struct Applied {
+    settings: Settings,
+    step_timeout: Option<Duration>,
 }
 
 impl Executor {
@@ -57,37 +65,40 @@ impl Executor {
             }),
             recorder,
             directory,
+            applied: Mutex::default(),
             session,
             installation,
         }
     }
 
-    /// The limits as the operator's settings have them now, where they can be read.
-    async fn apply_settings(&self) {
-        let Ok(settings) = self.directory.settings().await else {
-            return;
-        };
-        let limits = StepLimits {
-            per_role: number(&settings, "max_steps_per_role", 16),
-            transient_attempts: number(&settings, "step_transient_attempts", 20),
-            max_result_bytes: number(&settings, "max_result_bytes", 16_777_216),
-            fence_lock_timeout: Duration::from_secs_f64(
-                number(&settings, "fence_lock_timeout_seconds", 5.0_f64).max(0.001),
-            ),
-        };
-        self.requests.set_per_role(limits.per_role);
-        self.steps.set_limits(limits);
+    /// Applies the operator's limits as they are now, where they can be read. Returns how long a step may take by them.
+    async fn apply_settings(&self) -> Option<Duration> {
+        let settings = self.directory.settings().await.ok()?;
+        let mut applied = self.applied.lock();
+        if !Arc::ptr_eq(&applied.settings, &settings) {
+            let limits = StepLimits {
+                per_role: number(&settings, "max_steps_per_role", 16),
+                transient_attempts: number(&settings, "step_transient_attempts", 20),
+                max_result_bytes: number(&settings, "max_result_bytes", 16_777_216),
+                fence_lock_timeout: Duration::from_secs_f64(
+                    number(&settings, "fence_lock_timeout_seconds", 5.0_f64).max(0.001),
+                ),
+            };
+            self.requests.set_per_role(limits.per_role);
+            self.steps.set_limits(limits);
+            let seconds = number(&settings, "step_timeout_seconds", 0.0_f64);
+            *applied = Applied {
+                settings,
+                step_timeout: (seconds > 0.0).then(|| Duration::from_secs_f64(seconds)),
+            };
+        }
+        applied.step_timeout
     }
 
+    /// The shorter of what the node asks for and what the operator allows.
     async fn settings_timeout(&self, asked: Option<Duration>) -> Option<Duration> {
-        self.apply_settings().await;
-        let settings = self.directory.settings().await.ok()?;
-        let limit = settings.get("step_timeout_seconds")?.parse::<f64>().ok()?;
-        let limit = (limit > 0.0).then(|| Duration::from_secs_f64(limit));
-        match (asked, limit) {
-            (Some(asked), Some(limit)) => Some(asked.min(limit)),
-            (asked, limit) => asked.or(limit),
-        }
+        let limit = self.apply_settings().await;
+        asked.into_iter().chain(limit).min()
     }
 
     /// Runs the step until it has an outcome: a login that is not set up is waited for, since an
@@ -368,7 +379,7 @@ impl Backend for Executor {
 }
 
 /// A setting that is a number; its default where it is not there or out of range.
-fn number<T: std::str::FromStr>(settings: &HashMap<String, String>, name: &str, default: T) -> T {
+fn number<T: std::str::FromStr>(settings: &Settings, name: &str, default: T) -> T {
     settings
         .get(name)
         .and_then(|text| text.parse().ok())

@@ -14,7 +14,7 @@ use crate::sql_step::{Login, LoginError, LoginSource, StepFunctions};
 const SETTINGS_LIFE: Duration = Duration::from_secs(2);
 
 /// The operator's settings, by name.
-type Settings = Arc<HashMap<String, String>>;
+pub(crate) type Settings = Arc<HashMap<String, String>>;
 
 /// The relay's own view of `df`: logins, types and settings, on a connection that runs no user SQL.
 pub struct Directory {

@@ -99,6 +99,9 @@ impl Statement {
     }
 }
 
+/// First words behind which nothing changes the class: most steps are read no further.
+const TRANSACTIONAL: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH"];
+
 /// The first statement's tokens: words in upper case, symbols as they are, `"` for a quoted
 /// identifier and `'` for a constant. Comments are dropped.
 fn leading_tokens(sql: &str) -> Vec<String> {
@@ -112,7 +115,12 @@ fn leading_tokens(sql: &str) -> Vec<String> {
             TokenKind::Symbol if source == ";" && tokens.is_empty() => {}
             TokenKind::Symbol if source == ";" => break,
             TokenKind::Symbol => tokens.push(source.to_string()),
-            TokenKind::Word => tokens.push(source.to_ascii_uppercase()),
+            TokenKind::Word => {
+                tokens.push(source.to_ascii_uppercase());
+                if tokens.len() == 1 && TRANSACTIONAL.contains(&tokens[0].as_str()) {
+                    break;
+                }
+            }
             TokenKind::QuotedIdentifier => tokens.push("\"".into()),
             _ => tokens.push("'".into()),
         }

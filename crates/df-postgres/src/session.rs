@@ -140,7 +140,9 @@ impl Session {
         {
             return Ok(connected.clone());
         }
-        let client = connect_when_up(&self.options, &self.policy, &self.shutdown).await?;
+        // Boxed, since it is large and rare: every future that calls the session would hold it.
+        let connecting = connect_when_up(&self.options, &self.policy, &self.shutdown);
+        let client = Box::pin(connecting).await?;
         self.connections.fetch_add(1, Ordering::Relaxed);
         let connected = Arc::new(Connected {
             client,

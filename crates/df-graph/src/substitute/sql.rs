@@ -23,6 +23,9 @@ const RULES: Rules = Rules {
 /// A strict reference to no rows or NULL, a `$name.*` that is no row set or too large, and a text
 /// with a NUL character.
 pub fn substitute_sql(text: &str, bindings: &dyn Bindings) -> Result<String, SubstituteError> {
+    if !text.contains(['$', '{']) {
+        return Ok(text.to_owned());
+    }
     let mut writer = Writer {
         text,
         bindings,
