@@ -2,8 +2,9 @@
 --
 -- What a relay calls all the time is planned once, and by index, whatever statistics say: they are older than a burst, so that
 -- a plan from before it would read all of it at each call; and for a list of one, or a hundred instances that wait, the server
--- may plan each call anew, which takes longer than the call. JIT is off since a small table without an index
--- (df.clock_override) counts as dear then.
+-- may plan each call anew, which takes longer than the call. Sorts and bitmaps are off for the same reason: a queue that
+-- was short when the plan was made would be read and sorted whole at each call, instead of up to what the call takes.
+-- JIT is off since a small table without an index (df.clock_override) counts as dear then.
 
 -- Arguments that these functions once lacked.
 drop function if exists df.waiting_roles(integer), df.claimable(uuid, integer, integer), df.relay_look(uuid),
@@ -57,6 +58,8 @@ create or replace function df.relay_bounds(p_incarnation uuid)
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
     set jit = off
     set plan_cache_mode = force_generic_plan
     as $$

@@ -67,6 +67,8 @@ create or replace function df.relay_claim(p_incarnation uuid, p_limit integer, p
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
     set jit = off
     set plan_cache_mode = force_generic_plan
     as $$

@@ -9,6 +9,8 @@ create or replace function df.relay_look(p_incarnation uuid, p_bounds json defau
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
     set jit = off
     set plan_cache_mode = force_generic_plan
     as $$
@@ -46,6 +48,8 @@ create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer,
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
     set enable_hashjoin = off
     set enable_mergejoin = off
     set jit = off
