@@ -1,7 +1,8 @@
 -- What a workflow costs when somebody writes it by hand, for the least that keeps the promises that cost: a queue of jobs of
 -- one statement each, a role's rows its own, a start by one call, a step's record in the step's transaction by a function of
--- the owner's behind a lock and an owner (a session is cleaned for the next step by df.step_clean). Nothing is read but by index: a plan made while
--- the queue was short would go on to read all of it. No graphs, engine, decisions, limits, variables, labels, leases or cancel.
+-- the owner's behind a lock and an owner (a session is cleaned for the next step by df.step_clean). Nothing is read but by
+-- index, and the queue in its order: a plan made while the queue was short would go on to read all of it. No graphs, engine,
+-- decisions, limits, variables, labels, leases or cancel.
 create schema by_hand;
 create table by_hand.graphs (
     id bigint generated always as identity primary key,
@@ -83,6 +84,8 @@ create function by_hand.claim(p_owner uuid, p_limit integer) returns setof bigin
     language sql security definer
     set search_path = pg_catalog, pg_temp
     set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
     as $$
     with taken as materialized (
         select j.id from by_hand.jobs j where j.owner is null and j.ended_at is null
