@@ -298,8 +298,8 @@ pub(super) fn call<'a>(oid: Option<u32>, sql: &'a str, params: &'a [Param<'a>]) 
     )
 }
 
-/// Where in `closing` and `failing` the statements stand, counted from the end: COMMIT is the last, and before
-/// these come, in `closing`, what is deferred and the cleaning, which are the statement's own doing.
+/// Where in `closing` and `failing` the record stands, counted from the end: COMMIT is the last, and before the record
+/// come, in `closing`, what is deferred and the cleaning, which are the statement's own doing.
 pub(super) const RECORD_FROM_END: usize = 2;
 /// The same of `failing`, where it takes the role on.
 pub(super) const SET_ROLE_FROM_END: usize = 4;

@@ -2,7 +2,7 @@
 
 use super::frames::{Fields, Frames, invalid};
 use super::startup::{self, ConnectError};
-use super::statement::{Column, Param, PipelineError, Reply, Statement};
+use super::statement::{Column, Form, Param, PipelineError, Reply, Statement};
 use super::{CancelHandle, ConnectConfig, DbError, Severity};
 use bytes::BufMut;
 use postgres_protocol::IsNull;
@@ -428,9 +428,9 @@ fn takes_sync(statements: &[Statement<'_>]) -> bool {
 
 /// A function call, or else a simple query, without parameters. Each has a ReadyForQuery of its own.
 fn encode_alone(statement: &Statement<'_>, out: &mut bytes::BytesMut) -> io::Result<()> {
-    match statement.function {
-        Some(oid) => function_call(oid, statement.params, out),
-        None => frontend::query(statement.sql, out),
+    match statement.form {
+        Form::Function(oid) => function_call(oid, statement.params, out),
+        Form::Simple | Form::Extended => frontend::query(statement.sql, out),
     }
 }
 

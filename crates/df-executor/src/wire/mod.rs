@@ -18,7 +18,7 @@ pub use config::{ConnectConfig, RootCertificates, SslMode};
 pub use connection::{Connection, TransactionStatus};
 pub use db_error::{DbError, Severity};
 pub use startup::ConnectError;
-pub use statement::{Column, Param, PipelineError, Reply, Row, Rows, Statement};
+pub use statement::{Column, Form, Param, PipelineError, Reply, Row, Rows, Statement};
 
 /// Type oids of the parameters that the relay's own statements send.
 pub mod oid {

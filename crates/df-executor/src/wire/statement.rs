@@ -11,15 +11,23 @@ pub struct Param<'a> {
     pub value: Option<&'a str>,
 }
 
+/// By which messages a statement goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Parsed and bound with its parameters; skipped after an error up to the Sync.
+    Extended,
+    /// See [`Statement::simple`].
+    Simple,
+    /// The function of this oid is called: nothing is parsed or planned, and nothing that the
+    /// session holds can stand in for it. See [`Statement::function`].
+    Function(u32),
+}
+
 /// One statement of a pipeline.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement<'a> {
     pub sql: &'a str,
-    /// The function to call instead, by its oid: nothing is parsed or planned, and nothing that the
-    /// session holds can stand in for it. See [`Statement::function`].
-    pub function: Option<u32>,
-    /// Whether it goes out as a simple query. See [`Statement::simple`].
-    pub simple: bool,
+    pub form: Form,
     pub params: &'a [Param<'a>],
     /// Whether the row description is asked for.
     pub describe: bool,
@@ -37,8 +45,7 @@ impl<'a> Statement<'a> {
     pub fn call(sql: &'a str, params: &'a [Param<'a>]) -> Self {
         Statement {
             sql,
-            function: None,
-            simple: false,
+            form: Form::Extended,
             params,
             describe: false,
             max_result_bytes: 64 * 1024,
@@ -51,7 +58,7 @@ impl<'a> Statement<'a> {
     /// transaction that it belongs to.
     pub fn simple(sql: &'a str) -> Self {
         Statement {
-            simple: true,
+            form: Form::Simple,
             ..Self::command(sql)
         }
     }
@@ -63,14 +70,14 @@ impl<'a> Statement<'a> {
     /// runs into the failed transaction, and a COMMIT becomes a ROLLBACK.
     pub fn function(oid: u32, params: &'a [Param<'a>]) -> Self {
         Statement {
-            function: Some(oid),
+            form: Form::Function(oid),
             ..Self::call("", params)
         }
     }
 
     /// Whether the server answers it with a ReadyForQuery of its own, and goes on after an error of it.
     pub(super) fn is_alone(&self) -> bool {
-        self.simple || self.function.is_some()
+        self.form != Form::Extended
     }
 
     /// A statement whose rows matter, with their description.
