@@ -20,8 +20,7 @@ use crate::support::{Process, own_server, spawn};
 const PATIENCE: Duration = Duration::from_secs(60);
 const WORKFLOWS: usize = 40;
 
-/// A primary, its streaming replica, and the address at which relays and callers find whichever is
-/// the primary.
+/// A primary, its streaming replica, and an address at which a relay finds whichever is the primary.
 struct Pair {
     primary: Cluster,
     replica: Cluster,
@@ -49,10 +48,16 @@ impl Pair {
         }
     }
 
-    fn relay(&self) -> Process {
+    /// One relay that follows the address, and one that is told both servers, the replica first.
+    fn relays(&self) -> [Process; 2] {
+        let replica_first = format!("{},127.0.0.1:{}", self.replica.port(), self.primary.port());
+        [self.address.port.to_string(), replica_first].map(|ports| self.relay(&ports))
+    }
+
+    fn relay(&self, ports: &str) -> Process {
         let url = self.primary.url("df_relay", "relay", "postgres");
-        let (there, here) = (self.primary.port(), self.address.port);
-        let url = url.replace(&format!(":{there}/"), &format!(":{here}/"));
+        let there = self.primary.port();
+        let url = url.replace(&format!(":{there}/"), &format!(":{ports}/"));
         let relay = spawn(&["run"], &[("DF_DATABASE_URL", &url)]);
         relay.wait_for_log("relay ready");
         relay
@@ -143,7 +148,7 @@ async fn start_workflows(client: &Client) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promoted_replica_that_lacks_the_last_commits_is_rebuilt_from() {
     let mut pair = Pair::start().await;
-    let relays = [pair.relay(), pair.relay()];
+    let relays = pair.relays();
     let primary = connect(&pair.primary.superuser_url("postgres")).await;
     let replica = connect(&pair.replica.superuser_url("postgres")).await;
     start_workflows(&primary).await;
@@ -167,6 +172,9 @@ async fn a_promoted_replica_that_lacks_the_last_commits_is_rebuilt_from() {
         &format!("select count(*) >= {} from effects", seen + 20),
     )
     .await;
+    // Of the two servers that it is told, the one that takes writes.
+    let second = relays[1].log();
+    assert!(!second.contains("waits for the database"), "{second}");
     let incarnations =
         "select string_agg(incarnation::text, ',' order by incarnation) from df.relays";
     let before = text(&primary, incarnations).await;

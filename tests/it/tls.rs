@@ -1,5 +1,5 @@
-//! A server that takes nothing but TLS: the relay and its steps verify it, and say so when they
-//! cannot. So do requests, which trust whom the system trusts.
+//! A server that takes nothing but TLS, and asks for a certificate: the relay and its steps verify it and show
+//! theirs, and say so when they cannot. So do requests, which trust whom the system trusts.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use df_local::{Cluster, ClusterConfig};
 use df_postgres::ConnectOptions;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -26,16 +26,19 @@ fn certificates() -> [String; 3] {
     let pem = authority.self_signed(&authority_key).unwrap().pem();
     let issuer = Issuer::new(authority, authority_key);
     let server_key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(vec!["localhost".to_string()]).unwrap();
+    let mut server = CertificateParams::new(vec!["localhost".to_string()]).unwrap();
+    // OpenSSL takes one that is named as its authority is for self-signed.
+    server.distinguished_name.push(DnType::CommonName, "server");
     let server = server.signed_by(&server_key, &issuer).unwrap();
     [pem, server.pem(), server_key.serialize_pem()]
 }
 
-/// A server that refuses every connection over TCP without TLS.
-fn cluster_that_demands_tls(certificate: &str, key: &str) -> Cluster {
+/// A server that refuses every connection over TCP without TLS, or without a certificate from the authority.
+fn cluster_that_demands_tls(authority: &str, certificate: &str, key: &str) -> Cluster {
     let mut config = ClusterConfig::for_tests();
     let settings = [
         ("ssl", "on"),
+        ("ssl_ca_file", "authority.crt"),
         ("ssl_cert_file", "server.crt"),
         ("ssl_key_file", "server.key"),
     ];
@@ -45,8 +48,10 @@ fn cluster_that_demands_tls(certificate: &str, key: &str) -> Cluster {
     let mut cluster = Cluster::create_or_open(config).unwrap();
     let pgdata = cluster.folder().join("pgdata");
     let owner = fs::metadata(&pgdata).unwrap();
-    let hba = "hostssl all all all scram-sha-256\nlocal all all scram-sha-256\n";
+    let hba =
+        "hostssl all all all scram-sha-256 clientcert=verify-ca\nlocal all all scram-sha-256\n";
     for (name, text) in [
+        ("authority.crt", authority),
         ("server.crt", certificate),
         ("server.key", key),
         ("pg_hba.conf", hba),
@@ -69,16 +74,19 @@ fn save(folder: &Path, name: &str, text: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn relay_and_steps_run_verified_where_the_server_demands_tls() {
     let [authority, certificate, key] = certificates();
-    let cluster = cluster_that_demands_tls(&certificate, &key);
+    let cluster = cluster_that_demands_tls(&authority, &certificate, &key);
     let folder = tempfile::tempdir().unwrap();
-    let trusted = save(folder.path(), "trusted.crt", &authority);
+    let home = folder.path().display().to_string();
+    fs::create_dir(folder.path().join(".postgresql")).unwrap();
+    let trusted = save(folder.path(), ".postgresql/root.crt", &authority);
+    let certificate = save(folder.path(), "own.crt", &certificate);
+    let key = save(folder.path(), "own.key", &key);
     let other = save(folder.path(), "other.crt", &certificates()[0]);
-    let verified = |url: &str, roots: &str| {
-        format!(
-            "{}?sslmode=verify-full&sslrootcert={roots}",
-            url.replace("127.0.0.1", "localhost")
-        )
+    let shown = |url: &str| {
+        let url = url.replace("127.0.0.1", "localhost");
+        format!("{url}?sslmode=verify-full&sslcert={certificate}&sslkey={key}")
     };
+    let verified = |url: &str, roots: &str| format!("{}&sslrootcert={roots}", shown(url));
     let admin_url = verified(&cluster.superuser_url("postgres"), &trusted);
     let variables = [
         ("DF_DATABASE_URL", admin_url.as_str()),
@@ -88,10 +96,12 @@ async fn relay_and_steps_run_verified_where_the_server_demands_tls() {
     assert!(install.wait().success(), "{}", install.log());
 
     let relay_url = cluster.url("df_relay", "relay", "postgres");
-    let relay = spawn(
-        &["run"],
-        &[("DF_DATABASE_URL", &verified(&relay_url, &trusted))],
-    );
+    // The authority is found where libpq finds it.
+    let variables = [("DF_DATABASE_URL", shown(&relay_url)), ("HOME", home)];
+    let variables = variables
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let relay = spawn(&["run"], &variables);
     relay.wait_for_log("ready");
     let admin = ConnectOptions::parse(&admin_url)
         .unwrap()

@@ -8,9 +8,9 @@ use df_engine::{Assignment, Failure, Run, Runs};
 use df_executor::sql_step::{
     PoolLimits, RetrySchedule, STEP_APPLICATION, Sessions, SqlSteps, SqlStepsConfig,
 };
-use df_executor::wire::{ConnectConfig, RootCertificates, SslMode};
+use df_executor::wire::ConnectConfig;
 use df_executor::{Directory, Executor, Recorder};
-use df_postgres::{ConnectOptions, Session, TlsMode};
+use df_postgres::{ConnectOptions, Session};
 use df_relay::{Claim, Event, RecordedRun};
 use foldhash::HashMap;
 use parking_lot::Mutex;
@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 const RECORDING_LANES: usize = 2;
 /// One connection more for each of so many, kept for roles that have few steps running.
 const RESERVE_SHARE: usize = 4;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the executor is sized, from the service's options.
 #[derive(Debug, Clone)]
@@ -98,26 +97,11 @@ pub async fn executor(
     ))
 }
 
+/// Step connections go to the servers that the relay's own go to.
 pub(crate) fn server(database: &ConnectOptions) -> ConnectConfig {
-    let (host, port) = database.first_host();
     ConnectConfig {
-        host,
-        port,
-        ssl_mode: match database.tls_mode() {
-            TlsMode::Disable => SslMode::Disable,
-            TlsMode::Prefer => SslMode::Prefer,
-            TlsMode::Require => SslMode::Require,
-            TlsMode::VerifyCa => SslMode::VerifyCa,
-            TlsMode::VerifyFull => SslMode::VerifyFull,
-        },
-        roots: database
-            .root_certificates()
-            .map_or(RootCertificates::System, |path| {
-                RootCertificates::File(path.to_owned())
-            }),
         application_name: STEP_APPLICATION.to_owned(),
-        connect_timeout: CONNECT_TIMEOUT,
-        ..ConnectConfig::default()
+        ..ConnectConfig::new(database.clone())
     }
 }
 

@@ -38,14 +38,14 @@ impl TypeCatalog for Fixed {
 }
 
 fn server() -> ConnectConfig {
-    let port = std::env::var("STEP_PORT")
-        .ok()
-        .and_then(|port| port.parse().ok());
-    ConnectConfig {
-        host: std::env::var("STEP_HOST").unwrap_or_else(|_| "127.0.0.1".into()),
-        port: port.unwrap_or(5432),
-        ..Default::default()
-    }
+    let given = |name: &str, default: &str| std::env::var(name).unwrap_or(default.into());
+    let (host, port) = (given("STEP_HOST", "127.0.0.1"), given("STEP_PORT", "5432"));
+    let server = format!("host={host} port={port}");
+    ConnectConfig::new(
+        server
+            .parse()
+            .expect("STEP_HOST and STEP_PORT name a server"),
+    )
 }
 
 async fn measure(

@@ -5,6 +5,7 @@
 
 mod class;
 mod connect;
+mod endpoint;
 mod error;
 pub mod install;
 mod options;
@@ -16,6 +17,7 @@ mod tls;
 
 pub use class::{ErrorClass, class, describe};
 pub use connect::{Notifications, connect_when_up};
+pub use endpoint::Endpoint;
 pub use error::Error;
 pub use options::{ConnectOptions, TlsMode};
 pub use parameter::{Parameter, Typed, query_unnamed};

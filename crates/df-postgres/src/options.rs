@@ -9,12 +9,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use rustls::ClientConfig;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::Error;
 
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// Options of libpq that change nothing here.
@@ -42,10 +42,33 @@ pub enum TlsMode {
     VerifyFull,
 }
 
+impl TlsMode {
+    /// As libpq spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TlsMode::Disable => "disable",
+            TlsMode::Prefer => "prefer",
+            TlsMode::Require => "require",
+            TlsMode::VerifyCa => "verify-ca",
+            TlsMode::VerifyFull => "verify-full",
+        }
+    }
+}
+
+/// Which authorities a server's certificate may come from: libpq's `sslrootcert`.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum RootCertificates {
+    /// Those of ~/.postgresql/root.crt if it exists, else the system's.
+    #[default]
+    Usual,
+    System,
+    /// A PEM file.
+    File(PathBuf),
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TlsFiles {
-    /// `None`: ~/.postgresql/root.crt if it exists, else the system's authorities.
-    pub(crate) root_cert: Option<PathBuf>,
+    pub(crate) roots: RootCertificates,
     pub(crate) client_cert: Option<PathBuf>,
     pub(crate) client_key: Option<PathBuf>,
 }
@@ -58,7 +81,7 @@ pub struct ConnectOptions {
     pub(crate) tls_files: TlsFiles,
     pooled: bool,
     /// Built at the first connection; certificates are read once per process.
-    pub(crate) connector: Arc<OnceLock<MakeRustlsConnect>>,
+    pub(crate) tls: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl ConnectOptions {
@@ -78,28 +101,30 @@ impl ConnectOptions {
         for (key, value) in pairs {
             match key.as_ref() {
                 "sslmode" => tls_mode = tls_mode_named(&value)?,
-                "sslrootcert" if value == "system" => tls_mode = TlsMode::VerifyFull,
-                "sslrootcert" => tls_files.root_cert = Some(value.into()),
+                "sslrootcert" if value == "system" => {
+                    tls_mode = TlsMode::VerifyFull;
+                    tls_files.roots = RootCertificates::System;
+                }
+                "sslrootcert" => tls_files.roots = RootCertificates::File(value.into()),
                 "sslcert" => tls_files.client_cert = Some(value.into()),
                 "sslkey" => tls_files.client_key = Some(value.into()),
                 _ => {}
             }
         }
         // As in libpq: a root certificate is not given to be left unused.
-        if tls_mode == TlsMode::Require && tls_files.root_cert.is_some() {
+        if tls_mode == TlsMode::Require && matches!(tls_files.roots, RootCertificates::File(_)) {
             tls_mode = TlsMode::VerifyCa;
         }
         let config = tokio_postgres::Config::from_str(&rest).map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             Error::Options(cause.unwrap_or_else(|| "cannot be read".to_string()))
         })?;
-        let connector = Arc::default();
         let mut options = ConnectOptions {
             config,
             tls_mode,
             tls_files,
             pooled: false,
-            connector,
+            tls: Arc::default(),
         };
         options.fill_defaults();
         Ok(options)
@@ -127,6 +152,13 @@ impl ConnectOptions {
             .all(|host| matches!(host, Host::Unix(_)));
         if all_sockets && !self.config.get_hosts().is_empty() {
             self.tls_mode = TlsMode::Disable;
+        }
+        // Of several servers the one that takes writes is wanted, whichever that is after a failover.
+        if self.config.get_hosts().len() > 1
+            && self.config.get_target_session_attrs() == TargetSessionAttrs::Any
+        {
+            self.config
+                .target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         self.config.ssl_mode(match self.tls_mode {
             TlsMode::Disable => SslMode::Disable,
@@ -188,25 +220,6 @@ impl ConnectOptions {
     pub fn tls_mode(&self) -> TlsMode {
         self.tls_mode
     }
-
-    /// The root certificates that the connection string names (`sslrootcert`).
-    pub fn root_certificates(&self) -> Option<&Path> {
-        self.tls_files.root_cert.as_deref()
-    }
-
-    /// The first host, a name or the folder of a socket, and its port.
-    pub fn first_host(&self) -> (String, u16) {
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let host = match self.config.get_hosts().first() {
-            Some(Host::Tcp(name)) => name.clone(),
-            Some(Host::Unix(folder)) => folder.display().to_string(),
-            None => {
-                let address = self.config.get_hostaddrs().first();
-                address.map_or_else(|| "localhost".to_owned(), ToString::to_string)
-            }
-        };
-        (host, port)
-    }
 }
 
 impl FromStr for ConnectOptions {
@@ -224,15 +237,8 @@ impl fmt::Display for ConnectOptions {
         if let Some(user) = self.config.get_user() {
             write!(f, "{user}@")?;
         }
-        let ports = self.config.get_ports();
-        for (at, host) in self.config.get_hosts().iter().enumerate() {
-            let comma = if at > 0 { "," } else { "" };
-            match host {
-                Host::Tcp(name) => write!(f, "{comma}{name}")?,
-                Host::Unix(folder) => write!(f, "{comma}{}", folder.display())?,
-            }
-            write!(f, ":{}", ports.get(at).or(ports.first()).unwrap_or(&5432))?;
-        }
+        let endpoints: Vec<_> = self.endpoints().iter().map(ToString::to_string).collect();
+        write!(f, "{}", endpoints.join(","))?;
         write!(
             f,
             "/{}",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use df_postgres::{ConnectOptions, TlsMode};
+use df_postgres::ConnectOptions;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::sync::Barrier;
@@ -87,15 +87,7 @@ impl Driver {
 }
 
 async fn pgbench(program: &Path, load: &Load<'_>) -> anyhow::Result<f64> {
-    let (host, port) = load.role.first_host();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let sslmode = match load.role.tls_mode() {
-        TlsMode::Disable => "disable",
-        TlsMode::Prefer => "prefer",
-        TlsMode::Require => "require",
-        TlsMode::VerifyCa => "verify-ca",
-        TlsMode::VerifyFull => "verify-full",
-    };
     let mut command = Command::new(program);
     command.args(["--no-vacuum", "--protocol=prepared", "--file=-"]);
     command.arg(format!("--client={}", load.clients));
@@ -105,15 +97,9 @@ async fn pgbench(program: &Path, load: &Load<'_>) -> anyhow::Result<f64> {
     if warm_up > 0.0 {
         command.arg("--progress=1");
     }
-    command.env("PGHOST", host).env("PGPORT", port.to_string());
-    command.env("PGUSER", load.role.user().unwrap_or_default());
-    command.env("PGDATABASE", load.role.database().unwrap_or_default());
     command
-        .env("PGPASSWORD", load.password)
-        .env("PGSSLMODE", sslmode);
-    if let Some(roots) = load.role.root_certificates() {
-        command.env("PGSSLROOTCERT", roots);
-    }
+        .envs(load.role.libpq_environment())
+        .env("PGPASSWORD", load.password);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -372,6 +372,6 @@ fn is_refused(error: &ConnectError) -> bool {
     match error {
         ConnectError::Refused(error) => !matches!(error.class(), "53" | "57" | "40"),
         ConnectError::Authentication(_) => true,
-        ConnectError::Io(_) | ConnectError::TimedOut => false,
+        ConnectError::Io(_) => false,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{ConnectConfig, stream};
 use bytes::BytesMut;
+use df_postgres::Endpoint;
 use postgres_protocol::message::frontend;
 use std::io;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 #[derive(Clone)]
 pub struct CancelHandle {
     pub(super) config: Arc<ConnectConfig>,
+    /// The server that the session is on.
+    pub(super) endpoint: Arc<Endpoint>,
     pub(super) process_id: i32,
     pub(super) secret_key: i32,
 }
@@ -23,7 +26,7 @@ impl CancelHandle {
     /// connection must not be used for anything else afterwards.
     pub async fn cancel(&self, limit: Duration) -> io::Result<()> {
         let request = async {
-            let mut stream = stream::open(&self.config).await?;
+            let mut stream = stream::open(&self.config.server, &self.endpoint).await?;
             let mut message = BytesMut::new();
             frontend::cancel_request(self.process_id, self.secret_key, &mut message);
             stream.write_all(&message).await?;

@@ -41,17 +41,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects and authenticates within the configuration's limit.
+    /// Connects and authenticates, on each server within the configuration's limit.
     pub async fn connect(config: Arc<ConnectConfig>) -> Result<Self, ConnectError> {
-        let started = startup::start(&config);
-        let (frames, greeting) = if config.connect_timeout.is_zero() {
-            started.await?
-        } else {
-            let limited = tokio::time::timeout(config.connect_timeout, started);
-            limited.await.map_err(|_| ConnectError::TimedOut)??
-        };
+        let (frames, greeting, endpoint) = startup::start(&config).await?;
         let cancel = CancelHandle {
             config,
+            endpoint: Arc::new(endpoint),
             process_id: greeting.process_id,
             secret_key: greeting.secret_key,
         };

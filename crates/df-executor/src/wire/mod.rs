@@ -3,6 +3,7 @@
 //! It speaks protocol 3.0 and knows nothing of workflows. It never decides whether an error is
 //! worth another try; it only says what happened, and whether the outcome is known.
 
+mod binding;
 mod cancel;
 mod config;
 mod connection;
@@ -11,10 +12,9 @@ mod frames;
 mod startup;
 mod statement;
 mod stream;
-mod tls;
 
 pub use cancel::CancelHandle;
-pub use config::{ConnectConfig, RootCertificates, SslMode};
+pub use config::ConnectConfig;
 pub use connection::{Connection, TransactionStatus};
 pub use db_error::{DbError, Severity};
 pub use startup::ConnectError;

@@ -2,13 +2,15 @@
 
 use super::frames::{Fields, Frames};
 use super::stream::{self, Stream};
-use super::{ConnectConfig, DbError, tls};
+use super::{ConnectConfig, DbError, binding};
+use df_postgres::Endpoint;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{
     ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
 };
 use postgres_protocol::message::frontend;
 use std::io;
+use std::sync::atomic::Ordering;
 
 /// Why no session could be had.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +21,20 @@ pub enum ConnectError {
     /// The server asks for an authentication that this client, or this configuration, cannot give.
     #[error("authentication: {0}")]
     Authentication(String),
-    /// Nobody answered, or the stream or its certificate failed.
-    #[error("cannot connect: {0}")]
+    /// Nobody answered in time, or the stream or its certificate failed; the text begins with the server.
+    #[error("cannot connect to {0}")]
     Io(#[from] io::Error),
-    #[error("cannot connect: no answer within the limit")]
-    TimedOut,
+}
+
+impl ConnectError {
+    /// Whether another server may do what this one did not.
+    fn is_of_one_server(&self) -> bool {
+        match self {
+            ConnectError::Io(_) => true,
+            ConnectError::Refused(error) => error.class() == "57",
+            ConnectError::Authentication(_) => false,
+        }
+    }
 }
 
 /// What the server said of the session.
@@ -31,11 +42,62 @@ pub enum ConnectError {
 pub(super) struct Greeting {
     pub process_id: i32,
     pub secret_key: i32,
+    is_standby: bool,
+}
+
+/// Opens a session on the first server that gives one: that of the last session, then the others in their order.
+/// Where there are several, a standby gives none.
+pub(super) async fn start(
+    config: &ConnectConfig,
+) -> Result<(Frames, Greeting, Endpoint), ConnectError> {
+    let mut endpoints: Vec<_> = config.server.endpoints().into_iter().enumerate().collect();
+    let several = endpoints.len() > 1;
+    let served = config.served.load(Ordering::Relaxed);
+    endpoints.sort_by_key(|(at, _)| (*at != served, *at));
+    let mut last = None;
+    for (at, endpoint) in endpoints {
+        match start_on(config, &endpoint, several).await {
+            Ok((frames, greeting)) => {
+                config.served.store(at, Ordering::Relaxed);
+                return Ok((frames, greeting, endpoint));
+            }
+            Err(error) if error.is_of_one_server() => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::other("no server: none is named").into()))
+}
+
+async fn start_on(
+    config: &ConnectConfig,
+    endpoint: &Endpoint,
+    primary_only: bool,
+) -> Result<(Frames, Greeting), ConnectError> {
+    let limit = config.server.connect_timeout();
+    let opened = tokio::time::timeout(limit, open(config, endpoint)).await;
+    let late = || {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {limit:?}"),
+        )
+    };
+    let opened = opened.unwrap_or_else(|_| Err(late().into()));
+    let here = |error: &dyn std::fmt::Display| io::Error::other(format!("{endpoint}: {error}"));
+    match opened {
+        Ok((_, greeting)) if primary_only && greeting.is_standby => {
+            Err(here(&"it is a standby").into())
+        }
+        Err(ConnectError::Io(error)) => Err(here(&error).into()),
+        other => other,
+    }
 }
 
 /// Opens a stream and a session on it.
-pub(super) async fn start(config: &ConnectConfig) -> Result<(Frames, Greeting), ConnectError> {
-    let stream = stream::open(config).await?;
+async fn open(
+    config: &ConnectConfig,
+    endpoint: &Endpoint,
+) -> Result<(Frames, Greeting), ConnectError> {
+    let stream = stream::open(&config.server, endpoint).await?;
     let private = stream.is_private();
     let binding = certificate_binding(&stream);
     let mut frames = Frames::new(stream);
@@ -70,7 +132,7 @@ fn certificate_binding(stream: &Stream) -> Option<Option<Vec<u8>>> {
         .1
         .peer_certificates()
         .and_then(|all| all.first());
-    Some(certificate.and_then(|one| tls::end_point_binding(one)))
+    Some(certificate.and_then(|one| binding::end_point_binding(one)))
 }
 
 async fn authenticate(
@@ -83,10 +145,17 @@ async fn authenticate(
         let missing = || ConnectError::Authentication("the server asks for a password".into());
         config.password.as_deref().ok_or_else(missing)
     };
+    let bound = config.server.requires_channel_binding();
+    let mut proven = false;
     loop {
         let body = authentication(frames).await?;
         let mut fields = Fields(&body);
-        match fields.i32()? {
+        let method = fields.i32()?;
+        // As in libpq, only the other side's proof that it knows the password, bound to this TLS session, will do.
+        if bound && !matches!(method, 0 if proven) && method != 10 {
+            return Err(unbound());
+        }
+        match method {
             0 => return Ok(()),
             3 if !private => {
                 return Err(ConnectError::Authentication(
@@ -102,7 +171,9 @@ async fn authenticate(
             }
             10 => {
                 let offered = mechanisms(fields)?;
-                scram(frames, password()?, &offered, binding.clone()).await?;
+                let mechanism =
+                    scram(frames, password()?, &offered, binding.clone(), bound).await?;
+                proven = mechanism == SCRAM_SHA_256_PLUS;
                 continue;
             }
             other => {
@@ -123,13 +194,14 @@ fn mechanisms(mut fields: Fields<'_>) -> io::Result<Vec<String>> {
     Ok(offered)
 }
 
-/// SCRAM-SHA-256, bound to the TLS session where both sides can.
+/// SCRAM-SHA-256, bound to the TLS session where both sides can; returns the mechanism.
 async fn scram(
     frames: &mut Frames,
     password: &str,
     offered: &[String],
     binding: Option<Option<Vec<u8>>>,
-) -> Result<(), ConnectError> {
+    bound: bool,
+) -> Result<&'static str, ConnectError> {
     let has = |name: &str| offered.iter().any(|one| one == name);
     let (mechanism, binding) = match binding {
         Some(Some(hash)) if has(SCRAM_SHA_256_PLUS) => (
@@ -140,6 +212,9 @@ async fn scram(
         Some(Some(_)) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
         _ => (SCRAM_SHA_256, ChannelBinding::unsupported()),
     };
+    if bound && mechanism != SCRAM_SHA_256_PLUS {
+        return Err(unbound());
+    }
     if !has(mechanism) {
         return Err(ConnectError::Authentication(format!(
             "no known mechanism in {offered:?}"
@@ -154,7 +229,13 @@ async fn scram(
     frames.flush().await?;
     let proof = sasl(frames, 12).await?;
     scram.finish(&proof)?;
-    Ok(())
+    Ok(mechanism)
+}
+
+fn unbound() -> ConnectError {
+    ConnectError::Authentication(
+        "channel_binding=require, and the server offers no authentication bound to TLS".into(),
+    )
 }
 
 async fn sasl(frames: &mut Frames, expected: i32) -> Result<Vec<u8>, ConnectError> {
@@ -191,14 +272,18 @@ async fn greet(frames: &mut Frames) -> Result<Greeting, ConnectError> {
         match tag {
             b'K' => {
                 let mut fields = Fields(&body);
-                greeting = Greeting {
-                    process_id: fields.i32()?,
-                    secret_key: fields.i32()?,
-                };
+                greeting.process_id = fields.i32()?;
+                greeting.secret_key = fields.i32()?;
+            }
+            b'S' => {
+                let mut fields = Fields(&body);
+                if fields.text()? == "in_hot_standby" {
+                    greeting.is_standby = fields.text()? == "on";
+                }
             }
             b'Z' => return Ok(greeting),
             b'E' => return Err(ConnectError::Refused(Box::new(DbError::parse(&body)))),
-            b'S' | b'N' | b'v' => {}
+            b'N' | b'v' => {}
             other => return Err(unexpected(other)),
         }
     }

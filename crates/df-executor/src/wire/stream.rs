@@ -1,14 +1,16 @@
 //! The byte stream under a connection: TCP, TLS over TCP, or a Unix socket.
 
-use super::{ConnectConfig, SslMode, tls};
 use bytes::BytesMut;
+use df_postgres::{ConnectOptions, Endpoint, TlsMode};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -31,14 +33,17 @@ impl Stream {
 /// Opens the stream as the sslmode asks.
 ///
 /// `prefer` means TLS where the server has it, as in libpq.
-pub(super) async fn open(config: &ConnectConfig) -> io::Result<Stream> {
-    if config.is_unix() {
-        let path = format!("{}/.s.PGSQL.{}", config.host, config.port);
+pub(super) async fn open(server: &ConnectOptions, endpoint: &Endpoint) -> io::Result<Stream> {
+    if endpoint.is_unix() {
+        let path = format!("{}/.s.PGSQL.{}", endpoint.host, endpoint.port);
         return Ok(Stream::Unix(UnixStream::connect(path).await?));
     }
-    let mut tcp = TcpStream::connect((config.host.as_str(), config.port)).await?;
+    let mut tcp = match endpoint.address {
+        Some(address) => TcpStream::connect((address, endpoint.port)).await?,
+        None => TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?,
+    };
     configure(&tcp)?;
-    if config.ssl_mode == SslMode::Disable {
+    if server.tls_mode() == TlsMode::Disable {
         return Ok(Stream::Tcp(tcp));
     }
     let mut request = BytesMut::new();
@@ -47,11 +52,11 @@ pub(super) async fn open(config: &ConnectConfig) -> io::Result<Stream> {
     // One byte and no more: what follows must be read by TLS, never as cleartext.
     match tcp.read_u8().await? {
         b'S' => {}
-        _ if config.ssl_mode == SslMode::Prefer => return Ok(Stream::Tcp(tcp)),
+        _ if server.tls_mode() == TlsMode::Prefer => return Ok(Stream::Tcp(tcp)),
         _ => return Err(io::Error::other("the server does not offer TLS")),
     }
-    let name = tls::server_name(&config.host)?;
-    let connector = tls::connector(config)?;
+    let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
+    let connector = TlsConnector::from(server.tls_client().map_err(io::Error::other)?);
     Ok(Stream::Tls(Box::new(connector.connect(name, tcp).await?)))
 }
 

@@ -3,8 +3,8 @@
 use crate::support::cluster::Cluster;
 use crate::support::database::{Database, LIMIT, query, scalar};
 use df_executor::wire::{
-    ConnectConfig, ConnectError, Connection, Param, PipelineError, RootCertificates, SslMode,
-    Statement, TransactionStatus, oid,
+    ConnectConfig, ConnectError, Connection, Param, PipelineError, Statement, TransactionStatus,
+    oid,
 };
 use std::process::Command;
 use std::sync::Arc;
@@ -478,75 +478,64 @@ fn guarded_cluster() -> Cluster {
 #[tokio::test]
 async fn passwords_and_certificates_are_checked_as_libpq_means_them() {
     let cluster = guarded_cluster();
-    let file = || RootCertificates::File(cluster.data().join("server.crt"));
-    let open = |user: &str, password: &str, host: &str, ssl_mode, roots| {
+    let roots = cluster.data().join("server.crt");
+    let file = format!("sslrootcert={}", roots.display());
+    let open = |user: &str, password: &str, host: &str, mode: &str, roots: &str| {
+        let server = format!("host={host} port={} sslmode={mode} {roots}", cluster.port);
         Connection::connect(Arc::new(ConnectConfig {
-            host: host.into(),
-            port: cluster.port,
             user: user.into(),
             password: Some(password.into()),
             database: "postgres".into(),
-            ssl_mode,
-            roots,
-            connect_timeout: Duration::from_secs(10),
-            ..Default::default()
+            ..ConnectConfig::new(server.parse().unwrap())
         }))
     };
-    use RootCertificates::System;
-    use SslMode::*;
+    let file = file.as_str();
     // (user, password, host, mode, roots, whether it connects, whether over TLS)
     for (user, password, host, mode, roots, expected) in [
-        ("by_scram", "s", "127.0.0.1", Disable, System, Ok("f")),
-        ("by_scram", "s", "127.0.0.1", Prefer, System, Ok("t")),
-        ("by_scram", "s", "localhost", VerifyFull, file(), Ok("t")),
-        ("by_md5", "m", "127.0.0.1", Disable, System, Ok("f")),
-        (
-            "by_md5",
-            "wrong",
-            "127.0.0.1",
-            Disable,
-            System,
-            Err("28P01"),
-        ),
+        ("by_scram", "s", "127.0.0.1", "disable", "", Ok("f")),
+        ("by_scram", "s", "127.0.0.1", "prefer", "", Ok("t")),
+        ("by_scram", "s", "localhost", "verify-full", file, Ok("t")),
+        ("by_md5", "m", "127.0.0.1", "disable", "", Ok("f")),
+        ("by_md5", "wrong", "127.0.0.1", "disable", "", Err("28P01")),
         (
             "by_scram",
             "wrong",
             "127.0.0.1",
-            Require,
-            System,
+            "require",
+            "",
             Err("28P01"),
         ),
-        ("in_clear", "c", "127.0.0.1", Disable, System, Err("clear")),
-        ("in_clear", "c", "127.0.0.1", Require, System, Ok("t")),
-        ("tls_only", "t", "127.0.0.1", Require, System, Ok("t")),
-        ("tls_only", "t", "127.0.0.1", Disable, System, Err("28000")),
-        ("tls_only", "t", "127.0.0.1", VerifyCa, file(), Ok("t")),
+        ("in_clear", "c", "127.0.0.1", "disable", "", Err("clear")),
+        ("in_clear", "c", "127.0.0.1", "require", "", Ok("t")),
+        ("tls_only", "t", "127.0.0.1", "require", "", Ok("t")),
+        ("tls_only", "t", "127.0.0.1", "disable", "", Err("28000")),
+        ("tls_only", "t", "127.0.0.1", "verify-ca", file, Ok("t")),
         (
             "tls_only",
             "t",
             "127.0.0.1",
-            VerifyFull,
-            file(),
+            "verify-full",
+            file,
             Err("certificate"),
         ),
         (
             "tls_only",
             "t",
             "localhost",
-            VerifyFull,
-            System,
+            "verify-full",
+            "",
             Err("certificate"),
         ),
         (
             "tls_only",
             "t",
             "localhost",
-            VerifyCa,
-            System,
+            "verify-ca",
+            "",
             Err("certificate"),
         ),
     ] {
-        let label = format!("{user} {host} {mode:?}");
+        let label = format!("{user} {host} {mode} {roots}");
         match (open(user, password, host, mode, roots).await, expected) {
             (Ok(mut connection), Ok(tls)) => {
                 let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
@@ -574,8 +563,9 @@ async fn passwords_and_certificates_are_checked_as_libpq_means_them() {
 async fn a_unix_socket_needs_no_tls() {
     let database = Database::create();
     let mut config = database.config("postgres");
-    config.host = database.cluster.socket().to_str().unwrap().into();
-    config.ssl_mode = SslMode::VerifyFull;
+    let (socket, port) = (database.cluster.socket(), database.cluster.port);
+    let server = format!("host={} port={port} sslmode=verify-full", socket.display());
+    config.server = server.parse().unwrap();
     config.settings = vec![
         ("search_path".into(), "a, b".into()),
         ("work_mem".into(), "9MB".into()),

@@ -2,10 +2,9 @@
 
 use super::cluster::Cluster;
 use df_executor::render::{CatalogError, TYPE_QUERY, TypeCatalog, TypeInfo};
-use df_executor::wire::{ConnectConfig, Connection, Param, Reply, SslMode, Statement};
+use df_executor::wire::{ConnectConfig, Connection, Param, Reply, Statement};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 pub const LIMIT: usize = 16 * 1024 * 1024;
 
@@ -29,15 +28,12 @@ impl Database {
     }
 
     pub fn config(&self, user: &str) -> ConnectConfig {
+        let server = format!("host=127.0.0.1 port={}", self.cluster.port);
         ConnectConfig {
-            host: "127.0.0.1".into(),
-            port: self.cluster.port,
             user: user.into(),
             database: self.name.clone(),
-            ssl_mode: SslMode::Prefer,
             application_name: "test".into(),
-            connect_timeout: Duration::from_secs(10),
-            ..Default::default()
+            ..ConnectConfig::new(server.parse().expect("connection options"))
         }
     }
 

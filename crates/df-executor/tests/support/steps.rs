@@ -75,7 +75,10 @@ impl Bench {
 
     /// The same database, reached through a proxy.
     pub fn behind(self, port: u16) -> Bench {
-        Self::on(self.database, |config| config.server.port = port)
+        let server = format!("host=127.0.0.1 port={port}");
+        Self::on(self.database, |config| {
+            config.server.server = server.parse().unwrap()
+        })
     }
 
     fn on(database: Database, change: impl FnOnce(&mut SqlStepsConfig)) -> Bench {
