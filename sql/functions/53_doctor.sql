@@ -59,6 +59,12 @@ create or replace function df.relay_doctor()
                 when not r.rolcanlogin then 'ALTER ROLE df_relay LOGIN;' end
       from pg_roles o left join pg_roles r on r.rolname = 'df_relay' where o.rolname = 'df_owner'
     union all
+    select 'place', m.value = here.place,
+           case when m.value = here.place then 'relays run on this database, and not on what it may be a copy of'
+                else format('this is a copy of a database: relays ran on it at %s, and this is %s', m.value, here.place) end,
+           case when m.value <> here.place then 'Run df-relay adopt, once this copy is to be the one that relays run on.' end
+      from df.meta m, (select df.place() as place) here where m.key = 'place'
+    union all
     select 'step logins', false, format('step login %s of role %s: %s', f.login, coalesce(f.role_name, f.role_oid::text), f.fault),
            case when f.role_name is null then format('DROP ROLE IF EXISTS %I;', f.login)
                 when f.login_oid is null or f.login <> df.step_login_name(f.role_oid) then

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::LogFormat;
@@ -32,10 +33,37 @@ pub struct CommandLine {
     pub command: Command,
 }
 
+impl CommandLine {
+    /// Reads this process's command line and variables. Where they are wrong it says so and ends the process.
+    pub fn read() -> CommandLine {
+        CommandLine::try_parse().unwrap_or_else(|error| {
+            let Some(variable) = variable_at_fault(&error) else {
+                error.exit();
+            };
+            let _ = error.print();
+            eprintln!("\nThe value is that of the variable {variable}.");
+            std::process::exit(error.exit_code())
+        })
+    }
+}
+
+/// The variable that a bad value came from; clap names the flag either way.
+fn variable_at_fault(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = named.split_whitespace().next()?;
+    let given = std::env::args().any(|arg| arg.split('=').next() == Some(flag));
+    let name = flag.strip_prefix("--")?.replace('-', "_").to_uppercase();
+    let variable = format!("DF_{name}");
+    (!given && std::env::var_os(&variable).is_some()).then_some(variable)
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct CommonOptions {
-    /// A TOML file with options, named as the flags are: database_url = "postgres://…"
+    /// A TOML file with options, named as the flags are: database_url = "postgres://…". Those listed
+    /// under Tuning belong below [relay]: lease_seconds = 15
     #[arg(long, global = true, env = "DF_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print the configuration with its secrets hidden, and stop
@@ -52,30 +80,61 @@ pub struct CommonOptions {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Try it: a private Postgres with the schema and a running relay
+    ///
+    /// Boots a private Postgres from the system's own binaries, installs the schema, runs a relay, and
+    /// prints `ready <connection string>` once workflows can be started. The role in that string is
+    /// granted and no superuser. The data is kept for the next run; Ctrl-C stops everything.
     Dev(DevOptions),
     /// Install the schema, or upgrade it; safe to repeat
+    ///
+    /// Installs or upgrades the schema `df` in one transaction, as a superuser or as a role with
+    /// CREATEROLE. Running it again, also from many places at once, changes nothing. DF_RELAY_PASSWORD
+    /// becomes the password of the role df_relay; without it the statement that sets one is printed.
+    /// The administrator's own password may come from PGPASSWORD.
     Install(InstallOptions),
     /// Remove the schema and all workflows
+    ///
+    /// Drops the schema `df` with every workflow in it, the step logins, and the df roles unless another
+    /// database of the server needs them.
     Uninstall(UninstallOptions),
     /// Run workflows; any number of these may run
+    ///
+    /// The service. Logs in as df_relay unless the URL names another role; its password may come from
+    /// DF_RELAY_PASSWORD. Waits for Postgres to come up or back. SIGTERM, Ctrl-C and SIGHUP finish the
+    /// steps in flight and hand the rest over; a second one stops at once.
     Run(RunOptions),
     /// What is running and what is stuck
+    ///
+    /// Reads the database, as df_relay unless the URL names another role, and prints what it finds.
+    /// Members of df_admin and superusers may, too.
     Status(ReportOptions),
     /// What in the set-up is wrong, and the statement that mends it
+    ///
+    /// Asks as df_relay unless the URL names another role; members of df_admin and superusers may, too.
+    /// As df_relay it also logs in as the granted roles' steps do. Ends with 1 when something is wrong.
     Doctor(DoctorOptions),
     /// Print completions for a shell
     Completions(CompletionsOptions),
     /// Measure what workflows cost on your server, beside plain transactions
+    ///
+    /// Measures throughput, latency and costs, each beside its yardstick from the same run, and judges
+    /// them by the project's targets. It makes a database of its own on the server that the URL names,
+    /// as a superuser or a role with CREATEDB and CREATEROLE, and drops it; nothing else is touched.
+    /// Without a URL it boots a private Postgres at default durability. Takes up to ten minutes.
     Bench(BenchOptions),
     /// Deliver the outbox again from its start; safe at any moment
+    ///
+    /// Compares every event of the outbox with what the database holds, and delivers what was lost: where
+    /// nothing was lost, nothing changes. Prints what it found of each event. Relays may run meanwhile.
     Replay(ReplayOptions),
     /// Let relays run on this restored copy of a database
+    ///
+    /// A relay runs only where the first relay of a database ran: on a restored copy it would send the
+    /// original's HTTP requests again. This makes the copy one that relays run on. A physical clone
+    /// cannot be told from a failover: do not start relays on both.
     Adopt(AdoptOptions),
 }
 
-/// Boots a private Postgres from the system's own binaries, installs the schema, runs a relay, and
-/// prints `ready <connection string>` once workflows can be started. The role in that string is
-/// granted and no superuser. The data is kept for the next run; Ctrl-C stops everything.
 #[derive(Debug, Args)]
 pub struct DevOptions {
     /// Where the data is kept [default: ~/.local/share/df-relay/dev; /var/lib/df-relay/dev as root]
@@ -105,9 +164,6 @@ pub struct DatabaseOptions {
     pub database_url: Option<String>,
 }
 
-/// Installs or upgrades the schema `df` in one transaction, as a superuser or as a role with
-/// CREATEROLE. Running it again, also from many places at once, changes nothing. DF_RELAY_PASSWORD
-/// becomes the password of the role df_relay; without it the statement that sets one is printed.
 #[derive(Debug, Args)]
 pub struct InstallOptions {
     #[command(flatten)]
@@ -120,8 +176,6 @@ pub struct InstallOptions {
     pub dry_run: bool,
 }
 
-/// Drops the schema `df` with every workflow in it, the step logins, and the df roles unless another
-/// database of the server needs them.
 #[derive(Debug, Args)]
 pub struct UninstallOptions {
     #[command(flatten)]
@@ -131,9 +185,6 @@ pub struct UninstallOptions {
     pub yes: bool,
 }
 
-/// The service. Logs in as df_relay unless the URL names another role; its password may come from
-/// DF_RELAY_PASSWORD. Waits for Postgres to come up or back. SIGTERM, Ctrl-C and SIGHUP finish the
-/// steps in flight and hand the rest over; a second one stops at once.
 #[derive(Debug, Args)]
 pub struct RunOptions {
     #[command(flatten)]
@@ -151,12 +202,17 @@ pub struct ServiceOptions {
     #[arg(long, env = "DF_SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS")]
     pub shutdown_grace_seconds: Option<u64>,
     /// Serve /metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9187 [default: off]
-    #[arg(long, env = "DF_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "DF_LISTEN", value_name = "ADDRESS", value_parser = address)]
     pub listen: Option<SocketAddr>,
 }
 
-/// Reads the database, as df_relay unless the URL names another role, and prints what it finds.
-/// Members of df_admin and superusers may, too. `doctor` ends with 1 when something is wrong.
+/// Where to listen; the standard library's own error does not say what is wanted.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "wanted are an IP address and a port, as in 127.0.0.1:9187 or [::1]:9187")
+}
+
+/// What `status` and `doctor` share.
 #[derive(Debug, Args)]
 pub struct ReportOptions {
     #[command(flatten)]
@@ -172,14 +228,11 @@ pub struct DoctorOptions {
     #[command(flatten)]
     pub report: ReportOptions,
     /// The relays run with --poll-only, so that a transaction pooler in between is in order
-    #[arg(long, env = "DF_POLL_ONLY", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "DF_POLL_ONLY", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
+          value_parser = BoolishValueParser::new())]
     pub poll_only: Option<bool>,
 }
 
-/// Measures throughput, latency and costs, each beside its yardstick from the same run, and judges
-/// them by the project's targets. It makes a database of its own on the server that the URL names,
-/// as a superuser or a role with CREATEDB and CREATEROLE, and drops it; nothing else is touched.
-/// Without a URL it boots a private Postgres at default durability. Takes up to ten minutes.
 #[derive(Debug, Args)]
 pub struct BenchOptions {
     #[command(flatten)]
@@ -210,8 +263,6 @@ pub struct BenchOptions {
     pub tuning: Tuning,
 }
 
-/// Compares every event of the outbox with what the database holds, and delivers what was lost: where
-/// nothing was lost, nothing changes. Prints what it found of each event. Relays may run meanwhile.
 #[derive(Debug, Args)]
 pub struct ReplayOptions {
     #[command(flatten)]
@@ -231,9 +282,6 @@ pub struct CompletionsOptions {
     pub shell: clap_complete::Shell,
 }
 
-/// A relay runs only where the first relay of a database ran: on a restored copy it would send the
-/// original's HTTP requests again. This makes the copy one that relays run on. A physical clone
-/// cannot be told from a failover: do not start relays on both.
 #[derive(Debug, Args)]
 pub struct AdoptOptions {
     #[command(flatten)]

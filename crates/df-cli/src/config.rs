@@ -81,6 +81,11 @@ impl Config {
             None => Layer::default(),
         };
         let given = Layer::given(command_line);
+        let tuning = given
+            .relay
+            .unwrap_or_default()
+            .or(file.relay.unwrap_or_default());
+        tuning.check().context(WrongUsage)?;
         Ok(Config {
             database_url: given.database_url.or(file.database_url),
             // An empty one would leave df_relay, and every relay of the server, without a password.
@@ -101,10 +106,7 @@ impl Config {
             listen: given.listen.or(file.listen),
             data_dir: given.data_dir.or(file.data_dir),
             port: given.port.or(file.port),
-            tuning: given
-                .relay
-                .unwrap_or_default()
-                .or(file.relay.unwrap_or_default()),
+            tuning,
         })
     }
 
@@ -128,6 +130,24 @@ impl Config {
 
     /// The database as an administrator sees it: PGPASSWORD fills in for a missing password.
     pub fn admin_database(&self) -> anyhow::Result<ConnectOptions> {
+        Ok(with_password(self.named_database()?, &[pgpassword()]))
+    }
+
+    /// The database as the relay sees it: the role is df_relay unless the URL names another, and
+    /// DF_RELAY_PASSWORD is df_relay's password before PGPASSWORD is.
+    pub fn relay_database(&self) -> anyhow::Result<ConnectOptions> {
+        let mut database = self.named_database()?;
+        if database.user().is_none() {
+            database = database.with_user(RELAY_ROLE);
+        }
+        let mut passwords = [self.relay_password.clone(), pgpassword()];
+        if database.user() != Some(RELAY_ROLE) {
+            passwords.reverse();
+        }
+        Ok(with_password(database, &passwords))
+    }
+
+    fn named_database(&self) -> anyhow::Result<ConnectOptions> {
         let Some(Secret(url)) = &self.database_url else {
             return Err(anyhow::anyhow!(
                 "no database given; use --database-url, DF_DATABASE_URL, or database_url in a file"
@@ -135,23 +155,7 @@ impl Config {
             .context(WrongUsage));
         };
         let database = ConnectOptions::parse(url).context(WrongUsage)?;
-        let database = database.with_application_name("df-relay");
-        Ok(match env::var("PGPASSWORD") {
-            Ok(password) if !database.has_password() => database.with_password(&password),
-            _ => database,
-        })
-    }
-
-    /// The database as the relay sees it: the role is df_relay unless the URL names another.
-    pub fn relay_database(&self) -> anyhow::Result<ConnectOptions> {
-        let mut database = self.admin_database()?;
-        if database.user().is_none() {
-            database = database.with_user(RELAY_ROLE);
-        }
-        Ok(match &self.relay_password {
-            Some(Secret(password)) if !database.has_password() => database.with_password(password),
-            _ => database,
-        })
+        Ok(database.with_application_name("df-relay"))
     }
 
     /// The configuration as a file that would lead to it, but for its secrets.
@@ -244,6 +248,18 @@ impl Layer {
             }
         }
         layer
+    }
+}
+
+fn pgpassword() -> Option<Secret> {
+    env::var("PGPASSWORD").ok().map(Secret)
+}
+
+/// With the first of the passwords, where the connection string holds none.
+fn with_password(database: ConnectOptions, passwords: &[Option<Secret>]) -> ConnectOptions {
+    match passwords.iter().flatten().next() {
+        Some(Secret(password)) if !database.has_password() => database.with_password(password),
+        _ => database,
     }
 }
 

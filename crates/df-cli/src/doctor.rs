@@ -34,6 +34,7 @@ pub(crate) async fn doctor(options: &ReportOptions, config: &Config) -> anyhow::
     let mut checks = vec![schema(&client, config).await?];
     checks.push(clock(&client).await?);
     checks.push(pooler(&client, config).await?);
+    checks.extend(step_connections(&client, config).await);
     for function in ["relay_doctor", "relay_vacuum_horizon"] {
         let sql = format!("select topic, well, finding, mend from df.{function}()");
         match query_unnamed(&client, &sql, &[]).await {
@@ -129,6 +130,46 @@ async fn clock(client: &Client) -> anyhow::Result<Check> {
         finding: format!("the server's is {skew:.3} s from this machine's"),
         mend: (!well).then(|| "Let both follow the same NTP servers; leases and timers use the server's clock alone.".to_owned()),
     })
+}
+
+/// Logs in as steps do, over the same options, where this role may know the logins' passwords.
+async fn step_connections(client: &Client, config: &Config) -> Vec<Check> {
+    let sql = include_str!("doctor/step_logins.sql");
+    let (Ok(rows), Ok(database)) = (
+        query_unnamed(client, sql, &[]).await,
+        config.relay_database(),
+    ) else {
+        return Vec::new();
+    };
+    let mut refused = Vec::new();
+    for row in &rows {
+        let (role, login): (String, String) = (row.get(0), row.get(1));
+        let mut as_step = database.clone().with_user(&login);
+        if let Some(password) = row.get(2) {
+            as_step = as_step.with_password(password);
+        }
+        if let Err(error) = as_step.connect().await {
+            refused.push(Check {
+                topic: "step connections".to_owned(),
+                well: false,
+                finding: format!("no step of role {role} can log in: {error}"),
+                mend: Some(format!(
+                    "Let {login} in from where relays run as df_relay is let in (pg_hba.conf, the pooler); \
+                     if its password is wrong: SELECT df.grant_usage({});",
+                    df_postgres::quote_literal(&role)
+                )),
+            });
+        }
+    }
+    if refused.is_empty() && !rows.is_empty() {
+        refused.push(Check {
+            topic: "step connections".to_owned(),
+            well: true,
+            finding: format!("{} step logins were tried and let in", rows.len()),
+            mend: None,
+        });
+    }
+    refused
 }
 
 /// Two connections that meet one and the same session, or one that meets several, give a transaction

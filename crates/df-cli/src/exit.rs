@@ -34,7 +34,12 @@ fn message(error: &anyhow::Error) -> String {
             parts.push(describe(postgres));
             break;
         }
-        let text = cause.to_string();
+        let mut text = cause.to_string();
+        if text.ends_with("password missing") {
+            text.push_str(
+                "; give it in the URL, in DF_RELAY_PASSWORD (of df_relay) or in PGPASSWORD",
+            );
+        }
         if text != WrongUsage.to_string() {
             parts.push(text);
         }

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use http_body_util::Full;
@@ -69,7 +69,10 @@ async fn answer(request: &Request<Incoming>, sources: &Sources) -> Response<Full
         "/metrics" => {
             let running = sources.running.read().clone();
             let loaded = running.map_or(0, |running| running.engine.loaded_count());
-            let text = sources.metrics.text(look(sources).await.as_ref(), loaded);
+            let text = {
+                let health = look(sources).await;
+                sources.metrics.text(health, loaded, Instant::now())
+            };
             let mut response = plain(StatusCode::OK, &text);
             let headers = response.headers_mut();
             headers.insert(

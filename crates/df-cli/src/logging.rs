@@ -2,7 +2,8 @@
 
 use std::io::{IsTerminal as _, stderr};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
@@ -42,6 +43,16 @@ fn filter(config: &Config) -> anyhow::Result<EnvFilter> {
         true => config.log_level.clone(),
         false => format!("{},duroxide=error", config.log_level),
     };
+    // A bare word that is no level would be taken for a module, and the lines of all others left out.
+    let bare = |directive: &&str| !directive.contains(['=', '[']);
+    for word in config.log_level.split(',').map(str::trim).filter(bare) {
+        if word.parse::<LevelFilter>().is_err() {
+            let why = format!(
+                "{word:?} is no log level: error, warn, info, debug, trace or off, or <module>=<level>"
+            );
+            return Err(anyhow!(why).context(WrongUsage));
+        }
+    }
     EnvFilter::try_new(level)
         .with_context(|| format!("the log level {:?} cannot be read", config.log_level))
         .context(WrongUsage)

@@ -2,12 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 // Half of a turn's time is allocation: duroxide clones its history.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    df_cli::run(df_cli::CommandLine::parse())
+    df_cli::run(df_cli::CommandLine::read())
 }

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use df_engine::{Engine, Observer, StepEnd};
 use df_postgres::{Error, Session};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -59,10 +59,12 @@ pub struct Metrics {
     lease_left: Reading,
     heartbeat_age: Reading,
     reachable: Gauge,
+    /// The last heartbeat that a scrape found, by this process's clock, and what was left of the lease then.
+    last: Mutex<Option<(Instant, Health)>>,
 }
 
 /// What the database says of the queue and of this relay.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Health {
     undelivered: i64,
     oldest_undelivered_seconds: f64,
@@ -88,6 +90,7 @@ impl Default for Metrics {
             lease_left: Reading::default(),
             heartbeat_age: Reading::default(),
             reachable: Gauge::default(),
+            last: Mutex::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -166,20 +169,27 @@ impl Observer for Metrics {
 }
 
 impl Metrics {
-    /// The text of `/metrics`, with what the database said last.
-    pub fn text(&self, health: Option<&Health>, loaded: usize) -> String {
+    /// The text of `/metrics`. While the database does not answer, the queue is as it was told last, and the lease and
+    /// the heartbeat go on ageing.
+    pub fn text(&self, health: Option<Health>, loaded: usize, now: Instant) -> String {
         self.reachable.set(i64::from(health.is_some()));
         self.loaded.set(loaded as i64);
+        let mut last = self.last.lock();
         if let Some(health) = health {
+            *last = Some((now, health));
+        }
+        if let Some((told, health)) = &*last {
+            let since = now.duration_since(*told).as_secs_f64();
             self.undelivered.set(health.undelivered);
             self.oldest_undelivered
                 .set(health.oldest_undelivered_seconds);
             self.parked.set(health.parked);
             self.claimed.set(health.claimed);
             self.relays.set(health.relays);
-            self.lease_left.set(health.lease_left_seconds);
-            self.heartbeat_age.set(health.heartbeat_age_seconds);
+            self.lease_left.set(health.lease_left_seconds - since);
+            self.heartbeat_age.set(health.heartbeat_age_seconds + since);
         }
+        drop(last);
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string takes every write");
         text
@@ -221,4 +231,45 @@ pub struct Sources {
 pub struct Running {
     pub engine: Engine,
     pub incarnation: Arc<RwLock<Uuid>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_runs_out_while_the_database_does_not_answer() {
+        let metrics = Metrics::default();
+        let health = Health {
+            undelivered: 3,
+            oldest_undelivered_seconds: 1.0,
+            parked: 0,
+            claimed: 2,
+            relays: 1,
+            lease_left_seconds: 12.5,
+            heartbeat_age_seconds: 2.5,
+        };
+        let then = Instant::now();
+        let check = |health, seconds, expected: [&str; 4]| {
+            let text = metrics.text(health, 0, then + Duration::from_secs(seconds));
+            for line in expected {
+                let line = format!("df_relay_{line}\n");
+                assert!(text.contains(&line), "{line}: {text}");
+            }
+        };
+        let lines = |reachable, left, age| [reachable, left, age, "outbox_undelivered 3"];
+        let well = lines(
+            "database_reachable 1",
+            "lease_left_seconds 12.5",
+            "heartbeat_age_seconds 2.5",
+        );
+        check(Some(health.clone()), 0, well);
+        let away = lines(
+            "database_reachable 0",
+            "lease_left_seconds -7.5",
+            "heartbeat_age_seconds 22.5",
+        );
+        check(None, 20, away);
+        check(Some(health), 30, well);
+    }
 }

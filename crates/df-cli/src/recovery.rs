@@ -74,10 +74,11 @@ pub(crate) async fn replay(options: &ReplayOptions, config: &Config) -> anyhow::
 }
 
 pub(crate) async fn adopt(config: &Config) -> anyhow::Result<()> {
+    drop(client_of_known_schema(config).await?);
     let database = config.relay_database()?;
     let identity = adopt::identify(&database).await?;
     if identity.is_ours {
-        output::line("relays have run here before; nothing to adopt")?;
+        output::line("this database is the one that relays run on; nothing to adopt")?;
         return Ok(());
     }
     let here = adopt::adopt(&database).await?;

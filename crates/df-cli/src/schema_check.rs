@@ -23,19 +23,23 @@ pub(crate) async fn client_of_known_schema(config: &Config) -> anyhow::Result<Cl
     Ok(client)
 }
 
-/// What is installed, and how it suits this binary. Errors: no schema, or somebody else's.
-pub(crate) async fn installed(client: &Client, config: &Config) -> anyhow::Result<(Meta, Fit)> {
-    let files = SchemaFiles::embedded()?;
-    let database = config.relay_database()?.to_string();
-    let found = inspect(client).await.map_err(|error| {
+/// What is there, or why this role cannot know.
+pub(crate) async fn look(client: &Client) -> anyhow::Result<Installed> {
+    inspect(client).await.map_err(|error| {
         let forbidden = matches!(&error, Error::Database { source, .. }
             if source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE));
         anyhow::Error::new(error).context(match forbidden {
             true => "this role may not; connect as df_relay, a member of df_admin or a superuser",
             false => "looking at the schema",
         })
-    })?;
-    match found {
+    })
+}
+
+/// What is installed, and how it suits this binary. Errors: no schema, or somebody else's.
+pub(crate) async fn installed(client: &Client, config: &Config) -> anyhow::Result<(Meta, Fit)> {
+    let files = SchemaFiles::embedded()?;
+    let database = config.relay_database()?.to_string();
+    match look(client).await? {
         Installed::Missing => Err(Error::MissingSchema(database).into()),
         Installed::Foreign { whose } => Err(Error::ForeignSchema { database, whose }.into()),
         Installed::Ours(meta) => {

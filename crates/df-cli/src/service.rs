@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use df_engine::{Engine, EngineConfig};
 use df_postgres::retry::RetryPolicy;
-use df_postgres::schema::{Fit, Installed, SchemaFiles, inspect};
+use df_postgres::schema::{Fit, Installed, SchemaFiles};
 use df_postgres::{ConnectOptions, Error, Session, connect_when_up};
 use df_relay::{Relay, RelayConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::listener;
 use crate::metrics::{Running, Sources};
+use crate::schema_check;
 use crate::wiring::{self, EngineOfRelay, ExecutorLimits};
 
 /// The pauses between looks at a schema that is missing or old.
@@ -167,7 +168,10 @@ async fn wait_for_schema(
             Err(error) => return Err(error.into()),
         };
         match look(&client, database, &files).await {
-            Ok(Look::Usable) => return Ok(true),
+            Ok(Look::Usable) => {
+                warn_of_a_superuser(&client).await;
+                return Ok(true);
+            }
             Ok(Look::NeedsInstall(why)) => {
                 let command = "df-relay install --database-url <of an administrator>";
                 tracing::warn!(%database, command, "{why}; waiting for it to be installed");
@@ -190,12 +194,24 @@ async fn wait_for_schema(
     }
 }
 
+/// Nothing needs one: steps run as their roles' own logins, and the rest as df_relay may.
+async fn warn_of_a_superuser(client: &tokio_postgres::Client) {
+    let asked = "select rolname::text from pg_roles where rolname = current_user and rolsuper";
+    if let Ok(Some(row)) = client.query_opt(asked, &[]).await {
+        let role: String = row.get(0);
+        tracing::warn!(
+            role,
+            "a relay needs no superuser; let it log in as df_relay"
+        );
+    }
+}
+
 async fn look(
     client: &tokio_postgres::Client,
     database: &ConnectOptions,
     files: &SchemaFiles,
 ) -> anyhow::Result<Look> {
-    let meta = match inspect(client).await.context("looking at the schema")? {
+    let meta = match schema_check::look(client).await? {
         Installed::Missing => return Ok(Look::NeedsInstall("the schema df is missing")),
         Installed::Ours(meta) => meta,
         Installed::Foreign { whose } => {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use df_engine::EngineConfig;
 use df_relay::RelayConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::wiring::ExecutorLimits;
+use crate::wiring::{ExecutorLimits, RESERVE_SHARE};
 
 /// Step connections kept open for each step that may run: changing between roles then seldom needs
 /// a login.
@@ -26,7 +28,8 @@ pub struct Tuning {
     pub poll_interval_ms: Option<u64>,
     /// For a transaction pooler in between: find all work by polling, keep nothing in a session
     /// [default: false]
-    #[arg(long, env = "DF_POLL_ONLY", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "DF_POLL_ONLY", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
+          value_parser = BoolishValueParser::new())]
     pub poll_only: Option<bool>,
     /// The most instances in memory at a time [default: 1000]
     #[arg(long, env = "DF_MAX_INSTANCES", value_name = "N")]
@@ -38,7 +41,8 @@ pub struct Tuning {
     /// among them; at least a quarter more than step_connections [default: twice step_connections]
     #[arg(long, env = "DF_STEP_CONNECTIONS_OPEN", value_name = "N")]
     pub step_connections_open: Option<usize>,
-    /// The most steps that one role may run at a time, where it is less than the setting max_steps_per_role
+    /// The most steps that one role may run at a time, up to step_connections; the setting
+    /// max_steps_per_role holds as well [default: step_connections]
     #[arg(long, env = "DF_STEP_CONNECTIONS_PER_ROLE", value_name = "N")]
     pub step_connections_per_role: Option<usize>,
     /// How long an instance that only waits stays in memory [default: 1000]
@@ -61,6 +65,42 @@ impl Tuning {
                 .or(file.step_connections_per_role),
             linger_ms: self.linger_ms.or(file.linger_ms),
         }
+    }
+
+    /// Errors: a value that is out of its range, which it names.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let steps = self.executor().step_connections as u64;
+        let wide = |count: Option<usize>| count.map(|count| count as u64);
+        let ranges = [
+            ("lease_seconds", self.lease_seconds, 1, 86_400),
+            ("poll_interval_ms", self.poll_interval_ms, 1, 3_600_000),
+            ("max_instances", wide(self.max_instances), 1, u64::MAX),
+            ("step_connections", wide(self.step_connections), 1, 10_000),
+            (
+                "step_connections_open",
+                wide(self.step_connections_open),
+                steps + steps.div_ceil(RESERVE_SHARE as u64),
+                u64::MAX,
+            ),
+            (
+                "step_connections_per_role",
+                wide(self.step_connections_per_role),
+                1,
+                steps,
+            ),
+        ];
+        for (name, given, least, most) in ranges {
+            match given {
+                Some(value) if value < least => {
+                    bail!("{name} is {value}; it must be at least {least}")
+                }
+                Some(value) if value > most => {
+                    bail!("{name} is {value}; it must be at most {most}")
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The same options with every default filled in.
@@ -86,16 +126,14 @@ impl Tuning {
 
     pub fn relay(&self) -> RelayConfig {
         let default = RelayConfig::default();
-        let millis = |given: Option<u64>, or: Duration| {
-            given.map_or(or, |millis| Duration::from_millis(millis.max(1)))
-        };
+        let millis = |given: Option<u64>, or: Duration| given.map_or(or, Duration::from_millis);
         RelayConfig {
             lease: self
                 .lease_seconds
-                .map_or(default.lease, |seconds| Duration::from_secs(seconds.max(1))),
+                .map_or(default.lease, Duration::from_secs),
             poll_interval: millis(self.poll_interval_ms, default.poll_interval),
             listen: !self.is_poll_only(),
-            max_instances: self.max_instances.unwrap_or(default.max_instances).max(1),
+            max_instances: self.max_instances.unwrap_or(default.max_instances),
             ..default
         }
     }
@@ -109,14 +147,11 @@ impl Tuning {
     }
 
     pub fn executor(&self) -> ExecutorLimits {
-        let steps = self.step_connections.unwrap_or(16).max(1);
+        let steps = self.step_connections.unwrap_or(16);
         ExecutorLimits {
             step_connections: steps,
             step_connections_open: self.step_connections_open.unwrap_or(OPEN_PER_STEP * steps),
-            step_connections_per_role: self
-                .step_connections_per_role
-                .unwrap_or(steps)
-                .clamp(1, steps),
+            step_connections_per_role: self.step_connections_per_role.unwrap_or(steps),
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// Connections over which records are written at a time.
 const RECORDING_LANES: usize = 2;
 /// One connection more for each of so many, kept for roles that have few steps running.
-const RESERVE_SHARE: usize = 4;
+pub(crate) const RESERVE_SHARE: usize = 4;
 
 /// How the executor is sized, from the service's options.
 #[derive(Debug, Clone)]

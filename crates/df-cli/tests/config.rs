@@ -72,6 +72,77 @@ fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
     }
 }
 
+/// What is refused as wrong usage, and what the refusal must say.
+#[test]
+fn a_wrong_value_is_refused_in_words_that_say_what_is_wanted() {
+    for (args, variables, said) in [
+        (
+            &["run"][..],
+            &[("DF_LOG_LEVEL", "verbose")][..],
+            "\"verbose\" is no log level",
+        ),
+        (
+            &["run", "--log-level", "info,loud"],
+            &[],
+            "\"loud\" is no log level",
+        ),
+        (
+            &["run"],
+            &[("DF_LEASE_SECONDS", "abc")],
+            "the variable DF_LEASE_SECONDS",
+        ),
+        (
+            &["run", "--lease-seconds", "0"],
+            &[],
+            "lease_seconds is 0; it must be at least 1",
+        ),
+        (
+            &["run", "--step-connections-open", "19"],
+            &[],
+            "step_connections_open is 19; it must be at least 20",
+        ),
+        (
+            &["run", "--step-connections-per-role", "17"],
+            &[],
+            "step_connections_per_role is 17; it must be at most 16",
+        ),
+        (&["run", "--listen", "9187"], &[], "as in 127.0.0.1:9187"),
+    ] {
+        let url = [("DF_DATABASE_URL", "postgres://u:p@localhost:1/d")];
+        let output = df_relay(args, &[&url, variables].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        assert!(stderr(&output).contains(said), "{args:?}: {output:?}");
+    }
+    let lenient = df_relay(&["run", "--print-config"], &[("DF_POLL_ONLY", "1")]);
+    assert!(stdout(&lenient).contains("poll_only = true"), "{lenient:?}");
+}
+
+#[test]
+fn the_relays_password_is_its_own_before_it_is_anybodys() {
+    // Nothing listens there: the password that would be sent shows in none of it, its absence does.
+    let url = ("DF_DATABASE_URL", "postgres://localhost:1/d");
+    let passwords = [
+        ("DF_RELAY_PASSWORD", "of-relay"),
+        ("PGPASSWORD", "of-admin"),
+    ];
+    let both = df_relay(&["status"], &[&[url][..], &passwords].concat());
+    assert_eq!(both.status.code(), Some(3), "{both:?}");
+    assert!(!stderr(&both).contains("of-"), "{both:?}");
+}
+
+#[test]
+fn the_long_help_says_what_a_command_needs() {
+    for (command, said) in [
+        ("run", "DF_RELAY_PASSWORD"),
+        ("install", "PGPASSWORD"),
+        ("adopt", "HTTP requests again"),
+        ("bench", "drops it"),
+    ] {
+        let output = df_relay(&[command, "--help"], &[]);
+        assert!(stdout(&output).contains(said), "{command}: {output:?}");
+    }
+}
+
 #[test]
 fn no_output_shows_a_secret() {
     let folder = tempfile::tempdir().unwrap();

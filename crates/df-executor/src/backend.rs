@@ -1,7 +1,7 @@
 //! The executor as the engine sees it: SQL steps, requests, records and reads behind one trait.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use df_engine::{
@@ -20,6 +20,7 @@ use crate::sql_step::{
     ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, RetryOn, SqlSteps, Step, StepFailure,
     StepLimits, StepOutcome,
 };
+use crate::throttle::Throttle;
 
 /// How long a step whose role's login is broken waits before it looks again.
 const SET_UP_PAUSE: Duration = Duration::from_secs(5);
@@ -33,6 +34,8 @@ pub struct Executor {
     recorder: Recorder,
     directory: Arc<Directory>,
     applied: Mutex<Applied>,
+    /// Roles whose set-up keeps steps waiting.
+    broken: Throttle<u32>,
     session: Arc<Session>,
     /// Names this installation in the key of an HTTP request.
     installation: String,
@@ -66,6 +69,7 @@ impl Executor {
             recorder,
             directory,
             applied: Mutex::default(),
+            broken: Throttle::default(),
             session,
             installation,
         }
@@ -108,7 +112,7 @@ impl Executor {
             match self.steps.run(&step).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => {
-                    if !mended(&step, error).await? {
+                    if !mended(&self.broken, &step, error).await? {
                         return Ok(StepOutcome::Fenced(Fenced::Cancelled));
                     }
                 }
@@ -127,7 +131,7 @@ impl Executor {
             match self.steps.run_outside(&step, alone).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => {
-                    if !mended(&step, error).await? {
+                    if !mended(&self.broken, &step, error).await? {
                         return Ok(OutsideOutcome::Cancelled);
                     }
                 }
@@ -388,7 +392,13 @@ fn number<T: std::str::FromStr>(settings: &Settings, name: &str, default: T) -> 
 
 /// Waits a while for somebody to mend what keeps a step from running: true when it is to be tried
 /// again, false once cancelled, the node's failure where nothing can mend it.
-async fn mended(step: &Step<'_>, error: ExecutorError) -> Result<bool, StepFailure> {
+///
+/// Errors: the node's failure.
+async fn mended(
+    broken: &Throttle<u32>,
+    step: &Step<'_>,
+    error: ExecutorError,
+) -> Result<bool, StepFailure> {
     match error {
         ExecutorError::Login(LoginError::RoleGone(_)) => {
             return Err(failure("42704", error.to_string()));
@@ -398,8 +408,14 @@ async fn mended(step: &Step<'_>, error: ExecutorError) -> Result<bool, StepFailu
         }
         ExecutorError::NulInStatement => return Err(failure("22021", error.to_string())),
         ExecutorError::Login(_) | ExecutorError::Schema(_) => {
-            tracing::error!(instance = step.instance, run_path = step.run_path, %error,
-                "step waits for its set-up to be mended");
+            let role_oid = step.role_oid;
+            match broken.line(role_oid, Instant::now()) {
+                // The span names the step.
+                Some(others) => {
+                    tracing::error!(role_oid, %error, others, "step waits for its set-up to be mended");
+                }
+                None => tracing::debug!(role_oid, %error, "step waits for its set-up to be mended"),
+            }
         }
     }
     let paused = tokio::time::sleep(SET_UP_PAUSE);

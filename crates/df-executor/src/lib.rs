@@ -9,6 +9,7 @@ mod places;
 mod recorder;
 pub mod render;
 pub mod sql_step;
+mod throttle;
 pub mod wire;
 
 pub use backend::Executor;

@@ -83,14 +83,12 @@ pub async fn connect_when_up(
         let worth_a_line =
             !told.swap(true, Ordering::Relaxed) || pause >= std::time::Duration::from_secs(1);
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        match error.class() {
-            Some(ErrorClass::Login) => {
+        match (error.class(), worth_a_line) {
+            (Some(ErrorClass::Login), true) => {
                 tracing::error!(%error, pause_ms, "postgres refuses the login; waiting");
             }
-            _ if worth_a_line => {
-                tracing::warn!(%error, pause_ms, "postgres is not reachable; waiting");
-            }
-            _ => tracing::debug!(%error, pause_ms, "postgres is not reachable; waiting"),
+            (_, true) => tracing::warn!(%error, pause_ms, "postgres is not reachable; waiting"),
+            _ => tracing::debug!(%error, pause_ms, "no connection; waiting"),
         }
     };
     match retry::run(policy, shutdown, attempt, on_retry).await {

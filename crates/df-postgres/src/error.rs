@@ -38,12 +38,12 @@ pub enum Error {
 
     #[error(
         "database \"{database}\" already holds a schema `df` that is not df-relay's ({whose}); \
-         nothing was changed. Install into another database, or, once nobody needs that schema, \
-         remove it first"
+         nothing was changed. df-relay takes another database, or this one once nobody needs that \
+         schema and it is dropped"
     )]
     ForeignSchema { database: String, whose: String },
 
-    #[error("database \"{0}\" holds no df-relay schema; install it with `df-relay install`")]
+    #[error("database \"{0}\" holds no df-relay schema; `df-relay install` makes it")]
     MissingSchema(String),
 
     #[error(

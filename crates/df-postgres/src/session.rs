@@ -87,7 +87,7 @@ impl Session {
         loop {
             match self.query(sql, parameters).await {
                 Err(Error::Database { source, .. }) => {
-                    tracing::error!(error = %describe(&source), "postgres refuses a call to df");
+                    tracing::error!(error = %describe(&source), call = sql, "postgres refuses a call to df");
                     self.pause(&mut delays).await?;
                 }
                 other => return other,
@@ -119,7 +119,7 @@ impl Session {
             if error.as_db_error().is_none() || class(&error).is_retryable() {
                 tracing::warn!(error = %describe(&error), "a call to df failed; trying again");
             } else {
-                tracing::error!(error = %describe(&error), "postgres refuses a call to df");
+                tracing::error!(error = %describe(&error), call = sql, "postgres refuses a call to df");
             }
             self.pause(&mut delays).await?;
         }

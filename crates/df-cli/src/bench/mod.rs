@@ -150,6 +150,11 @@ pub(crate) async fn bench(options: &BenchOptions, config: &Config) -> anyhow::Re
         true => Some(config.admin_database()?),
         false => None,
     };
+    // A path that cannot be written is told of now, and not after the run.
+    for path in [&options.json, &options.svg].into_iter().flatten() {
+        let opened = fs::File::options().append(true).create(true).open(path);
+        opened.with_context(|| format!("cannot write {}", path.display()))?;
+    }
     eprintln!("making a database for this run");
     let place = Place::create(given, options.commit_delay).await?;
     let machine = Machine::look(&place.client).await?;

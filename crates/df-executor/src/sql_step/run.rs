@@ -9,6 +9,7 @@ use super::{
     StepOutcome, StepStatistics,
 };
 use crate::render::{TypeCache, TypeCatalog};
+use crate::throttle::Throttle;
 use crate::wire::{ConnectConfig, PipelineError, TransactionStatus};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -48,37 +49,7 @@ pub struct SqlSteps {
     limits: Mutex<StepLimits>,
     pub(super) pools: Arc<Pools>,
     pub(super) types: TypeCache,
-    outages: Outages,
-}
-
-/// How often an outage is told of at the most, whatever it holds up.
-const OUTAGE_LINE_PAUSE: Duration = Duration::from_secs(10);
-
-/// When an outage was last told of: hundreds of steps that wait for one server are one line.
-#[derive(Default)]
-struct Outages(Mutex<Told>);
-
-#[derive(Default)]
-struct Told {
-    at: Option<Instant>,
-    /// What was not told since.
-    others: u64,
-}
-
-impl Outages {
-    /// Whether this one is to be told of, and how many others were not since the last that was.
-    fn line(&self, now: Instant) -> Option<u64> {
-        let mut told = self.0.lock();
-        if told
-            .at
-            .is_some_and(|at| now.duration_since(at) < OUTAGE_LINE_PAUSE)
-        {
-            told.others += 1;
-            return None;
-        }
-        told.at = Some(now);
-        Some(std::mem::take(&mut told.others))
-    }
+    outages: Throttle<()>,
 }
 
 /// How often a step was tried, by the reason that it was not the last time.
@@ -114,7 +85,7 @@ impl SqlSteps {
             limits: Mutex::new(limits),
             pools,
             types: TypeCache::new(catalog),
-            outages: Outages::default(),
+            outages: Throttle::default(),
         }
     }
 
@@ -177,7 +148,7 @@ impl SqlSteps {
             Verdict::Busy => Next::Wait(BUSY_PAUSE),
             Verdict::Outage(why) => {
                 let tries = tries.in_a_row;
-                match self.outages.line(Instant::now()) {
+                match self.outages.line((), Instant::now()) {
                     Some(others) => {
                         tracing::warn!(%why, tries, others, "step waits for the database");
                     }
@@ -340,21 +311,5 @@ fn limited(tries: u32, limit: Option<u32>, failure: StepFailure, pause: Duration
         Next::Fail(failure)
     } else {
         Next::Wait(pause)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_outage_is_one_line_and_not_one_for_each_step_that_waits() {
-        let outages = Outages::default();
-        let now = Instant::now();
-        assert_eq!(outages.line(now), Some(0));
-        for millis in 1..100 {
-            assert_eq!(outages.line(now + Duration::from_millis(millis)), None);
-        }
-        assert_eq!(outages.line(now + OUTAGE_LINE_PAUSE), Some(99));
     }
 }
