@@ -69,6 +69,9 @@ const STEP_RECORD_ALONE: &str = "SELECT df.step_record($1, $2, $3, df.step_begin
 /// then in force, 0 for none.
 pub(super) const BOUND_TIMEOUT: &str = include_str!("bound_timeout.sql");
 
+/// Runs what is deferred, closes cursors, and lets the record take its time.
+const SETTLE: &str = "SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL; SET LOCAL statement_timeout = 0";
+
 /// The texts of a step's own statements, made once per attempt.
 pub(super) struct Texts {
     sessions: Sessions,
@@ -83,6 +86,10 @@ pub(super) struct Texts {
     decides_completed: Option<String>,
     decides_failed: Option<String>,
     timeout: Option<String>,
+    /// Where the step has a timeout: what sets it again, since the statement may have turned it off for what is
+    /// deferred, and the same with `SETTLE` behind it.
+    rebound: Option<String>,
+    settle: Option<String>,
 }
 
 /// What is recorded of a step.
@@ -100,6 +107,9 @@ impl Texts {
     ) -> Self {
         let within = &step.fence.within;
         let timeout = step.statement_timeout.map(millis);
+        let rebound = timeout
+            .as_deref()
+            .map(|millis| format!("SET LOCAL statement_timeout = {millis}"));
         Texts {
             sessions,
             // PgBouncer loses count where the server skips one after an error.
@@ -114,6 +124,8 @@ impl Texts {
             decides_completed: text_array(step.fence.on_completed.decides.iter()),
             decides_failed: text_array(step.fence.on_failed.decides.iter()),
             timeout,
+            settle: rebound.as_deref().map(|sql| format!("{sql}; {SETTLE}")),
+            rebound,
         }
     }
 
@@ -245,8 +257,9 @@ impl Texts {
         params
     }
 
-    /// Checks what is deferred, records and commits. The transaction is open, so that whatever fails makes the COMMIT
-    /// a ROLLBACK.
+    /// Checks what is deferred, closes what the statement left open, records and commits. The transaction is open, so that
+    /// whatever fails makes the COMMIT a ROLLBACK. No code of the user's runs behind the record: a cursor WITH HOLD would
+    /// be read by the COMMIT, while the instance's row is locked.
     pub fn closing<'a>(&'a self, params: &'a [Param<'a>]) -> Vec<Statement<'a>> {
         let record = call(
             self.functions.map(|known| known.record),
@@ -255,12 +268,17 @@ impl Texts {
         );
         match self.sessions {
             Sessions::Own => vec![
-                Statement::simple("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL statement_timeout = 0"),
+                Statement::simple(self.settle.as_deref().unwrap_or(SETTLE)),
                 record,
                 Statement::simple("COMMIT"),
             ],
             Sessions::Lent => {
-                let mut statements = vec![Statement::command("SET CONSTRAINTS ALL IMMEDIATE")];
+                let mut statements: Vec<_> = self
+                    .rebound
+                    .iter()
+                    .map(|sql| Statement::command(sql))
+                    .collect();
+                statements.push(Statement::command("SET CONSTRAINTS ALL IMMEDIATE"));
                 statements.extend(self.sessions.cleaning());
                 statements.extend([
                     Statement::command("SET LOCAL statement_timeout = 0"),

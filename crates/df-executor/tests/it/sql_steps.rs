@@ -312,6 +312,48 @@ async fn a_deferred_check_fails_the_node_wherever_it_runs() {
 }
 
 #[tokio::test]
+async fn nothing_of_the_statements_runs_behind_the_record() {
+    let bench = Bench::start().await;
+    bench.database.psql(
+        "create function app.noted() returns int language plpgsql as
+           $$ begin insert into effects (note) values ('read'); return 1; end $$;
+         grant execute on function app.noted to alice",
+    );
+    // COMMIT would read such a cursor to its end.
+    let cursor = "declare c cursor with hold for select app.noted()";
+    let outcome = bench.run("root", cursor).await;
+    assert!(
+        matches!(outcome, StepOutcome::Completed { .. }),
+        "{outcome:?}"
+    );
+    assert_eq!(bench.effects(), "0");
+}
+
+#[tokio::test]
+async fn what_is_deferred_has_the_steps_timeout_whatever_the_statement_sets() {
+    let bench = Bench::start().await;
+    bench.database.psql(
+        "create function app.slow() returns trigger language plpgsql as
+           $$ begin perform pg_sleep(3600); return null; end $$;
+         create table app.third (a text);
+         create constraint trigger slow after insert on app.third deferrable initially deferred
+           for each row execute function app.slow();
+         grant all on all tables in schema app to alice",
+    );
+    let mut step = bench.step(
+        "root",
+        "insert into third select set_config('statement_timeout', '0', true)",
+    );
+    step.statement_timeout = Some(Duration::from_secs(1));
+    let outcome = bench.steps.run(&step).await.unwrap();
+    let StepOutcome::Failed(failure) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(failure.sqlstate, "57014");
+    assert_eq!(bench.database.psql("select count(*) from app.third"), "0");
+}
+
+#[tokio::test]
 async fn a_role_that_is_gone_is_no_outage() {
     let bench = Bench::start().await;
     let mut step = bench.step("root", "select 1");
