@@ -74,7 +74,9 @@ end
 $$;
 
 -- Begins a wait, or looks after one that has begun. Reaching it first looks in the inbox, under the
--- instance's lock; a due wait is ended here. Returns 'ok' when it has ended, else 'waiting'.
+-- instance's lock; a due wait is ended here. A signal that nobody has delivered yet was sent before this wait was reached:
+-- it is for the waits that are pending already, as if it had been delivered in time, and only where there is none for
+-- this one. Returns 'ok' when it has ended, else 'waiting'.
 create or replace function df.record_wait(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_signal text,
     p_seconds double precision, p_due timestamptz, p_result json, p_within text[],
@@ -84,9 +86,10 @@ create or replace function df.record_wait(
 declare
     v_fence  text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
     v_run    df.node_runs%rowtype;
-    v_signal df.signals%rowtype;
     v_due    timestamptz;
     v_key    text;
+    v_left   text;
+    v_result json;
 begin
     if v_fence <> 'ok' then
         return v_fence;
@@ -96,6 +99,24 @@ begin
     end if;
     select * into v_run from df.node_runs r where r.instance_id = p_instance and r.run_path = p_path;
     if not found then
+        if p_signal is not null then
+            for v_key in select s.key from df.signals s
+                          where s.instance_id = p_instance and s.name = p_signal and s.consumed_at is null
+                          order by s.n loop
+                v_left := v_key;
+                exit when df.hand_signal(p_instance, v_key) = '{}';
+                v_left := null;
+            end loop;
+            -- What was woken may have ended the instance, or decided against this wait.
+            if found then
+                v_fence := df.fence(p_instance, p_epoch, p_incarnation, true, true);
+                if v_fence <> 'ok' then
+                    return v_fence;
+                elsif p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
+                    return 'DF003';
+                end if;
+            end if;
+        end if;
         v_due := coalesce(p_due, df.clock() + make_interval(secs => p_seconds));
         insert into df.node_runs (instance_id, run_path, status, epoch, due_at, signal_name, detail)
         values (p_instance, p_path, 'waiting', p_epoch, v_due, p_signal,
@@ -105,16 +126,12 @@ begin
         if p_checkpoints is not null then
             perform df.checkpoint(p_instance, p_epoch, p_checkpoints);
         end if;
-        if p_signal is not null then
-            select * into v_signal from df.signals s
-             where s.instance_id = p_instance and s.name = p_signal and s.consumed_at is null
-             order by s.n limit 1;
-            if found then
-                update df.signals s set consumed_at = clock_timestamp(), consumed_by = p_path
-                 where s.instance_id = p_instance and s.key = v_signal.key;
-                perform df.end_wait(p_instance, p_path, df.signal_result(p_signal, v_signal.data));
-                v_run.status := 'completed';
-            end if;
+        if v_left is not null then
+            update df.signals s set consumed_at = clock_timestamp(), consumed_by = p_path
+             where s.instance_id = p_instance and s.key = v_left
+            returning df.signal_result(s.name, s.data) into v_result;
+            perform df.end_wait(p_instance, p_path, v_result);
+            v_run.status := 'completed';
         end if;
     end if;
     if v_run.status = 'waiting' and v_run.due_at <= df.clock() and v_run.signal_name is not null then

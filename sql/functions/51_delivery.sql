@@ -40,7 +40,7 @@ $$;
 -- Delivers the events of instances that this relay owns or that nobody owns; an instance that has
 -- been cancelled is let go of.
 -- A role's signals to one instance are handed over in the order in which they were numbered.
--- Reads p_limit events and what else there is for their instances, however many there are.
+-- Reads p_limit events, and up to as many more for each of their instances.
 -- Returns a row per event, and what the engine should be told: kind 'cancel' (stop it), 'signal'
 -- (look at these waits, if there are any), 'pause' (start nothing more of it), 'resume'.
 create or replace function df.relay_deliver(p_incarnation uuid, p_limit integer, p_bounds json default null)
@@ -61,6 +61,8 @@ declare
     v_done  text[] := '{}';
     v_inst  record;
     v_event record;
+    v_signals integer;
+    v_pending text[];
 begin
     for v_inst in
         -- Event by event, in the order of the index that knows the bound; an instance once for each.
@@ -77,21 +79,34 @@ begin
         continue when v_inst.id = any (v_done);
         v_done := v_done || v_inst.id;
         instance_id := v_inst.id;
+        v_signals := 0;
         for v_event in
-            select o.event_id, o.kind, o.key
+            select o.event_id, o.kind, s.key, s.name, s.created_at, s.consumed_at is not null as is_consumed
               from df.outbox o
               left join df.signals s on s.instance_id = o.instance_id and s.key = o.key
              where o.instance_id = v_inst.id and o.delivered_at is null and o.kind <> 'start'
                -- Said so that the index of what is to be delivered cannot serve: statistics from a quiet time promise
                -- that there is nothing in it, and each instance would read all of it.
                and coalesce(o.parked_at, 'infinity') = 'infinity'
-             order by s.n nulls first, o.created_at, o.event_id
+             order by s.n nulls first, o.created_at, o.event_id limit p_limit
         loop
             begin
                 kind := v_event.kind;
                 woken := null;
                 if v_inst.ended_at is null and v_event.kind = 'signal' then
-                    woken := df.hand_signal(v_inst.id, v_event.key);
+                    v_signals := v_signals + 1;
+                    if v_event.is_consumed then
+                        woken := df.woken_since(v_inst.id, v_event.name, v_event.created_at);
+                    else
+                        -- Of many signals all but the first are looked up only where somebody waits for their name.
+                        if v_signals = 2 then
+                            v_pending := df.pending_signals(v_inst.id);
+                        end if;
+                        if v_signals = 1 or v_event.name = any (v_pending) then
+                            woken := df.hand_signal(v_inst.id, v_event.key);
+                            v_pending := array_remove(v_pending, v_event.name);
+                        end if;
+                    end if;
                     if v_inst.owner is null and woken <> '{}' then
                         update df.instances i set wake_at = df.clock()
                          where i.id = v_inst.id and i.wake_at > df.clock() and i.ended_at is null;
@@ -147,10 +162,31 @@ begin
 end
 $$;
 
+-- What a signal that was found in the inbox has woken, and others since then: they are told once more, which is
+-- harmless. Whoever found it could not tell the engine of all of them.
+create or replace function df.woken_since(p_instance text, p_name text, p_since timestamptz) returns text[]
+    language sql volatile
+    as $$
+    select coalesce(array_agg(r.run_path order by r.run_path), '{}') from df.node_runs r
+     where r.instance_id = p_instance and r.signal_name = p_name and r.status = 'completed' and r.ended_at >= p_since
+$$;
+
+-- The names of the signals for which a wait of the instance is pending and not decided against. A name that is handed to
+-- its waits is none of them any more, however many there were.
+create or replace function df.pending_signals(p_instance text) returns text[]
+    language sql volatile
+    as $$
+    select coalesce(array_agg(distinct r.signal_name), '{}')
+      from df.node_runs r, json_to_record(r.detail) as d(within text[], turns integer[])
+     where r.instance_id = p_instance and r.status = 'waiting' and r.signal_name is not null
+       and (coalesce(d.within, '{}') = '{}' or not df.decided_against(p_instance, d.within, d.turns))
+$$;
+
 -- Hands one signal to every wait of its name that is pending and not decided against. With none
 -- pending it stays in the inbox for the first wait to come. A wait whose end is the instance's ends that, too, as the
 -- last step's record does; but nothing more happens to one that is paused before its resume. Returns the run
--- paths woken. The caller holds the instance's lock and pins the search_path.
+-- paths woken. The caller holds the instance's lock and pins the search_path. Errors: 54000 where the waits would hold
+-- more of it than 64 MB together.
 create or replace function df.hand_signal(p_instance text, p_key text) returns text[]
     language plpgsql volatile
     as $$
@@ -159,6 +195,7 @@ declare
     v_wait   record;
     v_result json;
     v_woken  text[] := '{}';
+    v_bytes  bigint := 0;
 begin
     select s.name, s.data into v_signal from df.signals s
      where s.instance_id = p_instance and s.key = p_key and s.consumed_at is null;
@@ -174,6 +211,11 @@ begin
          order by r.run_path
     loop
         continue when v_wait.within <> '{}' and df.decided_against(p_instance, v_wait.within, v_wait.turns);
+        v_bytes := v_bytes + octet_length(v_result::text);
+        if v_bytes > 67108864 then
+            raise exception 'signal % of % bytes would be kept by more waits than fit 64 MB',
+                v_signal.name, octet_length(v_result::text) using errcode = '54000';
+        end if;
         perform df.end_wait(p_instance, v_wait.run_path, v_result);
         if v_wait.decides <> '{}' then
             perform df.decide(p_instance, v_wait.epoch, v_wait.within, v_wait.turns, v_wait.decides);
@@ -322,15 +364,18 @@ begin
 end
 $$;
 
--- Fails an instance that can never run: its graph is gone, damaged or not its submitter's.
+-- Fails an instance that can never run: its graph is gone, damaged or not its submitter's. Locks it unless somebody
+-- else has it locked. Returns false for one that is not to be failed by this relay any more, null for one that is locked.
 create or replace function df.relay_fail(
     p_incarnation uuid, p_instance text, p_epoch bigint, p_error text, p_sqlstate text) returns boolean
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
+declare
+    v_fence text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
 begin
-    if df.fence(p_instance, p_epoch, p_incarnation, true, false) <> 'ok' then
-        return false;
+    if v_fence <> 'ok' then
+        return case when v_fence <> 'busy' then false end;
     end if;
     perform df.end_instance(p_instance, 'failed', null, p_error, p_sqlstate, 'root');
     return true;

@@ -55,6 +55,9 @@ create table df.signals (
     constraint signals_data_size check (octet_length(data::text) <= 16777216)
 );
 
+-- The inbox of a name, in order, among however many signals of other names.
+create index signals_pending on df.signals (instance_id, name, n) where consumed_at is null;
+
 -- The flag that says whether a relay sleeps and wants to be woken: 2 means idle, 1 means busy.
 -- A sequence, since its last_value is current in every snapshot.
 create sequence df.relay_idle minvalue 1 start 1;

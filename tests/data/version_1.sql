@@ -1266,6 +1266,7 @@ declare
     v_wait   record;
     v_result json;
     v_woken  text[] := '{}';
+    v_bytes  bigint := 0;
 begin
     select s.name, s.data into v_signal from df.signals s
      where s.instance_id = p_instance and s.key = p_key and s.consumed_at is null;
@@ -1281,6 +1282,11 @@ begin
          order by r.run_path
     loop
         continue when v_wait.within <> '{}' and df.decided_against(p_instance, v_wait.within, v_wait.turns);
+        v_bytes := v_bytes + octet_length(v_result::text);
+        if v_bytes > 67108864 then
+            raise exception 'signal % of % bytes would be kept by more waits than fit 64 MB',
+                v_signal.name, octet_length(v_result::text) using errcode = '54000';
+        end if;
         perform df.end_wait(p_instance, v_wait.run_path, v_result);
         if v_wait.decides <> '{}' then
             perform df.decide(p_instance, v_wait.epoch, v_wait.within, v_wait.turns, v_wait.decides);
@@ -1563,7 +1569,7 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
     AS $$
     select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance',
         'checkpoint', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
-        'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event',
+        'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'woken_since', 'pending_signals', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event',
         'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'admitted_vars', 'ask_at_starts', 'calling_role', 'refuse_view_write', 'waiting_roles',
@@ -2640,6 +2646,15 @@ begin
 end
 $$;
 ALTER FUNCTION df.pause(instance_id text) OWNER TO df_owner;
+CREATE FUNCTION df.pending_signals(p_instance text) RETURNS text[]
+    LANGUAGE sql
+    AS $$
+    select coalesce(array_agg(distinct r.signal_name), '{}')
+      from df.node_runs r, json_to_record(r.detail) as d(within text[], turns integer[])
+     where r.instance_id = p_instance and r.status = 'waiting' and r.signal_name is not null
+       and (coalesce(d.within, '{}') = '{}' or not df.decided_against(p_instance, d.within, d.turns))
+$$;
+ALTER FUNCTION df.pending_signals(p_instance text) OWNER TO df_owner;
 CREATE FUNCTION df.place() RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2967,9 +2982,10 @@ CREATE FUNCTION df.record_wait(p_instance text, p_epoch bigint, p_incarnation uu
 declare
     v_fence  text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
     v_run    df.node_runs%rowtype;
-    v_signal df.signals%rowtype;
     v_due    timestamptz;
     v_key    text;
+    v_left   text;
+    v_result json;
 begin
     if v_fence <> 'ok' then
         return v_fence;
@@ -2979,6 +2995,24 @@ begin
     end if;
     select * into v_run from df.node_runs r where r.instance_id = p_instance and r.run_path = p_path;
     if not found then
+        if p_signal is not null then
+            for v_key in select s.key from df.signals s
+                          where s.instance_id = p_instance and s.name = p_signal and s.consumed_at is null
+                          order by s.n loop
+                v_left := v_key;
+                exit when df.hand_signal(p_instance, v_key) = '{}';
+                v_left := null;
+            end loop;
+            -- What was woken may have ended the instance, or decided against this wait.
+            if found then
+                v_fence := df.fence(p_instance, p_epoch, p_incarnation, true, true);
+                if v_fence <> 'ok' then
+                    return v_fence;
+                elsif p_within <> '{}' and df.decided_against(p_instance, p_within, p_turns) then
+                    return 'DF003';
+                end if;
+            end if;
+        end if;
         v_due := coalesce(p_due, df.clock() + make_interval(secs => p_seconds));
         insert into df.node_runs (instance_id, run_path, status, epoch, due_at, signal_name, detail)
         values (p_instance, p_path, 'waiting', p_epoch, v_due, p_signal,
@@ -2988,16 +3022,12 @@ begin
         if p_checkpoints is not null then
             perform df.checkpoint(p_instance, p_epoch, p_checkpoints);
         end if;
-        if p_signal is not null then
-            select * into v_signal from df.signals s
-             where s.instance_id = p_instance and s.name = p_signal and s.consumed_at is null
-             order by s.n limit 1;
-            if found then
-                update df.signals s set consumed_at = clock_timestamp(), consumed_by = p_path
-                 where s.instance_id = p_instance and s.key = v_signal.key;
-                perform df.end_wait(p_instance, p_path, df.signal_result(p_signal, v_signal.data));
-                v_run.status := 'completed';
-            end if;
+        if v_left is not null then
+            update df.signals s set consumed_at = clock_timestamp(), consumed_by = p_path
+             where s.instance_id = p_instance and s.key = v_left
+            returning df.signal_result(s.name, s.data) into v_result;
+            perform df.end_wait(p_instance, p_path, v_result);
+            v_run.status := 'completed';
         end if;
     end if;
     if v_run.status = 'waiting' and v_run.due_at <= df.clock() and v_run.signal_name is not null then
@@ -3205,6 +3235,8 @@ declare
     v_done  text[] := '{}';
     v_inst  record;
     v_event record;
+    v_signals integer;
+    v_pending text[];
 begin
     for v_inst in
         -- Event by event, in the order of the index that knows the bound; an instance once for each.
@@ -3221,21 +3253,34 @@ begin
         continue when v_inst.id = any (v_done);
         v_done := v_done || v_inst.id;
         instance_id := v_inst.id;
+        v_signals := 0;
         for v_event in
-            select o.event_id, o.kind, o.key
+            select o.event_id, o.kind, s.key, s.name, s.created_at, s.consumed_at is not null as is_consumed
               from df.outbox o
               left join df.signals s on s.instance_id = o.instance_id and s.key = o.key
              where o.instance_id = v_inst.id and o.delivered_at is null and o.kind <> 'start'
                -- Said so that the index of what is to be delivered cannot serve: statistics from a quiet time promise
                -- that there is nothing in it, and each instance would read all of it.
                and coalesce(o.parked_at, 'infinity') = 'infinity'
-             order by s.n nulls first, o.created_at, o.event_id
+             order by s.n nulls first, o.created_at, o.event_id limit p_limit
         loop
             begin
                 kind := v_event.kind;
                 woken := null;
                 if v_inst.ended_at is null and v_event.kind = 'signal' then
-                    woken := df.hand_signal(v_inst.id, v_event.key);
+                    v_signals := v_signals + 1;
+                    if v_event.is_consumed then
+                        woken := df.woken_since(v_inst.id, v_event.name, v_event.created_at);
+                    else
+                        -- Of many signals all but the first are looked up only where somebody waits for their name.
+                        if v_signals = 2 then
+                            v_pending := df.pending_signals(v_inst.id);
+                        end if;
+                        if v_signals = 1 or v_event.name = any (v_pending) then
+                            woken := df.hand_signal(v_inst.id, v_event.key);
+                            v_pending := array_remove(v_pending, v_event.name);
+                        end if;
+                    end if;
                     if v_inst.owner is null and woken <> '{}' then
                         update df.instances i set wake_at = df.clock()
                          where i.id = v_inst.id and i.wake_at > df.clock() and i.ended_at is null;
@@ -3322,6 +3367,12 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
                 when not r.rolcanlogin then 'ALTER ROLE df_relay LOGIN;' end
       from pg_roles o left join pg_roles r on r.rolname = 'df_relay' where o.rolname = 'df_owner'
     union all
+    select 'place', m.value = here.place,
+           case when m.value = here.place then 'relays run on this database, and not on what it may be a copy of'
+                else format('this is a copy of a database: relays ran on it at %s, and this is %s', m.value, here.place) end,
+           case when m.value <> here.place then 'Run df-relay adopt, once this copy is to be the one that relays run on.' end
+      from df.meta m, (select df.place() as place) here where m.key = 'place'
+    union all
     select 'step logins', false, format('step login %s of role %s: %s', f.login, coalesce(f.role_name, f.role_oid::text), f.fault),
            case when f.role_name is null then format('DROP ROLE IF EXISTS %I;', f.login)
                 when f.login_oid is null or f.login <> df.step_login_name(f.role_oid) then
@@ -3374,9 +3425,11 @@ CREATE FUNCTION df.relay_fail(p_incarnation uuid, p_instance text, p_epoch bigin
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_fence text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
 begin
-    if df.fence(p_instance, p_epoch, p_incarnation, true, false) <> 'ok' then
-        return false;
+    if v_fence <> 'ok' then
+        return case when v_fence <> 'busy' then false end;
     end if;
     perform df.end_instance(p_instance, 'failed', null, p_error, p_sqlstate, 'root');
     return true;
@@ -4566,8 +4619,6 @@ CREATE FUNCTION df.step_clean() RETURNS void
     AS $$
 begin
     reset all;
-    -- Not plpgsql's own CLOSE.
-    execute 'close all';
     reset role;
     deallocate all;
     unlisten *;
@@ -5454,6 +5505,13 @@ begin
 end
 $$;
 ALTER FUNCTION df.why_leaves(p_instance text, p_role oid, OUT state text, OUT waiting_for text, OUT since timestamp with time zone, OUT release_by text, OUT detail text) OWNER TO df_owner;
+CREATE FUNCTION df.woken_since(p_instance text, p_name text, p_since timestamp with time zone) RETURNS text[]
+    LANGUAGE sql
+    AS $$
+    select coalesce(array_agg(r.run_path order by r.run_path), '{}') from df.node_runs r
+     where r.instance_id = p_instance and r.signal_name = p_name and r.status = 'completed' and r.ended_at >= p_since
+$$;
+ALTER FUNCTION df.woken_since(p_instance text, p_name text, p_since timestamp with time zone) OWNER TO df_owner;
 CREATE FUNCTION df.write_setting(p_name text, p_value text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5895,126 +5953,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16855, 'df_step_16854_16855', 'ff0078209da549688ff6257aa517b739aedfbe5065594aae852548478fd62ae7', '2026-11-23 04:20:43.508791+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 04:20:43.602056+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 04:20:43.891742+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 04:20:44.012249+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 04:20:44.105592+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 04:20:44.351029+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 04:20:44.375489+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 04:20:44.400805+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 04:20:44.425137+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 04:20:44.449757+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 04:20:44.473506+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 04:20:44.50048+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 04:20:44.524669+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 04:20:44.549262+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 04:20:44.573922+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 04:20:44.601422+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 04:20:44.636265+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('r6cOz3jO', 'mid sequence', 'r6cOz3jO:root', '@alice@', 'running', NULL, '2026-11-23 04:20:43.602056+00', '2026-11-23 04:20:43.857819+00', NULL, 1, NULL, NULL, 1, 'f0c30e30-a8e9-bc7c-5230-7a9a613ea86e', '2026-11-23 04:20:43.602056+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cOOuTI', 'signal', 'r6cOOuTI:root', '@alice@', 'running', NULL, '2026-11-23 04:20:43.891742+00', '2026-11-23 04:20:43.91045+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cJhixF', 'timer', 'r6cJhixF:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.012249+00', '2026-11-23 04:20:44.018179+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 05:20:44.078402+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6civM17', 'loop', 'r6civM17:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.105592+00', '2026-11-23 04:20:44.110602+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 05:20:44.33447+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('r6cX40w4', 'race decided', 'r6cX40w4:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.351029+00', '2026-11-23 04:20:44.354284+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6crjHcV', 'race open', 'r6crjHcV:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.375489+00', '2026-11-23 04:20:44.378802+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 05:20:44.381231+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cmAaow', 'join', 'r6cmAaow:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.400805+00', '2026-11-23 04:20:44.403921+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cIJqOF', 'failed', 'r6cIJqOF:root', '@alice@', 'failed', NULL, '2026-11-23 04:20:44.425137+00', '2026-11-23 04:20:44.432543+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 04:20:44.425137+00', NULL, '2026-11-23 04:20:44.432543+00', '937', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('r6cnk7Dt', 'left failed', 'r6cnk7Dt:root', '@alice@', 'failed', NULL, '2026-11-23 04:20:44.449757+00', '2026-11-23 04:20:44.455933+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 04:20:44.449757+00', NULL, '2026-11-23 04:20:44.455933+00', '942', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('r6cW7Ae7', 'attempts', 'r6cW7Ae7:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.473506+00', '2026-11-23 04:20:44.478751+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 04:25:44.48314+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cE3rOe', 'timed', 'r6cE3rOe:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.50048+00', '2026-11-23 04:20:44.504405+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 09:40:44.507892+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cIsJyS', 'parked event', 'r6cIsJyS:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.524669+00', '2026-11-23 04:20:44.527456+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cLVzuO', 'cancelled', 'r6cLVzuO:root', '@alice@', 'cancelled', NULL, '2026-11-23 04:20:44.573922+00', '2026-11-23 04:20:44.600935+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 04:20:44.600936+00', '968', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cWXguB', 'completed', 'r6cWXguB:root', '@alice@', 'completed', NULL, '2026-11-23 04:20:44.601422+00', '2026-11-23 04:20:44.608724+00', '2026-11-23 04:20:44.608724+00', 15, NULL, NULL, 1, NULL, '2026-11-23 04:20:44.601422+00', NULL, '2026-11-23 04:20:44.608724+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6c3Nq2L', 'pending', 'r6c3Nq2L:root', '@alice@', 'pending', NULL, '2026-11-23 04:20:44.636265+00', '2026-11-23 04:20:44.636265+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 04:20:44.636265+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('r6cGP5mQ', 'paused', 'r6cGP5mQ:root', '@alice@', 'running', NULL, '2026-11-23 04:20:44.549262+00', '2026-11-23 04:20:44.642615+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 05:20:44.557052+00', '2026-11-23 04:20:44.642615+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '9b1f14ce-7a2e-47e1-a60b-754add87bcd4');
-INSERT INTO df.meta VALUES ('content_hash', '3c6a5a45fede9c526b4c52c29568b4b5becffd05e698cced2946ecd615f7a1af');
+INSERT INTO df.granted_roles VALUES (16858, 'df_step_16857_16858', 'a0cb47bca8ef41b2aa937d5e3f0b9f75d059cc8ed78343f796233c7ebd94be47', '2026-11-23 07:16:28.822063+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 07:16:29.199026+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 07:16:30.619021+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 07:16:30.897134+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 07:16:31.13272+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 07:16:31.745185+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 07:16:31.818059+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 07:16:31.865288+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 07:16:31.911101+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 07:16:31.953191+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 07:16:32.031495+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 07:16:32.08207+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 07:16:32.157782+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 07:16:32.18735+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 07:16:32.227247+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 07:16:32.33425+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 07:16:32.413433+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('JBgH1flx', 'mid sequence', 'JBgH1flx:root', '@alice@', 'running', NULL, '2026-11-23 07:16:29.199026+00', '2026-11-23 07:16:30.496602+00', NULL, 1, NULL, NULL, 1, 'fb86c444-f73f-b064-6873-92a1fb705dd1', '2026-11-23 07:16:29.199026+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgpf74n', 'signal', 'JBgpf74n:root', '@alice@', 'running', NULL, '2026-11-23 07:16:30.619021+00', '2026-11-23 07:16:30.638824+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgv0ckJ', 'timer', 'JBgv0ckJ:root', '@alice@', 'running', NULL, '2026-11-23 07:16:30.897134+00', '2026-11-23 07:16:30.906886+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 08:16:31.095358+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgjpktc', 'loop', 'JBgjpktc:root', '@alice@', 'running', NULL, '2026-11-23 07:16:31.13272+00', '2026-11-23 07:16:31.144853+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 08:16:31.719852+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('JBgF99wI', 'race decided', 'JBgF99wI:root', '@alice@', 'running', NULL, '2026-11-23 07:16:31.745185+00', '2026-11-23 07:16:31.75579+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgJMJVZ', 'race open', 'JBgJMJVZ:root', '@alice@', 'running', NULL, '2026-11-23 07:16:31.818059+00', '2026-11-23 07:16:31.825563+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 08:16:31.837444+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgdOD3K', 'join', 'JBgdOD3K:root', '@alice@', 'running', NULL, '2026-11-23 07:16:31.865288+00', '2026-11-23 07:16:31.870719+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgxrC20', 'failed', 'JBgxrC20:root', '@alice@', 'failed', NULL, '2026-11-23 07:16:31.911101+00', '2026-11-23 07:16:31.931054+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 07:16:31.911101+00', NULL, '2026-11-23 07:16:31.931054+00', '937', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('JBg4RMJz', 'left failed', 'JBg4RMJz:root', '@alice@', 'failed', NULL, '2026-11-23 07:16:31.953191+00', '2026-11-23 07:16:32.001748+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 07:16:31.953191+00', NULL, '2026-11-23 07:16:32.001748+00', '942', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('JBgUcKak', 'attempts', 'JBgUcKak:root', '@alice@', 'running', NULL, '2026-11-23 07:16:32.031495+00', '2026-11-23 07:16:32.050229+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 07:21:32.066072+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgcl04u', 'timed', 'JBgcl04u:root', '@alice@', 'running', NULL, '2026-11-23 07:16:32.08207+00', '2026-11-23 07:16:32.112449+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 12:36:32.139244+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgPhnMm', 'parked event', 'JBgPhnMm:root', '@alice@', 'running', NULL, '2026-11-23 07:16:32.157782+00', '2026-11-23 07:16:32.165514+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBg5nvpZ', 'cancelled', 'JBg5nvpZ:root', '@alice@', 'cancelled', NULL, '2026-11-23 07:16:32.227247+00', '2026-11-23 07:16:32.320528+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 07:16:32.320528+00', '968', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgUPBDk', 'completed', 'JBgUPBDk:root', '@alice@', 'completed', NULL, '2026-11-23 07:16:32.33425+00', '2026-11-23 07:16:32.37073+00', '2026-11-23 07:16:32.37073+00', 15, NULL, NULL, 1, NULL, '2026-11-23 07:16:32.33425+00', NULL, '2026-11-23 07:16:32.37073+00', '974', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBg5XHIC', 'pending', 'JBg5XHIC:root', '@alice@', 'pending', NULL, '2026-11-23 07:16:32.413433+00', '2026-11-23 07:16:32.413433+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 07:16:32.413433+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('JBgkQ2pJ', 'paused', 'JBgkQ2pJ:root', '@alice@', 'running', NULL, '2026-11-23 07:16:32.18735+00', '2026-11-23 07:16:32.435817+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 08:16:32.198126+00', '2026-11-23 07:16:32.435817+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '9f46f377-93cc-48bf-9f82-ffcc050fa773');
+INSERT INTO df.meta VALUES ('content_hash', 'd9e1687d4c78d294f02aaf239ecd4c0e333054670e79d5c6438abb4efc41a378');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7711217106835762826/16854');
-INSERT INTO df.node_runs VALUES ('r6cOz3jO', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:43.870983+00', '2026-11-23 04:20:43.87642+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cOOuTI', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:43.917459+00', '2026-11-23 04:20:43.923823+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cOOuTI', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 04:20:43.979267+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6cJhixF', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.020244+00', '2026-11-23 04:20:44.021196+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cJhixF', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.073509+00', NULL, '2026-11-23 05:20:44.078402+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.290523+00', '2026-11-23 04:20:44.293033+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 04:20:44.290523+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.297217+00', '2026-11-23 04:20:44.297624+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.298678+00', '2026-11-23 04:20:44.299046+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.299627+00', '2026-11-23 04:20:44.299993+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.30056+00', '2026-11-23 04:20:44.300772+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.301777+00', '2026-11-23 04:20:44.302195+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.303423+00', '2026-11-23 04:20:44.303763+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.304205+00', '2026-11-23 04:20:44.304488+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.304906+00', '2026-11-23 04:20:44.305111+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.3064+00', '2026-11-23 04:20:44.306793+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.30837+00', '2026-11-23 04:20:44.30869+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.309136+00', '2026-11-23 04:20:44.309411+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.30982+00', '2026-11-23 04:20:44.310049+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.311164+00', '2026-11-23 04:20:44.311521+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.312555+00', '2026-11-23 04:20:44.312824+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.313205+00', '2026-11-23 04:20:44.313481+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.3139+00', '2026-11-23 04:20:44.314134+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.315682+00', '2026-11-23 04:20:44.316128+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.317369+00', '2026-11-23 04:20:44.317712+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.318244+00', '2026-11-23 04:20:44.318565+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.319052+00', '2026-11-23 04:20:44.319289+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.320781+00', '2026-11-23 04:20:44.32115+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.32272+00', '2026-11-23 04:20:44.323051+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.323455+00', '2026-11-23 04:20:44.323766+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.324161+00', '2026-11-23 04:20:44.324361+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.325698+00', '2026-11-23 04:20:44.326147+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.327451+00', '2026-11-23 04:20:44.327811+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.328324+00', '2026-11-23 04:20:44.328668+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.329432+00', '2026-11-23 04:20:44.329711+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.331471+00', '2026-11-23 04:20:44.331862+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cX40w4', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.356317+00', '2026-11-23 04:20:44.358196+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cX40w4', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 04:20:44.356317+00', '2026-11-23 04:20:44.358435+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6cmAaow', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.406213+00', '2026-11-23 04:20:44.406821+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cIJqOF', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.42922+00', '2026-11-23 04:20:44.429648+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cIJqOF', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 04:20:44.43109+00', '2026-11-23 04:20:44.432393+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6cnk7Dt', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.454161+00', '2026-11-23 04:20:44.454625+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cnk7Dt', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 04:20:44.455408+00', '2026-11-23 04:20:44.455895+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6cE3rOe', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.506921+00', '2026-11-23 04:20:44.508992+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cGP5mQ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.554598+00', '2026-11-23 04:20:44.555201+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cLVzuO', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.578776+00', '2026-11-23 04:20:44.579243+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cWXguB', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.606883+00', '2026-11-23 04:20:44.607739+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6cWXguB', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 04:20:44.608348+00', '2026-11-23 04:20:44.608724+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('r6civM17', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.333552+00', NULL, '2026-11-23 05:20:44.33447+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('r6cE3rOe', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.506881+00', NULL, '2121-12-17 09:40:44.507892+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6cE3rOe', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.510144+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('r6cIsJyS', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.529313+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6cGP5mQ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.556612+00', NULL, '2026-11-23 05:20:44.557052+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6cLVzuO', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.58065+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
-INSERT INTO df.node_runs VALUES ('r6cX40w4', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.356463+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('r6cX40w4', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.359464+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6crjHcV', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.380367+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('r6crjHcV', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.381039+00', NULL, '2026-11-23 05:20:44.381231+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('r6cmAaow', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.406214+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('r6cW7Ae7', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 04:20:44.482054+00', NULL, '2026-11-23 04:25:44.48314+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cOz3jO/start', 'r6cOz3jO', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:43.602056+00', '2026-11-23 04:20:43.857498+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cOOuTI/start', 'r6cOOuTI', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:43.891742+00', '2026-11-23 04:20:43.910381+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cJhixF/start', 'r6cJhixF', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.012249+00', '2026-11-23 04:20:44.018126+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6civM17/start', 'r6civM17', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.105592+00', '2026-11-23 04:20:44.110527+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cX40w4/start', 'r6cX40w4', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.351029+00', '2026-11-23 04:20:44.354226+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6crjHcV/start', 'r6crjHcV', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.375489+00', '2026-11-23 04:20:44.378759+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cmAaow/start', 'r6cmAaow', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.400805+00', '2026-11-23 04:20:44.403871+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cIJqOF/start', 'r6cIJqOF', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.425137+00', '2026-11-23 04:20:44.427524+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cnk7Dt/start', 'r6cnk7Dt', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.449757+00', '2026-11-23 04:20:44.452072+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cW7Ae7/start', 'r6cW7Ae7', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.473506+00', '2026-11-23 04:20:44.478704+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cE3rOe/start', 'r6cE3rOe', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.50048+00', '2026-11-23 04:20:44.504343+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cIsJyS/start', 'r6cIsJyS', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.524669+00', '2026-11-23 04:20:44.527401+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cGP5mQ/start', 'r6cGP5mQ', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.549262+00', '2026-11-23 04:20:44.552152+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cLVzuO/start', 'r6cLVzuO', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.573922+00', '2026-11-23 04:20:44.576896+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cLVzuO/cancel', 'r6cLVzuO', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 04:20:44.598536+00', '2026-11-23 04:20:44.602774+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cWXguB/start', 'r6cWXguB', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.601422+00', '2026-11-23 04:20:44.604544+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6c3Nq2L/start', 'r6c3Nq2L', 'start', NULL, NULL, '@alice@', '2026-11-23 04:20:44.636265+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cOOuTI/signal/n/1', 'r6cOOuTI', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 04:20:44.637958+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cGP5mQ/pause/3', 'r6cGP5mQ', 'pause', '3', '', '@alice@', '2026-11-23 04:20:44.641444+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('r6cIsJyS/signal/n/4', 'r6cIsJyS', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 04:20:44.643206+00', NULL, 10, NULL, '2026-11-23 04:20:44.643206+00', 'broken');
-INSERT INTO df.relays VALUES ('f0c30e30-a8e9-bc7c-5230-7a9a613ea86e', '2026-11-23 04:20:43.782716+00', '2026-11-23 04:20:43.851493+00', '2026-11-23 04:20:58.851494+00', '0.1.0', 1, false, 1000, 24231);
+INSERT INTO df.meta VALUES ('place', '7711262385816357878/16857');
+INSERT INTO df.node_runs VALUES ('JBgH1flx', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:30.577454+00', '2026-11-23 07:16:30.593056+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgpf74n', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:30.666088+00', '2026-11-23 07:16:30.681123+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgpf74n', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:30.842472+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgv0ckJ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:30.915117+00', '2026-11-23 07:16:30.916456+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgv0ckJ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.075214+00', NULL, '2026-11-23 08:16:31.095358+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.574339+00', '2026-11-23 07:16:31.576777+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 07:16:31.574339+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.582587+00', '2026-11-23 07:16:31.583085+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.584326+00', '2026-11-23 07:16:31.584764+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.585297+00', '2026-11-23 07:16:31.585789+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.586428+00', '2026-11-23 07:16:31.586801+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.588006+00', '2026-11-23 07:16:31.58859+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.589934+00', '2026-11-23 07:16:31.590474+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.591936+00', '2026-11-23 07:16:31.592385+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.592948+00', '2026-11-23 07:16:31.593262+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.594745+00', '2026-11-23 07:16:31.595282+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.596677+00', '2026-11-23 07:16:31.597056+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.597658+00', '2026-11-23 07:16:31.598135+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.598721+00', '2026-11-23 07:16:31.611915+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.624443+00', '2026-11-23 07:16:31.626921+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.635028+00', '2026-11-23 07:16:31.635918+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.64029+00', '2026-11-23 07:16:31.641161+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.645538+00', '2026-11-23 07:16:31.64606+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.652887+00', '2026-11-23 07:16:31.656922+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.662231+00', '2026-11-23 07:16:31.665889+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.667106+00', '2026-11-23 07:16:31.667759+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.668566+00', '2026-11-23 07:16:31.671993+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.678601+00', '2026-11-23 07:16:31.679477+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.684585+00', '2026-11-23 07:16:31.685123+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.687669+00', '2026-11-23 07:16:31.688225+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.688877+00', '2026-11-23 07:16:31.689215+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.695558+00', '2026-11-23 07:16:31.700004+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.702208+00', '2026-11-23 07:16:31.705732+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.706473+00', '2026-11-23 07:16:31.707022+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.707713+00', '2026-11-23 07:16:31.708095+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.713134+00', '2026-11-23 07:16:31.713783+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgF99wI', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.762376+00', '2026-11-23 07:16:31.770728+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgF99wI', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 07:16:31.762376+00', '2026-11-23 07:16:31.771148+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgdOD3K', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.879036+00', '2026-11-23 07:16:31.890346+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgxrC20', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.927816+00', '2026-11-23 07:16:31.928377+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgxrC20', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 07:16:31.929633+00', '2026-11-23 07:16:31.930912+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBg4RMJz', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.997738+00', '2026-11-23 07:16:31.999291+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBg4RMJz', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 07:16:32.001094+00', '2026-11-23 07:16:32.001704+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgcl04u', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.126572+00', '2026-11-23 07:16:32.143084+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgkQ2pJ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.19412+00', '2026-11-23 07:16:32.194941+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBg5nvpZ', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.244354+00', '2026-11-23 07:16:32.254542+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgUPBDk', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.360076+00', '2026-11-23 07:16:32.363737+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgUPBDk', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.364707+00', '2026-11-23 07:16:32.37073+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.718802+00', NULL, '2026-11-23 08:16:31.719852+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('JBgF99wI', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.762871+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('JBgF99wI', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.77988+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgcl04u', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.132982+00', NULL, '2121-12-17 12:36:32.139244+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgcl04u', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.152976+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('JBgPhnMm', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.169348+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgkQ2pJ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.197728+00', NULL, '2026-11-23 08:16:32.198126+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgJMJVZ', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.836243+00', NULL, '2026-11-23 08:16:31.837444+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('JBgJMJVZ', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.841503+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('JBgdOD3K', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.88038+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBgUcKak', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.064776+00', NULL, '2026-11-23 07:21:32.066072+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('JBg5nvpZ', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.257746+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
+INSERT INTO df.outbox VALUES ('JBgH1flx/start', 'JBgH1flx', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:29.199026+00', '2026-11-23 07:16:30.496178+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgpf74n/start', 'JBgpf74n', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:30.619021+00', '2026-11-23 07:16:30.638752+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgv0ckJ/start', 'JBgv0ckJ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:30.897134+00', '2026-11-23 07:16:30.906813+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgjpktc/start', 'JBgjpktc', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.13272+00', '2026-11-23 07:16:31.144782+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgF99wI/start', 'JBgF99wI', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.745185+00', '2026-11-23 07:16:31.755718+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgJMJVZ/start', 'JBgJMJVZ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.818059+00', '2026-11-23 07:16:31.825484+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgdOD3K/start', 'JBgdOD3K', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.865288+00', '2026-11-23 07:16:31.870643+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgxrC20/start', 'JBgxrC20', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.911101+00', '2026-11-23 07:16:31.915015+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBg4RMJz/start', 'JBg4RMJz', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.953191+00', '2026-11-23 07:16:31.979336+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgUcKak/start', 'JBgUcKak', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.031495+00', '2026-11-23 07:16:32.050164+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgcl04u/start', 'JBgcl04u', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.08207+00', '2026-11-23 07:16:32.1081+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgPhnMm/start', 'JBgPhnMm', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.157782+00', '2026-11-23 07:16:32.165433+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgkQ2pJ/start', 'JBgkQ2pJ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.18735+00', '2026-11-23 07:16:32.191068+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBg5nvpZ/start', 'JBg5nvpZ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.227247+00', '2026-11-23 07:16:32.239485+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBg5nvpZ/cancel', 'JBg5nvpZ', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 07:16:32.297339+00', '2026-11-23 07:16:32.323546+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgUPBDk/start', 'JBgUPBDk', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.33425+00', '2026-11-23 07:16:32.343757+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBg5XHIC/start', 'JBg5XHIC', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.413433+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgpf74n/signal/n/1', 'JBgpf74n', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 07:16:32.428893+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgkQ2pJ/pause/3', 'JBgkQ2pJ', 'pause', '3', '', '@alice@', '2026-11-23 07:16:32.434638+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('JBgPhnMm/signal/n/4', 'JBgPhnMm', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 07:16:32.438659+00', NULL, 10, NULL, '2026-11-23 07:16:32.438659+00', 'broken');
+INSERT INTO df.relays VALUES ('fb86c444-f73f-b064-6873-92a1fb705dd1', '2026-11-23 07:16:30.211482+00', '2026-11-23 07:16:30.48249+00', '2026-11-23 07:16:45.48249+00', '0.1.0', 1, false, 1000, 31864);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
@@ -6035,9 +6093,9 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.');
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('r6cOOuTI', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 04:20:44.637958+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('r6cIsJyS', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 04:20:44.643206+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16855, 16385, true, false);
+INSERT INTO df.signals VALUES ('JBgpf74n', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 07:16:32.428893+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('JBgPhnMm', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 07:16:32.438659+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16858, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -6081,6 +6139,7 @@ CREATE INDEX outbox_delivered_signals ON df.outbox USING btree (delivered_at) WH
 CREATE INDEX outbox_parked ON df.outbox USING btree (parked_at) WHERE (parked_at IS NOT NULL);
 CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text));
 CREATE INDEX outbox_undelivered_since ON df.outbox USING btree (created_at) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
+CREATE INDEX signals_pending ON df.signals USING btree (instance_id, name, n) WHERE (consumed_at IS NULL);
 CREATE TRIGGER graphs_checked BEFORE INSERT ON df.graphs FOR EACH ROW EXECUTE FUNCTION df.refuse_bad_graph();
 CREATE TRIGGER instances_admitted BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION df.admit_instance();
 CREATE TRIGGER limit_asked AFTER INSERT OR UPDATE ON df.setting_values FOR EACH ROW WHEN (((new.name = 'max_pending_per_role'::text) AND (COALESCE(new.value, new.default_value) <> '0'::text))) EXECUTE FUNCTION df.ask_at_starts();
@@ -6416,6 +6475,7 @@ GRANT ALL ON FUNCTION df.paths_above(p_path text) TO @alice@;
 REVOKE ALL ON FUNCTION df.pause(instance_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.pause(instance_id text) TO df_admin;
 GRANT ALL ON FUNCTION df.pause(instance_id text) TO @alice@;
+REVOKE ALL ON FUNCTION df.pending_signals(p_instance text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.place() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.postpone_event(p_event_id text, p_error text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.prepare_record(p_xid xid8, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) FROM PUBLIC;
@@ -6688,6 +6748,7 @@ GRANT ALL ON FUNCTION df.why(instance_id text) TO @alice@;
 REVOKE ALL ON FUNCTION df.why_leaves(p_instance text, p_role oid, OUT state text, OUT waiting_for text, OUT since timestamp with time zone, OUT release_by text, OUT detail text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.why_leaves(p_instance text, p_role oid, OUT state text, OUT waiting_for text, OUT since timestamp with time zone, OUT release_by text, OUT detail text) TO df_admin;
 GRANT ALL ON FUNCTION df.why_leaves(p_instance text, p_role oid, OUT state text, OUT waiting_for text, OUT since timestamp with time zone, OUT release_by text, OUT detail text) TO @alice@;
+REVOKE ALL ON FUNCTION df.woken_since(p_instance text, p_name text, p_since timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.write_setting(p_name text, p_value text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.write_setting(p_name text, p_value text) TO df_admin;
 GRANT SELECT,INSERT,UPDATE ON TABLE app.effects TO @alice@;

@@ -325,3 +325,25 @@ async fn a_step_is_refused_where_the_pause_came_first_and_recorded_where_it_came
     assert_eq!(said.get::<_, String>(0), "ok");
     earlier.batch_execute("commit").await.unwrap();
 }
+
+/// A role can lock a row of its own for as long as it likes; what serves everybody does not wait for it.
+#[tokio::test]
+async fn a_relay_that_fails_an_instance_does_not_wait_for_who_has_it_locked() {
+    let db = TestDb::new().await;
+    let hold = started_and_claimed(&db).await;
+    let locker = session(&db).await;
+    let lock = format!(
+        "begin; select from df.instances where id = '{}' for no key update",
+        hold.instance
+    );
+    locker.batch_execute(&lock).await.unwrap();
+    let fail = format!(
+        "select coalesce(df.relay_fail('{}', '{}', {}, 'no', '22023')::text, 'locked')",
+        hold.incarnation, hold.instance, hold.epoch
+    );
+    db.text("set lock_timeout = '2s'").await;
+    assert_eq!(db.text(&fail).await.as_deref(), Some("locked"));
+    locker.batch_execute("rollback").await.unwrap();
+    assert_eq!(db.text(&fail).await.as_deref(), Some("true"));
+    assert_eq!(db.text(&fail).await.as_deref(), Some("false"));
+}

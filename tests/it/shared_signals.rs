@@ -89,3 +89,34 @@ async fn a_signal_that_comes_with_the_winners_is_left_for_a_later_wait() {
     assert_eq!(ended.result["data"], 2, "{ended:?}");
     workflows.db.assert_sound(&id).await;
 }
+
+/// The signal is sent by a step, right before a second wait is reached: it is for the wait that was pending, whether
+/// the second wait or the delivery comes upon it first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_that_is_pending_has_a_signal_before_one_that_is_reached_later() {
+    let workflows = Workflows::new().await;
+    let send = "$$select df.signal('{sys_instance_id}', 'a', '1')$$";
+    let expression = format!("df.join({WAIT}, df.sleep(1) ~> {send} ~> {WAIT})");
+    let mut ids = Vec::new();
+    for _ in 0..30 {
+        ids.push(workflows.start(&expression).await);
+    }
+    let counts =
+        "select count(*) filter (where run_path = 'root.left' and status = 'completed') || ' ' ||
+                         count(*) filter (where run_path like 'root.right%' and status = 'waiting')
+                    from df.node_runs where signal_name is not null";
+    workflows
+        .db
+        .eventually(&format!("select ({counts}) = '30 30'"))
+        .await;
+    for id in &ids {
+        let second = format!("select df.signal('{id}', 'a', '2')");
+        workflows.alice.text(&second).await;
+    }
+    for id in &ids {
+        let ended = workflows.ended(id).await;
+        assert_eq!(ended.status, "completed", "{ended:?}");
+        assert_eq!(ended.result[0]["data"], 1, "{ended:?}");
+        assert_eq!(ended.result[1]["data"], 2, "{ended:?}");
+    }
+}

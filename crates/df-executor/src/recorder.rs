@@ -167,11 +167,17 @@ async fn refuse(session: &Session, entry: &Entry, error: &Error) -> Recorded {
             ],
         )
         .await;
-    if let Err(error) = failed {
-        tracing::debug!(%error, "stopped before the instance could be failed");
-    }
+    let outcome = match failed {
+        // Somebody has the instance locked; the entry is sent again, and refused again.
+        Ok(rows) if rows[0].get::<_, Option<bool>>(0).is_none() => "busy",
+        Ok(_) => "refused",
+        Err(error) => {
+            tracing::debug!(%error, "stopped before the instance could be failed");
+            "refused"
+        }
+    };
     Recorded {
-        outcome: "refused".to_owned(),
+        outcome: outcome.to_owned(),
         ..Recorded::default()
     }
 }

@@ -145,13 +145,22 @@ impl Relay {
             why = refused,
             "instance can never run; failing it"
         );
-        self.session
+        let rows = self
+            .session
             .insist(
                 "select df.relay_fail($1, $2, $3, $4, $5)",
                 &[&incarnation, &instance, &epoch, &refused, &"22023"],
             )
-            .await
-            .map(drop)
+            .await?;
+        if rows[0].get::<_, Option<bool>>(0).is_none() {
+            // Somebody has it locked. It is given back, and fails at another claim.
+            self.note(Event::Broken {
+                instance,
+                epoch,
+                why: refused,
+            });
+        }
+        Ok(())
     }
 
     /// What was delivered, told to the engine; of an instance that it does not hold nothing is.
