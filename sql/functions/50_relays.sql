@@ -123,7 +123,7 @@ create or replace function df.relay_login(p_role oid, p_database text)
                         ('role', 'session_authorization', 'client_encoding')
                     and (split_part(c.setting, '=', 1) like '%.%'
                          or exists (select from pg_settings g where g.context = 'user'
-                                       and g.name = lower(split_part(c.setting, '=', 1))))
+                                       and lower(g.name) = lower(split_part(c.setting, '=', 1))))
                   order by s.setdatabase),
            p_database is null or exists (select from pg_database d
                                           where d.datname = p_database and d.datallowconn)

@@ -1,5 +1,7 @@
 //! What a SQL step's result looks like, and how names carry results into later steps.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::{Workflows, literal};
@@ -72,11 +74,48 @@ async fn every_type_comes_out_the_same_for_a_role_of_other_settings() {
         "extra_float_digits = -5",
         "xmlbinary = 'hex'",
         "standard_conforming_strings = off",
+        "timezone = 'Asia/Kolkata'",
     ] {
         let alter = format!("alter role {} set {setting}", workflows.alice.name);
         workflows.db.client.batch_execute(&alter).await.unwrap();
     }
     every_type_comes_out(&workflows).await;
+}
+
+/// Also those that change while the role's sessions are in use, and those that Postgres spells with capitals.
+#[tokio::test]
+async fn a_step_has_its_roles_settings_as_they_are() {
+    let workflows = Workflows::new().await;
+    let look =
+        "$$select current_setting('timezone') || ' ' || current_setting('work_mem') || ' ' ||
+                         current_setting('row_security') as s$$";
+    let seen = async |expected: &str| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let result = workflows.result(look).await;
+            if result["rows"][0]["s"] == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{result} for {expected}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let name = &workflows.alice.name;
+    let alter = async |settings: &[&str]| {
+        for setting in settings {
+            let alter = format!("alter role {name} {setting}");
+            workflows.db.client.batch_execute(&alter).await.unwrap();
+        }
+    };
+    alter(&[
+        "set timezone = 'Asia/Kolkata'",
+        "set work_mem = '9MB'",
+        "set row_security = off",
+    ])
+    .await;
+    seen("Asia/Kolkata 9MB on").await;
+    alter(&["set timezone = 'Asia/Tokyo'", "reset work_mem"]).await;
+    seen("Asia/Tokyo 4MB on").await;
 }
 
 async fn every_type_comes_out(workflows: &Workflows) {

@@ -12,7 +12,7 @@ use crate::wire::{ConnectConfig, ConnectError, Connection, PipelineError, Transa
 use foldhash::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// How many connections there may be.
@@ -27,6 +27,8 @@ pub struct PoolLimits {
     /// Open at once, in use or kept for their role's next step; never fewer than may be in use.
     pub open: usize,
     pub idle_seconds: u64,
+    /// How long a login is known before it is asked for again: its role may have been given other settings.
+    pub login_life: Duration,
     /// How long a role may go on using a connection while more roles wait than may run, and how long a
     /// step waits for another of its role's before a new one replaces another role's.
     pub turn: Duration,
@@ -40,6 +42,7 @@ impl Default for PoolLimits {
             reserve: 16,
             open: 128,
             idle_seconds: 60,
+            login_life: Duration::from_secs(5),
             // Some fifty times what a login costs.
             turn: Duration::from_millis(250),
         }
@@ -76,20 +79,46 @@ struct AtRest {
     idle: Idle,
     /// For whom a connection is being opened.
     opening: HashSet<Key>,
-    logins: HashMap<Key, Arc<Login>>,
+    logins: HashMap<Key, Known>,
+}
+
+/// A login, and when it was last asked for.
+struct Known {
+    login: Arc<Login>,
+    asked: Instant,
 }
 
 impl AtRest {
     /// Makes a login the known one of its key; the one that is known already where both say the
-    /// same, as when several steps asked at once.
+    /// same, as when several steps asked at once. Connections of another one serve nobody any more.
     fn know(&mut self, key: &Key, login: Arc<Login>) -> Arc<Login> {
-        match self.logins.get(key) {
-            Some(known) if **known == *login => known.clone(),
-            _ => {
-                self.logins.insert(key.clone(), login.clone());
-                login
-            }
+        let asked = Instant::now();
+        if let Some(known) = self.logins.get_mut(key)
+            && *known.login == *login
+        {
+            known.asked = asked;
+            return known.login.clone();
         }
+        drop(self.idle.take_all(key));
+        let known = Known {
+            login: login.clone(),
+            asked,
+        };
+        self.logins.insert(key.clone(), known);
+        login
+    }
+
+    /// Whether a login has been known for so long that it may have changed; then whoever asks is the one to look.
+    fn is_old(&mut self, key: &Key, life: Duration) -> bool {
+        let now = Instant::now();
+        let Some(known) = self.logins.get_mut(key) else {
+            return false;
+        };
+        let is_old = now.duration_since(known.asked) >= life;
+        if is_old {
+            known.asked = now;
+        }
+        is_old
     }
 }
 
@@ -154,6 +183,7 @@ impl Pools {
     pub async fn acquire(&self, role_oid: u32, database: Option<&str>) -> Result<Lease, Verdict> {
         let place = self.places.take(role_oid).await;
         let key = (role_oid, database.map(str::to_owned));
+        self.look_again(&key).await;
         let (connection, login, reused) = match self.kept_or_turn(&key).await {
             Ok(kept) => (kept.connection, kept.login, true),
             Err(_turn) => {
@@ -170,6 +200,19 @@ impl Pools {
             key,
             _place: place,
         })
+    }
+
+    /// Asks for a login again whose role may have been given other settings meanwhile.
+    async fn look_again(&self, key: &Key) {
+        if !self.kept().is_old(key, self.limits.login_life) {
+            return;
+        }
+        match self.source.login(key.0, key.1.as_deref()).await {
+            Ok(login) => drop(self.kept().know(key, Arc::new(login))),
+            Err(LoginError::Unavailable(_)) => {}
+            // Whoever opens a connection is told why.
+            Err(_) => self.forget(key),
+        }
     }
 
     /// Waits for a place to run in, for a connection that no pool will hold.
@@ -249,7 +292,7 @@ impl Pools {
 
     /// Opens a connection; a login that the server refuses is asked for once more.
     async fn open(&self, key: &Key) -> Result<(Connection, Arc<Login>), Verdict> {
-        let known = self.kept().logins.get(key).cloned();
+        let known = self.kept().logins.get(key).map(|known| known.login.clone());
         if let Some(login) = known {
             match self.connect(&login).await {
                 Ok(connection) => return Ok((connection, login)),
@@ -329,7 +372,7 @@ impl Pools {
         let known = kept.logins.get(&lease.key);
         if lease.checked
             && lease.connection.is_reusable()
-            && known.is_some_and(|login| Arc::ptr_eq(login, &lease.login))
+            && known.is_some_and(|known| Arc::ptr_eq(&known.login, &lease.login))
         {
             kept.idle.push(lease.key, lease.connection, lease.login);
             drop(kept);
@@ -352,7 +395,8 @@ impl Pools {
             let mut kept = self.kept();
             let expired = kept.idle.take_older_than(limit);
             // Neither a step nor a connection at rest uses the others.
-            kept.logins.retain(|_, login| Arc::strong_count(login) > 1);
+            kept.logins
+                .retain(|_, known| Arc::strong_count(&known.login) > 1);
             expired
         };
         close(expired).await;

@@ -22,7 +22,9 @@ pub enum Sessions {
 }
 
 /// What every step's session begins with, over the role's own settings, and goes back to: what results are rendered by.
-pub(super) const PINNED: [(&str, &str); 6] = [
+/// `row_security` is pinned since the record itself stands under policies.
+pub(super) const PINNED: [(&str, &str); 7] = [
+    ("row_security", "on"),
     ("standard_conforming_strings", "on"),
     ("DateStyle", "ISO, YMD"),
     ("IntervalStyle", "postgres"),

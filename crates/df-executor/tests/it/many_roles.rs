@@ -64,7 +64,8 @@ async fn more_roles_than_connections_log_in_once_a_turn_and_not_once_a_step() {
 /// was wanted by two at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_of_one_role_opens_its_sessions_one_after_the_other() {
-    let bench = Arc::new(Bench::start().await);
+    let login_life = Duration::from_secs(3600);
+    let bench = Arc::new(Bench::with(|config| config.pool.login_life = login_life).await);
     let runs = (0..16).map(|number| {
         let bench = bench.clone();
         tokio::spawn(async move {
