@@ -151,3 +151,19 @@ async fn a_loop_within_its_time_ends_as_without() {
     let result = format!("select df.result('{id}')::json #>> '{{rows,0,n}}'");
     assert_eq!(alice.text(&result).await.as_deref(), Some("100"));
 }
+
+#[tokio::test]
+async fn a_limit_longer_than_the_server_can_count_is_no_obstacle() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let _relay = db.start_relay();
+    alice.text("create table public.kept (x int)").await;
+    for node in [
+        "df.timeout('select 1', 2592000)",
+        "df.timeout('select 1', 100000000000)",
+        "df.timeout('vacuum public.kept', 2592000)",
+    ] {
+        let id = start(&alice, node).await;
+        assert_eq!(db.ended(&id).await, "completed", "{node}");
+    }
+}

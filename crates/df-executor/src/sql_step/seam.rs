@@ -336,9 +336,13 @@ pub(super) fn bound(millis: Option<&str>, local: bool) -> [Param<'_>; 2] {
     ]
 }
 
-/// A timeout in milliseconds, at least one: zero would be none.
+/// The longest timeout that the server takes, in milliseconds: 24.8 days.
+const MAX_MILLIS: u128 = i32::MAX as u128;
+
+/// A timeout in milliseconds, at least one, since zero would be none, and at most what the server takes: it
+/// refuses a longer one.
 pub(super) fn millis(limit: Duration) -> String {
-    limit.as_millis().max(1).to_string()
+    limit.as_millis().clamp(1, MAX_MILLIS).to_string()
 }
 
 pub(super) fn quote_identifier(name: &str) -> String {
