@@ -49,6 +49,7 @@ mod roles;
 mod rules;
 mod secrets;
 mod service;
+mod settings;
 mod shared_signals;
 mod sql_files;
 mod step_record;

@@ -1,7 +1,6 @@
 //! Puts the parts together: the engine behind the relay's trait, the executor behind the engine's.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use df_engine::{Assignment, Failure, Run, Runs};
@@ -47,13 +46,7 @@ pub async fn executor(
         .database()
         .context("the connection string names no database")?;
     let directory = Arc::new(Directory::new(reads.clone(), name.to_owned()));
-    let settings = directory.settings().await?;
-    let number = |name: &str, default: f64| {
-        settings
-            .get(name)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(default)
-    };
+    let step_limits = directory.step_limits().await?;
     let rows = reads
         .insist("select value from df.meta where key = 'installation'", &[])
         .await?;
@@ -76,11 +69,11 @@ pub async fn executor(
             ..PoolLimits::default()
         },
         retry: RetrySchedule {
-            transient_attempts: number("step_transient_attempts", 20.0) as u32,
+            transient_attempts: step_limits.transient_attempts,
             ..RetrySchedule::default()
         },
-        max_result_bytes: number("max_result_bytes", 16_777_216.0) as usize,
-        fence_lock_timeout: Duration::from_secs_f64(number("fence_lock_timeout_seconds", 5.0)),
+        max_result_bytes: step_limits.max_result_bytes,
+        fence_lock_timeout: step_limits.fence_lock_timeout,
     };
     let steps = SqlSteps::new(config, directory.clone(), directory.clone());
     let lanes = (0..RECORDING_LANES)

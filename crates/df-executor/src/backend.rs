@@ -18,7 +18,7 @@ use crate::places::{PlaceLimits, Places};
 use crate::recorder::Recorder;
 use crate::sql_step::{
     ExecutorError, Fence, Fenced, LoginError, OutsideOutcome, RetryOn, SqlSteps, Step, StepFailure,
-    StepLimits, StepOutcome,
+    StepOutcome,
 };
 use crate::throttle::Throttle;
 
@@ -44,7 +44,7 @@ pub struct Executor {
 /// What of the operator's settings is in force.
 #[derive(Default)]
 struct Applied {
-    settings: Settings,
+    settings: Arc<Settings>,
     step_timeout: Option<Duration>,
 }
 
@@ -80,20 +80,13 @@ impl Executor {
         let settings = self.directory.settings().await.ok()?;
         let mut applied = self.applied.lock();
         if !Arc::ptr_eq(&applied.settings, &settings) {
-            let limits = StepLimits {
-                per_role: number(&settings, "max_steps_per_role", 16),
-                transient_attempts: number(&settings, "step_transient_attempts", 20),
-                max_result_bytes: number(&settings, "max_result_bytes", 16_777_216),
-                fence_lock_timeout: Duration::from_secs_f64(
-                    number(&settings, "fence_lock_timeout_seconds", 5.0_f64).max(0.001),
-                ),
-            };
+            let limits = settings.step_limits();
             self.requests.set_per_role(limits.per_role);
             self.steps.set_limits(limits);
-            let seconds = number(&settings, "step_timeout_seconds", 0.0_f64);
+            let step_timeout = settings.seconds("step_timeout_seconds", Duration::ZERO);
             *applied = Applied {
                 settings,
-                step_timeout: (seconds > 0.0).then(|| Duration::from_secs_f64(seconds)),
+                step_timeout: (!step_timeout.is_zero()).then_some(step_timeout),
             };
         }
         applied.step_timeout
@@ -181,24 +174,19 @@ impl Executor {
 
     async fn policy(&self) -> Result<HttpPolicy, Error> {
         let settings = self.directory.settings().await?;
-        let number = |name: &str, default: u64| {
-            settings
-                .get(name)
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(default)
-        };
         let policy = HttpPolicy::default();
         Ok(HttpPolicy {
             allow_private: settings
-                .get("http_allow_private")
+                .text("http_allow_private")
                 .is_some_and(|text| text == "true"),
             allowed_hosts: settings
-                .get("http_allowed_hosts")
+                .text("http_allowed_hosts")
                 .map(|text| text.split(',').map(|host| host.trim().to_owned()).collect())
                 .unwrap_or_default(),
-            max_request_bytes: number("http_max_request_bytes", policy.max_request_bytes),
-            max_response_bytes: number("http_max_response_bytes", policy.max_response_bytes),
-            max_timeout_seconds: number("http_max_timeout_seconds", 3600) as _,
+            max_request_bytes: settings.number("http_max_request_bytes", policy.max_request_bytes),
+            max_response_bytes: settings
+                .number("http_max_response_bytes", policy.max_response_bytes),
+            max_timeout_seconds: settings.number("http_max_timeout_seconds", 3600),
             ..policy
         })
     }
@@ -380,14 +368,6 @@ impl Backend for Executor {
             .ok()?;
         Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
-}
-
-/// A setting that is a number; its default where it is not there or out of range.
-fn number<T: std::str::FromStr>(settings: &Settings, name: &str, default: T) -> T {
-    settings
-        .get(name)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
 }
 
 /// Waits a while for somebody to mend what keeps a step from running: true when it is to be tried

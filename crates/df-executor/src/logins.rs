@@ -1,6 +1,7 @@
 //! Who steps log in as, read from `df`, and the operator's settings, read again every few seconds.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,20 +9,51 @@ use df_postgres::Session;
 use parking_lot::Mutex;
 
 use crate::render::{CatalogError, TYPE_QUERY, TypeCatalog, TypeInfo, TypeRow};
-use crate::sql_step::{Login, LoginError, LoginSource, StepFunctions};
+use crate::sql_step::{Login, LoginError, LoginSource, StepFunctions, StepLimits};
 
 /// How old a setting may be.
 const SETTINGS_LIFE: Duration = Duration::from_secs(2);
 
-/// The operator's settings, by name.
-pub(crate) type Settings = Arc<HashMap<String, String>>;
+/// The operator's settings, by name. Whoever owns their table may have put anything there: what cannot be read counts
+/// as its default.
+#[derive(Default)]
+pub(crate) struct Settings(HashMap<String, String>);
+
+impl Settings {
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub fn number<T: FromStr>(&self, name: &str, default: T) -> T {
+        self.text(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    }
+
+    /// A number of seconds that is not negative.
+    pub fn seconds(&self, name: &str, default: Duration) -> Duration {
+        self.text(name)
+            .and_then(|text| text.parse().ok())
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .unwrap_or(default)
+    }
+
+    pub fn step_limits(&self) -> StepLimits {
+        StepLimits {
+            per_role: self.number("max_steps_per_role", 16),
+            transient_attempts: self.number("step_transient_attempts", 20),
+            max_result_bytes: self.number("max_result_bytes", 16_777_216),
+            fence_lock_timeout: self.seconds("fence_lock_timeout_seconds", Duration::from_secs(5)),
+        }
+    }
+}
 
 /// The relay's own view of `df`: logins, types and settings, on a connection that runs no user SQL.
 pub struct Directory {
     session: Arc<Session>,
     /// The database that holds the schema.
     database: String,
-    settings: Mutex<Option<(Instant, Settings)>>,
+    settings: Mutex<Option<(Instant, Arc<Settings>)>>,
 }
 
 impl Directory {
@@ -33,8 +65,13 @@ impl Directory {
         }
     }
 
+    /// What the settings say of steps.
+    pub async fn step_limits(&self) -> Result<StepLimits, df_postgres::Error> {
+        Ok(self.settings().await?.step_limits())
+    }
+
     /// Every setting as it held a moment ago.
-    pub async fn settings(&self) -> Result<Settings, df_postgres::Error> {
+    pub(crate) async fn settings(&self) -> Result<Arc<Settings>, df_postgres::Error> {
         if let Some((read, settings)) = &*self.settings.lock()
             && read.elapsed() < SETTINGS_LIFE
         {
@@ -44,8 +81,8 @@ impl Directory {
             .session
             .insist("select name, value from df.relay_settings()", &[])
             .await?;
-        let settings: Settings =
-            Arc::new(rows.iter().map(|row| (row.get(0), row.get(1))).collect());
+        let settings = rows.iter().map(|row| (row.get(0), row.get(1)));
+        let settings = Arc::new(Settings(settings.collect()));
         *self.settings.lock() = Some((Instant::now(), settings.clone()));
         Ok(settings)
     }

@@ -1,6 +1,7 @@
 //! The background pass that removes what has expired and mends what is stuck, in small batches. Any
 //! number of relays may do it at once: they skip each other's rows.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use df_postgres::{Error, Session};
@@ -12,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 const BATCH: i32 = 500;
 /// How often the interval is read again while it is 0, which disables the pass.
 const DISABLED_PAUSE: Duration = Duration::from_secs(15);
+/// Between passes, whatever the setting says: it is read once per pass.
+const INTERVAL_SECONDS: RangeInclusive<f64> = 0.1..=86_400.0;
+const DEFAULT_INTERVAL_SECONDS: f64 = 60.0;
+
 /// Reconciles every `reconcile_interval_seconds` until `end`.
 pub async fn keep_reconciled(session: Session, end: CancellationToken) {
     let mut look_at_graphs = true;
@@ -32,10 +37,14 @@ pub async fn keep_reconciled(session: Session, end: CancellationToken) {
 }
 
 async fn interval(session: &Session) -> Result<Option<Duration>, Error> {
-    let sql = "select df.setting('reconcile_interval_seconds')::float8";
+    let sql = "select df.setting('reconcile_interval_seconds')";
     let rows = session.insist(sql, &[]).await?;
-    let seconds: f64 = rows[0].get(0);
-    Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
+    let setting: Option<String> = rows[0].get(0);
+    let seconds = setting
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(DEFAULT_INTERVAL_SECONDS);
+    let (least, most) = INTERVAL_SECONDS.into_inner();
+    Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds.clamp(least, most))))
 }
 
 /// One pass. Graphs are looked at once something was removed, and until none is on its way out: that
