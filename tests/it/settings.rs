@@ -30,3 +30,30 @@ async fn no_value_in_the_table_stops_a_relay() {
         assert!(!log.contains("panicked"), "{value}: {log}");
     }
 }
+
+#[tokio::test]
+async fn a_step_that_waits_for_its_set_up_takes_the_settings_as_they_are_then() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let relay = db.start_relay();
+    let login =
+        "select login from df.granted_roles where role_oid = quote_ident($$alice$$)::regrole";
+    let login = db.text(&login.replace("alice", &alice.name)).await;
+    let login = login.expect("a step login");
+    let may = async |what: &str| {
+        let sql = format!("alter role {login} {what}");
+        db.client.batch_execute(&sql).await.unwrap();
+    };
+    may("nologin").await;
+    let id = alice
+        .text("select df.start('select pg_sleep(20)')")
+        .await
+        .unwrap();
+    relay.wait_for_log("step waits for its set-up to be mended");
+    db.text("select df.configure('step_timeout_seconds', '0.2')")
+        .await;
+    may("login").await;
+    assert_eq!(db.ended(&id).await, "failed");
+    let error = format!("select error_sqlstate from df.instances where id = '{id}'");
+    assert_eq!(db.text(&error).await.as_deref(), Some("57014"));
+}

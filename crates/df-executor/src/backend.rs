@@ -99,9 +99,12 @@ impl Executor {
     }
 
     /// Runs the step until it has an outcome: a login that is not set up is waited for, since an
-    /// administrator can mend it; a role or database that is gone fails the node.
-    async fn run_step(&self, step: Step<'_>) -> Result<StepOutcome, StepFailure> {
+    /// administrator can mend it; a role or database that is gone fails the node. Each time the
+    /// settings hold as they are then.
+    async fn run_step(&self, mut step: Step<'_>) -> Result<StepOutcome, StepFailure> {
+        let asked = step.statement_timeout;
         loop {
+            step.statement_timeout = self.settings_timeout(asked).await;
             match self.steps.run(&step).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => {
@@ -117,10 +120,12 @@ impl Executor {
     /// when the set-up is at fault.
     async fn run_outside_step(
         &self,
-        step: Step<'_>,
+        mut step: Step<'_>,
         alone: bool,
     ) -> Result<OutsideOutcome, StepFailure> {
+        let asked = step.statement_timeout;
         loop {
+            step.statement_timeout = self.settings_timeout(asked).await;
             match self.steps.run_outside(&step, alone).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => {
@@ -278,7 +283,7 @@ impl Backend for Executor {
             sql: leaf.sql,
             attempt: leaf.attempt,
             fence: &fence,
-            statement_timeout: self.settings_timeout(leaf.timeout).await,
+            statement_timeout: leaf.timeout,
             retry_on: match leaf.again {
                 Again::Never => None,
                 Again::Any => Some(RetryOn::Any),
@@ -318,7 +323,7 @@ impl Backend for Executor {
             sql,
             attempt,
             fence: &fence,
-            statement_timeout: self.settings_timeout(timeout).await,
+            statement_timeout: timeout,
             retry_on: None,
             cancel: cancel.clone(),
         };
