@@ -3,7 +3,7 @@
 
 -- The operator's settings; admins only. Change one with df.configure(name, value).
 create or replace view df.settings with (security_barrier) as
-    select s.name, coalesce(s.value, s.default_value) as value, s.default_value, s.kind, s.meaning
+    select s.name, coalesce(s.value, s.default_value) as value, s.default_value, s.kind, s.meaning, s.least, s.most
       from df.setting_values s
      where (select df.is_admin(quote_ident(current_user)::regrole));
 
