@@ -5,8 +5,8 @@
 --   SELECT df.retry(id) FROM df.instances WHERE status = 'failed' AND created_at > now() - interval '1 day';
 
 -- Continues a failed instance from the node that failed, keeping what is recorded. One that has not
--- ended is left as it is. Errors: 55000 for a completed or cancelled one, P0002 for one that the
--- caller cannot see.
+-- ended is left as it is. Errors: 55000 for a completed or cancelled one and for one without a graph, P0002
+-- for one that the caller cannot see.
 create or replace function df.retry(instance_id text) returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
@@ -117,7 +117,7 @@ begin
         perform df.apply_cancel(new.instance_id, new.submitted_by, nullif(new.payload, ''));
         return null;
     end if;
-    select i.id, i.status, i.owner, i.error_path, i.graph_id into v_inst
+    select i.id, i.status, i.owner, i.error_path, i.graph_id, i.submitted_by into v_inst
       from df.instances i
      where i.id = new.instance_id
        and (i.submitted_by = new.submitted_by or df.is_admin(new.submitted_by))
@@ -128,6 +128,12 @@ begin
     case new.kind
     when 'retry' then
         if v_inst.status = 'failed' then
+            -- Written by hand; a relay failed it for that.
+            if not exists (select from df.graphs g
+                            where g.id = v_inst.graph_id and g.owner = v_inst.submitted_by) then
+                raise exception 'instance % cannot be retried: its graph is not there, or not its submitter''s',
+                    v_inst.id using errcode = '55000', hint = 'Start a workflow with df.start.';
+            end if;
             perform df.undo_failure(v_inst.id, v_inst.graph_id, v_inst.error_path);
             update df.instances i
                set status = 'running', epoch = i.epoch + 1, owner = null, wake_at = df.clock(),
