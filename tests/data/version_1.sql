@@ -129,7 +129,7 @@ begin
         perform df.apply_cancel(new.instance_id, new.submitted_by, nullif(new.payload, ''));
         return null;
     end if;
-    select i.id, i.status, i.owner, i.error_path, i.graph_id into v_inst
+    select i.id, i.status, i.owner, i.error_path, i.graph_id, i.submitted_by into v_inst
       from df.instances i
      where i.id = new.instance_id
        and (i.submitted_by = new.submitted_by or df.is_admin(new.submitted_by))
@@ -140,6 +140,12 @@ begin
     case new.kind
     when 'retry' then
         if v_inst.status = 'failed' then
+            -- Written by hand; a relay failed it for that.
+            if not exists (select from df.graphs g
+                            where g.id = v_inst.graph_id and g.owner = v_inst.submitted_by) then
+                raise exception 'instance % cannot be retried: its graph is not there, or not its submitter''s',
+                    v_inst.id using errcode = '55000', hint = 'Start a workflow with df.start.';
+            end if;
             perform df.undo_failure(v_inst.id, v_inst.graph_id, v_inst.error_path);
             update df.instances i
                set status = 'running', epoch = i.epoch + 1, owner = null, wake_at = df.clock(),
@@ -3520,7 +3526,7 @@ CREATE FUNCTION df.relay_login(p_role oid, p_database text) RETURNS TABLE(role_n
                         ('role', 'session_authorization', 'client_encoding')
                     and (split_part(c.setting, '=', 1) like '%.%'
                          or exists (select from pg_settings g where g.context = 'user'
-                                       and g.name = lower(split_part(c.setting, '=', 1))))
+                                       and lower(g.name) = lower(split_part(c.setting, '=', 1))))
                   order by s.setdatabase),
            p_database is null or exists (select from pg_database d
                                           where d.datname = p_database and d.datallowconn)
@@ -5517,25 +5523,29 @@ CREATE FUNCTION df.write_setting(p_name text, p_value text) RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
-    v_kind text;
+    v_setting record;
 begin
-    select s.kind into v_kind from df.setting_values s where s.name = p_name;
-    if v_kind is null then
+    select s.kind, s.least, s.most into v_setting from df.setting_values s where s.name = p_name;
+    if not found then
         raise exception 'unknown setting %', coalesce(quote_literal(p_name), 'NULL')
             using errcode = '22023', hint = 'SELECT * FROM df.settings lists them.';
     end if;
-    if p_value is not null and (case v_kind
-        when 'boolean' then lower(p_value) not in ('true', 'false', 'on', 'off')
-        when 'integer' then p_value !~ '^[0-9]{1,15}$'
-        when 'number' then p_value !~ '^[0-9]{1,12}(\.[0-9]{1,6})?$'
+    if p_value is not null and not (case
+        when v_setting.kind = 'list' then true
+        when v_setting.kind = 'boolean' then lower(p_value) in ('true', 'false', 'on', 'off')
+        when p_value ~ case v_setting.kind when 'integer' then '^[0-9]{1,15}$' else '^[0-9]{1,12}(\.[0-9]{1,6})?$' end
+            then p_value::numeric between v_setting.least and v_setting.most
         else false end)
     then
-        raise exception 'setting % takes a % value, not %', p_name,
-            case v_kind when 'boolean' then 'boolean' else 'non-negative ' || v_kind end,
+        raise exception 'setting % takes %, not %', p_name,
+            case v_setting.kind when 'boolean' then 'a boolean'
+                 else format('%s from %s to %s',
+                             case v_setting.kind when 'integer' then 'an integer' else 'a number' end,
+                             v_setting.least, v_setting.most) end,
             quote_literal(p_value) using errcode = '22023';
     end if;
     update df.setting_values s
-       set value = case when v_kind = 'boolean' and p_value is not null
+       set value = case when v_setting.kind = 'boolean' and p_value is not null
                         then (lower(p_value) in ('true', 'on'))::text
                         else p_value end
      where s.name = p_name;
@@ -5840,6 +5850,9 @@ CREATE TABLE df.setting_values (
     default_value text NOT NULL,
     kind text NOT NULL,
     meaning text NOT NULL,
+    "least" numeric,
+    most numeric,
+    CONSTRAINT numbers_have_a_range CHECK (((kind <> ALL (ARRAY['integer'::text, 'number'::text])) OR (("least" IS NOT NULL) AND (most IS NOT NULL) AND ("least" <= most)))),
     CONSTRAINT setting_values_kind_check CHECK ((kind = ANY (ARRAY['boolean'::text, 'integer'::text, 'number'::text, 'list'::text])))
 );
 ALTER TABLE ONLY df.setting_values FORCE ROW LEVEL SECURITY;
@@ -5849,7 +5862,9 @@ CREATE VIEW df.settings WITH (security_barrier='true') AS
     COALESCE(s.value, s.default_value) AS value,
     s.default_value,
     s.kind,
-    s.meaning
+    s.meaning,
+    s."least",
+    s.most
    FROM df.setting_values s
   WHERE ( SELECT df.is_admin(((quote_ident((CURRENT_USER)::text))::regrole)::oid) AS is_admin);
 ALTER TABLE df.settings OWNER TO df_owner;
@@ -5953,149 +5968,148 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16858, 'df_step_16857_16858', 'a0cb47bca8ef41b2aa937d5e3f0b9f75d059cc8ed78343f796233c7ebd94be47', '2026-11-23 07:16:28.822063+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 07:16:29.199026+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 07:16:30.619021+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 07:16:30.897134+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 07:16:31.13272+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 07:16:31.745185+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 07:16:31.818059+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 07:16:31.865288+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 07:16:31.911101+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 07:16:31.953191+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 07:16:32.031495+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 07:16:32.08207+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 07:16:32.157782+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 07:16:32.18735+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 07:16:32.227247+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 07:16:32.33425+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 07:16:32.413433+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('JBgH1flx', 'mid sequence', 'JBgH1flx:root', '@alice@', 'running', NULL, '2026-11-23 07:16:29.199026+00', '2026-11-23 07:16:30.496602+00', NULL, 1, NULL, NULL, 1, 'fb86c444-f73f-b064-6873-92a1fb705dd1', '2026-11-23 07:16:29.199026+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgpf74n', 'signal', 'JBgpf74n:root', '@alice@', 'running', NULL, '2026-11-23 07:16:30.619021+00', '2026-11-23 07:16:30.638824+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgv0ckJ', 'timer', 'JBgv0ckJ:root', '@alice@', 'running', NULL, '2026-11-23 07:16:30.897134+00', '2026-11-23 07:16:30.906886+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 08:16:31.095358+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgjpktc', 'loop', 'JBgjpktc:root', '@alice@', 'running', NULL, '2026-11-23 07:16:31.13272+00', '2026-11-23 07:16:31.144853+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 08:16:31.719852+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('JBgF99wI', 'race decided', 'JBgF99wI:root', '@alice@', 'running', NULL, '2026-11-23 07:16:31.745185+00', '2026-11-23 07:16:31.75579+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgJMJVZ', 'race open', 'JBgJMJVZ:root', '@alice@', 'running', NULL, '2026-11-23 07:16:31.818059+00', '2026-11-23 07:16:31.825563+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 08:16:31.837444+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgdOD3K', 'join', 'JBgdOD3K:root', '@alice@', 'running', NULL, '2026-11-23 07:16:31.865288+00', '2026-11-23 07:16:31.870719+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgxrC20', 'failed', 'JBgxrC20:root', '@alice@', 'failed', NULL, '2026-11-23 07:16:31.911101+00', '2026-11-23 07:16:31.931054+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 07:16:31.911101+00', NULL, '2026-11-23 07:16:31.931054+00', '937', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('JBg4RMJz', 'left failed', 'JBg4RMJz:root', '@alice@', 'failed', NULL, '2026-11-23 07:16:31.953191+00', '2026-11-23 07:16:32.001748+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 07:16:31.953191+00', NULL, '2026-11-23 07:16:32.001748+00', '942', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('JBgUcKak', 'attempts', 'JBgUcKak:root', '@alice@', 'running', NULL, '2026-11-23 07:16:32.031495+00', '2026-11-23 07:16:32.050229+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 07:21:32.066072+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgcl04u', 'timed', 'JBgcl04u:root', '@alice@', 'running', NULL, '2026-11-23 07:16:32.08207+00', '2026-11-23 07:16:32.112449+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 12:36:32.139244+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgPhnMm', 'parked event', 'JBgPhnMm:root', '@alice@', 'running', NULL, '2026-11-23 07:16:32.157782+00', '2026-11-23 07:16:32.165514+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBg5nvpZ', 'cancelled', 'JBg5nvpZ:root', '@alice@', 'cancelled', NULL, '2026-11-23 07:16:32.227247+00', '2026-11-23 07:16:32.320528+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 07:16:32.320528+00', '968', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgUPBDk', 'completed', 'JBgUPBDk:root', '@alice@', 'completed', NULL, '2026-11-23 07:16:32.33425+00', '2026-11-23 07:16:32.37073+00', '2026-11-23 07:16:32.37073+00', 15, NULL, NULL, 1, NULL, '2026-11-23 07:16:32.33425+00', NULL, '2026-11-23 07:16:32.37073+00', '974', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBg5XHIC', 'pending', 'JBg5XHIC:root', '@alice@', 'pending', NULL, '2026-11-23 07:16:32.413433+00', '2026-11-23 07:16:32.413433+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 07:16:32.413433+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('JBgkQ2pJ', 'paused', 'JBgkQ2pJ:root', '@alice@', 'running', NULL, '2026-11-23 07:16:32.18735+00', '2026-11-23 07:16:32.435817+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 08:16:32.198126+00', '2026-11-23 07:16:32.435817+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '9f46f377-93cc-48bf-9f82-ffcc050fa773');
-INSERT INTO df.meta VALUES ('content_hash', 'd9e1687d4c78d294f02aaf239ecd4c0e333054670e79d5c6438abb4efc41a378');
+INSERT INTO df.granted_roles VALUES (16859, 'df_step_16858_16859', '1a09501ac9724ab6a9b28053c50cbfb19b305576cd064b1bab69861cb8d76070', '2026-11-23 07:25:18.053232+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 07:25:18.240516+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 07:25:18.730707+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 07:25:18.938051+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 07:25:19.106003+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 07:25:19.992505+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 07:25:20.055491+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 07:25:20.09136+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 07:25:20.124963+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 07:25:20.173255+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 07:25:20.236323+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 07:25:20.294858+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 07:25:20.330346+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 07:25:20.378315+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 07:25:20.435932+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 07:25:20.49902+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 07:25:20.562387+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('QwTKoHDr', 'mid sequence', 'QwTKoHDr:root', '@alice@', 'running', NULL, '2026-11-23 07:25:18.240516+00', '2026-11-23 07:25:18.692618+00', NULL, 1, NULL, NULL, 1, 'def84ec5-128a-0934-4e3c-7b7bc5e284dc', '2026-11-23 07:25:18.240516+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTG05iT', 'signal', 'QwTG05iT:root', '@alice@', 'running', NULL, '2026-11-23 07:25:18.730707+00', '2026-11-23 07:25:18.743463+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTGsq7D', 'timer', 'QwTGsq7D:root', '@alice@', 'running', NULL, '2026-11-23 07:25:18.938051+00', '2026-11-23 07:25:18.94727+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 08:25:19.077888+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTh9bco', 'loop', 'QwTh9bco:root', '@alice@', 'running', NULL, '2026-11-23 07:25:19.106003+00', '2026-11-23 07:25:19.114339+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 08:25:19.971844+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('QwTGhK0S', 'race decided', 'QwTGhK0S:root', '@alice@', 'running', NULL, '2026-11-23 07:25:19.992505+00', '2026-11-23 07:25:20.004169+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTUEjF9', 'race open', 'QwTUEjF9:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.055491+00', '2026-11-23 07:25:20.063932+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 08:25:20.068494+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTBqvic', 'join', 'QwTBqvic:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.09136+00', '2026-11-23 07:25:20.101552+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTC8bcn', 'failed', 'QwTC8bcn:root', '@alice@', 'failed', NULL, '2026-11-23 07:25:20.124963+00', '2026-11-23 07:25:20.161815+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 07:25:20.124963+00', NULL, '2026-11-23 07:25:20.161815+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('QwTO6RK4', 'left failed', 'QwTO6RK4:root', '@alice@', 'failed', NULL, '2026-11-23 07:25:20.173255+00', '2026-11-23 07:25:20.209925+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 07:25:20.173255+00', NULL, '2026-11-23 07:25:20.209925+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('QwTMNKbx', 'attempts', 'QwTMNKbx:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.236323+00', '2026-11-23 07:25:20.24683+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 07:30:20.259861+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTWMAdZ', 'timed', 'QwTWMAdZ:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.294858+00', '2026-11-23 07:25:20.307419+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 12:45:20.31892+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTnJR2a', 'parked event', 'QwTnJR2a:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.330346+00', '2026-11-23 07:25:20.334041+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTErorb', 'cancelled', 'QwTErorb:root', '@alice@', 'cancelled', NULL, '2026-11-23 07:25:20.435932+00', '2026-11-23 07:25:20.498128+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 07:25:20.498128+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTQ4Szj', 'completed', 'QwTQ4Szj:root', '@alice@', 'completed', NULL, '2026-11-23 07:25:20.49902+00', '2026-11-23 07:25:20.522709+00', '2026-11-23 07:25:20.522709+00', 15, NULL, NULL, 1, NULL, '2026-11-23 07:25:20.49902+00', NULL, '2026-11-23 07:25:20.522709+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTfJfkT', 'pending', 'QwTfJfkT:root', '@alice@', 'pending', NULL, '2026-11-23 07:25:20.562387+00', '2026-11-23 07:25:20.562387+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 07:25:20.562387+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('QwTtxZgx', 'paused', 'QwTtxZgx:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.378315+00', '2026-11-23 07:25:20.58028+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 08:25:20.406393+00', '2026-11-23 07:25:20.58028+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '46107524-a8ac-4367-9e8c-3f948a874750');
+INSERT INTO df.meta VALUES ('content_hash', '97b9718c5e1b9e9310c8ec4d430f4f459d433ffbecbc4e4d7307f5a2ce2c8f5a');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7711262385816357878/16857');
-INSERT INTO df.node_runs VALUES ('JBgH1flx', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:30.577454+00', '2026-11-23 07:16:30.593056+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgpf74n', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:30.666088+00', '2026-11-23 07:16:30.681123+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgpf74n', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:30.842472+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgv0ckJ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:30.915117+00', '2026-11-23 07:16:30.916456+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgv0ckJ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.075214+00', NULL, '2026-11-23 08:16:31.095358+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.574339+00', '2026-11-23 07:16:31.576777+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 07:16:31.574339+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.582587+00', '2026-11-23 07:16:31.583085+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.584326+00', '2026-11-23 07:16:31.584764+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.585297+00', '2026-11-23 07:16:31.585789+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.586428+00', '2026-11-23 07:16:31.586801+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.588006+00', '2026-11-23 07:16:31.58859+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.589934+00', '2026-11-23 07:16:31.590474+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.591936+00', '2026-11-23 07:16:31.592385+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.592948+00', '2026-11-23 07:16:31.593262+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.594745+00', '2026-11-23 07:16:31.595282+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.596677+00', '2026-11-23 07:16:31.597056+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.597658+00', '2026-11-23 07:16:31.598135+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.598721+00', '2026-11-23 07:16:31.611915+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.624443+00', '2026-11-23 07:16:31.626921+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.635028+00', '2026-11-23 07:16:31.635918+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.64029+00', '2026-11-23 07:16:31.641161+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.645538+00', '2026-11-23 07:16:31.64606+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.652887+00', '2026-11-23 07:16:31.656922+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.662231+00', '2026-11-23 07:16:31.665889+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.667106+00', '2026-11-23 07:16:31.667759+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.668566+00', '2026-11-23 07:16:31.671993+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.678601+00', '2026-11-23 07:16:31.679477+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.684585+00', '2026-11-23 07:16:31.685123+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.687669+00', '2026-11-23 07:16:31.688225+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.688877+00', '2026-11-23 07:16:31.689215+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.695558+00', '2026-11-23 07:16:31.700004+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.702208+00', '2026-11-23 07:16:31.705732+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.706473+00', '2026-11-23 07:16:31.707022+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.707713+00', '2026-11-23 07:16:31.708095+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.713134+00', '2026-11-23 07:16:31.713783+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgF99wI', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.762376+00', '2026-11-23 07:16:31.770728+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgF99wI', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 07:16:31.762376+00', '2026-11-23 07:16:31.771148+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgdOD3K', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.879036+00', '2026-11-23 07:16:31.890346+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgxrC20', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.927816+00', '2026-11-23 07:16:31.928377+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgxrC20', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 07:16:31.929633+00', '2026-11-23 07:16:31.930912+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBg4RMJz', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:31.997738+00', '2026-11-23 07:16:31.999291+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBg4RMJz', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 07:16:32.001094+00', '2026-11-23 07:16:32.001704+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgcl04u', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.126572+00', '2026-11-23 07:16:32.143084+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgkQ2pJ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.19412+00', '2026-11-23 07:16:32.194941+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBg5nvpZ', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.244354+00', '2026-11-23 07:16:32.254542+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgUPBDk', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.360076+00', '2026-11-23 07:16:32.363737+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgUPBDk', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 07:16:32.364707+00', '2026-11-23 07:16:32.37073+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('JBgjpktc', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.718802+00', NULL, '2026-11-23 08:16:31.719852+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('JBgF99wI', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.762871+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('JBgF99wI', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.77988+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgcl04u', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.132982+00', NULL, '2121-12-17 12:36:32.139244+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgcl04u', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.152976+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('JBgPhnMm', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.169348+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgkQ2pJ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.197728+00', NULL, '2026-11-23 08:16:32.198126+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgJMJVZ', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.836243+00', NULL, '2026-11-23 08:16:31.837444+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('JBgJMJVZ', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.841503+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('JBgdOD3K', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:31.88038+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBgUcKak', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.064776+00', NULL, '2026-11-23 07:21:32.066072+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('JBg5nvpZ', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 07:16:32.257746+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
-INSERT INTO df.outbox VALUES ('JBgH1flx/start', 'JBgH1flx', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:29.199026+00', '2026-11-23 07:16:30.496178+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgpf74n/start', 'JBgpf74n', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:30.619021+00', '2026-11-23 07:16:30.638752+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgv0ckJ/start', 'JBgv0ckJ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:30.897134+00', '2026-11-23 07:16:30.906813+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgjpktc/start', 'JBgjpktc', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.13272+00', '2026-11-23 07:16:31.144782+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgF99wI/start', 'JBgF99wI', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.745185+00', '2026-11-23 07:16:31.755718+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgJMJVZ/start', 'JBgJMJVZ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.818059+00', '2026-11-23 07:16:31.825484+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgdOD3K/start', 'JBgdOD3K', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.865288+00', '2026-11-23 07:16:31.870643+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgxrC20/start', 'JBgxrC20', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.911101+00', '2026-11-23 07:16:31.915015+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBg4RMJz/start', 'JBg4RMJz', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:31.953191+00', '2026-11-23 07:16:31.979336+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgUcKak/start', 'JBgUcKak', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.031495+00', '2026-11-23 07:16:32.050164+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgcl04u/start', 'JBgcl04u', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.08207+00', '2026-11-23 07:16:32.1081+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgPhnMm/start', 'JBgPhnMm', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.157782+00', '2026-11-23 07:16:32.165433+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgkQ2pJ/start', 'JBgkQ2pJ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.18735+00', '2026-11-23 07:16:32.191068+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBg5nvpZ/start', 'JBg5nvpZ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.227247+00', '2026-11-23 07:16:32.239485+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBg5nvpZ/cancel', 'JBg5nvpZ', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 07:16:32.297339+00', '2026-11-23 07:16:32.323546+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgUPBDk/start', 'JBgUPBDk', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.33425+00', '2026-11-23 07:16:32.343757+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBg5XHIC/start', 'JBg5XHIC', 'start', NULL, NULL, '@alice@', '2026-11-23 07:16:32.413433+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgpf74n/signal/n/1', 'JBgpf74n', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 07:16:32.428893+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgkQ2pJ/pause/3', 'JBgkQ2pJ', 'pause', '3', '', '@alice@', '2026-11-23 07:16:32.434638+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('JBgPhnMm/signal/n/4', 'JBgPhnMm', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 07:16:32.438659+00', NULL, 10, NULL, '2026-11-23 07:16:32.438659+00', 'broken');
-INSERT INTO df.relays VALUES ('fb86c444-f73f-b064-6873-92a1fb705dd1', '2026-11-23 07:16:30.211482+00', '2026-11-23 07:16:30.48249+00', '2026-11-23 07:16:45.48249+00', '0.1.0', 1, false, 1000, 31864);
-INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.');
-INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.');
-INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.');
-INSERT INTO df.setting_values VALUES ('http_max_response_bytes', NULL, '16777216', 'integer', 'The largest HTTP response body, in bytes.');
-INSERT INTO df.setting_values VALUES ('http_max_request_bytes', NULL, '16777216', 'integer', 'The largest HTTP request body, in bytes.');
-INSERT INTO df.setting_values VALUES ('http_max_timeout_seconds', NULL, '3600', 'integer', 'The longest timeout an HTTP node may ask for, in seconds.');
-INSERT INTO df.setting_values VALUES ('retention_days', NULL, '30', 'number', 'How long a finished instance is kept, in days; 0 removes it at the next pass.');
-INSERT INTO df.setting_values VALUES ('reconcile_interval_seconds', NULL, '60', 'number', 'How often a relay reconciles and retains, in seconds; 0 disables it.');
-INSERT INTO df.setting_values VALUES ('dedupe_days', NULL, '30', 'number', 'How long delivered events and consumed signals of a living instance are kept, in days.');
-INSERT INTO df.setting_values VALUES ('max_result_bytes', NULL, '16777216', 'integer', 'The largest result of one step, in bytes.');
-INSERT INTO df.setting_values VALUES ('max_graph_bytes', NULL, '4194304', 'integer', 'The largest graph, in bytes.');
-INSERT INTO df.setting_values VALUES ('max_signal_bytes', NULL, '1048576', 'integer', 'The largest signal payload, in bytes.');
-INSERT INTO df.setting_values VALUES ('max_list_limit', NULL, '1000', 'integer', 'The largest limit_count of df.list_instances.');
-INSERT INTO df.setting_values VALUES ('step_timeout_seconds', NULL, '0', 'number', 'The longest a step''s statement may run, in seconds; 0 means no limit.');
-INSERT INTO df.setting_values VALUES ('step_transient_attempts', NULL, '20', 'integer', 'How often a step is tried again after a serialization failure or deadlock.');
-INSERT INTO df.setting_values VALUES ('fence_lock_timeout_seconds', NULL, '5', 'number', 'How long recording a step waits for its instance''s lock before it tries again, in seconds.');
-INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer', 'How many steps of one role a relay runs at a time, SQL and HTTP alike.');
-INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.');
-INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.');
-INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.');
-INSERT INTO df.signals VALUES ('JBgpf74n', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 07:16:32.428893+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('JBgPhnMm', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 07:16:32.438659+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16858, 16385, true, false);
+INSERT INTO df.meta VALUES ('place', '7711264670035591169/16858');
+INSERT INTO df.node_runs VALUES ('QwTKoHDr', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:18.716473+00', '2026-11-23 07:25:18.723232+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTG05iT', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:18.754085+00', '2026-11-23 07:25:18.763736+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTG05iT', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:18.893039+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTGsq7D', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:18.955513+00', '2026-11-23 07:25:18.95751+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTGsq7D', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:19.070797+00', NULL, '2026-11-23 08:25:19.077888+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTMNKbx', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.257445+00', NULL, '2026-11-23 07:30:20.259861+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.779346+00', '2026-11-23 07:25:19.784868+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 07:25:19.779346+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.799172+00', '2026-11-23 07:25:19.801217+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.805776+00', '2026-11-23 07:25:19.811968+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.815303+00', '2026-11-23 07:25:19.822335+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.823614+00', '2026-11-23 07:25:19.825796+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.836035+00', '2026-11-23 07:25:19.840167+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.8428+00', '2026-11-23 07:25:19.843518+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.844465+00', '2026-11-23 07:25:19.845219+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.850718+00', '2026-11-23 07:25:19.855899+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.858864+00', '2026-11-23 07:25:19.863476+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.866793+00', '2026-11-23 07:25:19.87032+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.871207+00', '2026-11-23 07:25:19.87252+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.875637+00', '2026-11-23 07:25:19.876137+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.878403+00', '2026-11-23 07:25:19.879034+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.883833+00', '2026-11-23 07:25:19.884331+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.885015+00', '2026-11-23 07:25:19.885603+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.888637+00', '2026-11-23 07:25:19.889079+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.891419+00', '2026-11-23 07:25:19.894479+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.89932+00', '2026-11-23 07:25:19.90286+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.903692+00', '2026-11-23 07:25:19.905518+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.906285+00', '2026-11-23 07:25:19.907776+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.91181+00', '2026-11-23 07:25:19.91328+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.918394+00', '2026-11-23 07:25:19.920905+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.923465+00', '2026-11-23 07:25:19.924271+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.925019+00', '2026-11-23 07:25:19.928123+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.930404+00', '2026-11-23 07:25:19.936765+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.939072+00', '2026-11-23 07:25:19.945023+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.948561+00', '2026-11-23 07:25:19.949173+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.949914+00', '2026-11-23 07:25:19.950279+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.952655+00', '2026-11-23 07:25:19.958222+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTGhK0S', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.007563+00', '2026-11-23 07:25:20.01055+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTGhK0S', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 07:25:20.007563+00', '2026-11-23 07:25:20.01098+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTBqvic', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.109716+00', '2026-11-23 07:25:20.111409+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTC8bcn', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.141479+00', '2026-11-23 07:25:20.142359+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTC8bcn', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 07:25:20.155056+00', '2026-11-23 07:25:20.156682+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTO6RK4', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.194813+00', '2026-11-23 07:25:20.198753+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTO6RK4', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 07:25:20.209157+00', '2026-11-23 07:25:20.209869+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTWMAdZ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.31411+00', '2026-11-23 07:25:20.318745+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTtxZgx', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.396841+00', '2026-11-23 07:25:20.39786+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTErorb', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.445378+00', '2026-11-23 07:25:20.446254+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTQ4Szj', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.51764+00', '2026-11-23 07:25:20.518392+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTQ4Szj', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.5194+00', '2026-11-23 07:25:20.522709+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:19.970772+00', NULL, '2026-11-23 08:25:19.971844+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('QwTGhK0S', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.017411+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTUEjF9', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.068039+00', NULL, '2026-11-23 08:25:20.068494+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('QwTUEjF9', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.068039+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('QwTBqvic', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.105743+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTWMAdZ', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.314372+00', NULL, '2121-12-17 12:45:20.31892+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTWMAdZ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.324211+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('QwTnJR2a', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.339862+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTtxZgx', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.403048+00', NULL, '2026-11-23 08:25:20.406393+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('QwTErorb', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.449848+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
+INSERT INTO df.outbox VALUES ('QwTKoHDr/start', 'QwTKoHDr', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:18.240516+00', '2026-11-23 07:25:18.69228+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTG05iT/start', 'QwTG05iT', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:18.730707+00', '2026-11-23 07:25:18.743404+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTGsq7D/start', 'QwTGsq7D', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:18.938051+00', '2026-11-23 07:25:18.947219+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTh9bco/start', 'QwTh9bco', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:19.106003+00', '2026-11-23 07:25:19.114267+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTGhK0S/start', 'QwTGhK0S', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:19.992505+00', '2026-11-23 07:25:20.004099+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTUEjF9/start', 'QwTUEjF9', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.055491+00', '2026-11-23 07:25:20.063862+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTBqvic/start', 'QwTBqvic', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.09136+00', '2026-11-23 07:25:20.101489+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTC8bcn/start', 'QwTC8bcn', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.124963+00', '2026-11-23 07:25:20.13493+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTO6RK4/start', 'QwTO6RK4', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.173255+00', '2026-11-23 07:25:20.187268+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTMNKbx/start', 'QwTMNKbx', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.236323+00', '2026-11-23 07:25:20.246762+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTWMAdZ/start', 'QwTWMAdZ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.294858+00', '2026-11-23 07:25:20.307355+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTnJR2a/start', 'QwTnJR2a', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.330346+00', '2026-11-23 07:25:20.333941+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTtxZgx/start', 'QwTtxZgx', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.378315+00', '2026-11-23 07:25:20.386617+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTErorb/start', 'QwTErorb', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.435932+00', '2026-11-23 07:25:20.441984+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTErorb/cancel', 'QwTErorb', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 07:25:20.491624+00', '2026-11-23 07:25:20.502679+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTQ4Szj/start', 'QwTQ4Szj', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.49902+00', '2026-11-23 07:25:20.504719+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTfJfkT/start', 'QwTfJfkT', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.562387+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTG05iT/signal/n/1', 'QwTG05iT', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 07:25:20.5674+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTtxZgx/pause/3', 'QwTtxZgx', 'pause', '3', '', '@alice@', '2026-11-23 07:25:20.578712+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('QwTnJR2a/signal/n/4', 'QwTnJR2a', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 07:25:20.581301+00', NULL, 10, NULL, '2026-11-23 07:25:20.581301+00', 'broken');
+INSERT INTO df.relays VALUES ('def84ec5-128a-0934-4e3c-7b7bc5e284dc', '2026-11-23 07:25:18.568105+00', '2026-11-23 07:25:18.682769+00', '2026-11-23 07:25:33.682769+00', '0.1.0', 1, false, 1000, 24606);
+INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.', NULL, NULL);
+INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.', NULL, NULL);
+INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.', NULL, NULL);
+INSERT INTO df.setting_values VALUES ('http_max_response_bytes', NULL, '16777216', 'integer', 'The largest HTTP response body, in bytes.', 0, 1073741823);
+INSERT INTO df.setting_values VALUES ('http_max_request_bytes', NULL, '16777216', 'integer', 'The largest HTTP request body, in bytes.', 0, 1073741823);
+INSERT INTO df.setting_values VALUES ('http_max_timeout_seconds', NULL, '3600', 'integer', 'The longest timeout an HTTP node may ask for, in seconds.', 1, 86400);
+INSERT INTO df.setting_values VALUES ('retention_days', NULL, '30', 'number', 'How long a finished instance is kept, in days; 0 removes it at the next pass.', 0, 36500);
+INSERT INTO df.setting_values VALUES ('reconcile_interval_seconds', NULL, '60', 'number', 'How often a relay reconciles and retains, in seconds; 0 disables it.', 0, 86400);
+INSERT INTO df.setting_values VALUES ('dedupe_days', NULL, '30', 'number', 'How long delivered events and consumed signals of a living instance are kept, in days.', 0, 36500);
+INSERT INTO df.setting_values VALUES ('max_result_bytes', NULL, '16777216', 'integer', 'The largest result of one step, in bytes.', 0, 1073741823);
+INSERT INTO df.setting_values VALUES ('max_graph_bytes', NULL, '4194304', 'integer', 'The largest graph, in bytes.', 0, 1073741823);
+INSERT INTO df.setting_values VALUES ('max_signal_bytes', NULL, '1048576', 'integer', 'The largest signal payload, in bytes.', 0, 1073741823);
+INSERT INTO df.setting_values VALUES ('max_list_limit', NULL, '1000', 'integer', 'The largest limit_count of df.list_instances.', 1, 2147483647);
+INSERT INTO df.setting_values VALUES ('step_timeout_seconds', NULL, '0', 'number', 'The longest a step''s statement may run, in seconds; 0 means no limit.', 0, 2147483);
+INSERT INTO df.setting_values VALUES ('step_transient_attempts', NULL, '20', 'integer', 'How often a step is tried again after a serialization failure or deadlock.', 0, 2147483647);
+INSERT INTO df.setting_values VALUES ('fence_lock_timeout_seconds', NULL, '5', 'number', 'How long recording a step waits for its instance''s lock before it tries again, in seconds.', 0.001, 3600);
+INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer', 'How many steps of one role a relay runs at a time, SQL and HTTP alike.', 1, 2147483647);
+INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.', 0, 2147483647);
+INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.', 0, 1073741823);
+INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.', 1, 1000);
+INSERT INTO df.signals VALUES ('QwTG05iT', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 07:25:20.5674+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('QwTnJR2a', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 07:25:20.581301+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16859, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
