@@ -34,6 +34,24 @@ async fn a_closed_terminal_stops_a_relay_cleanly_and_nohup_lets_it_go_on() {
     assert!(!outliving.log().contains("SIGHUP"), "{}", outliving.log());
 }
 
+/// Nothing of such a step is in flight, so that nothing waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_cannot_run_does_not_hold_up_a_stop() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let login = format!(
+        "select login::text from df.granted_roles where role_oid = '{}'::regrole",
+        alice.name
+    );
+    let login = db.text(&login).await.unwrap();
+    db.text(&format!("alter role {login} nologin")).await;
+    alice.text("select df.start('select 1')").await;
+    let mut relay = db.spawn_relay(&["--shutdown-grace-seconds", "3600"]);
+    relay.wait_for_log("waits for its set-up");
+    assert_eq!(relay.stop(), 0, "{}", relay.log());
+    assert!(relay.log().contains("handed over"), "{}", relay.log());
+}
+
 #[tokio::test]
 async fn a_missing_schema_is_waited_for_with_the_command_that_mends_it() {
     let db = TestDb::empty().await;

@@ -91,7 +91,7 @@ async fn relay(
     parts: &CancellationToken,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let executor = wiring::executor(&config.database, &config.executor, parts);
+    let executor = wiring::executor(&config.database, &config.executor, parts, shutdown);
     let Some(executor) = shutdown.run_until_cancelled(executor).await else {
         return Ok(());
     };

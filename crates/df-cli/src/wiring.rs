@@ -31,15 +31,16 @@ pub struct ExecutorLimits {
     pub step_connections_per_role: usize,
 }
 
-/// Builds the executor over one database.
+/// Builds the executor over one database. `parts` ends its sessions; `shutdown` only what waits.
 pub async fn executor(
     database: &ConnectOptions,
     limits: &ExecutorLimits,
+    parts: &CancellationToken,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Executor> {
     let session = |name: &str| {
         let options = database.clone().with_application_name(name);
-        Arc::new(Session::new(options, shutdown.clone()))
+        Arc::new(Session::new(options, parts.clone()))
     };
     let reads = session("df-relay read");
     let name = database
@@ -68,6 +69,7 @@ pub async fn executor(
             open: limits.step_connections_open,
             ..PoolLimits::default()
         },
+        stopping: shutdown.clone(),
         retry: RetrySchedule {
             transient_attempts: step_limits.transient_attempts,
             ..RetrySchedule::default()

@@ -142,6 +142,7 @@ async fn main() {
             ..Default::default()
         },
         retry: RetrySchedule::default(),
+        stopping: CancellationToken::new(),
         max_result_bytes: 16 * 1024 * 1024,
         fence_lock_timeout: Duration::from_secs(5),
     };

@@ -108,7 +108,7 @@ impl Executor {
             match self.steps.run(&step).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => {
-                    if !mended(&self.broken, &step, error).await? {
+                    if !self.mended(&step, error).await? {
                         return Ok(StepOutcome::Fenced(Fenced::Cancelled));
                     }
                 }
@@ -129,12 +129,41 @@ impl Executor {
             match self.steps.run_outside(&step, alone).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => {
-                    if !mended(&self.broken, &step, error).await? {
+                    if !self.mended(&step, error).await? {
                         return Ok(OutsideOutcome::Cancelled);
                     }
                 }
             }
         }
+    }
+
+    /// Waits a while for somebody to mend what keeps a step from running: true when it is to be tried
+    /// again, false once cancelled or asked to stop.
+    ///
+    /// Errors: the node's failure, where nothing can mend it.
+    async fn mended(&self, step: &Step<'_>, error: ExecutorError) -> Result<bool, StepFailure> {
+        match error {
+            ExecutorError::Login(LoginError::RoleGone(_)) => {
+                return Err(failure("42704", error.to_string()));
+            }
+            ExecutorError::Login(LoginError::DatabaseGone(_)) => {
+                return Err(failure("3D000", error.to_string()));
+            }
+            ExecutorError::NulInStatement => return Err(failure("22021", error.to_string())),
+            ExecutorError::Login(_) | ExecutorError::Schema(_) => {
+                let role_oid = step.role_oid;
+                match self.broken.line(role_oid, Instant::now()) {
+                    // The span names the step.
+                    Some(others) => {
+                        tracing::error!(role_oid, %error, others, "step waits for its set-up to be mended");
+                    }
+                    None => {
+                        tracing::debug!(role_oid, %error, "step waits for its set-up to be mended")
+                    }
+                }
+            }
+        }
+        Ok(self.steps.pause(step, SET_UP_PAUSE).await)
     }
 
     /// Records a failure for which no step connection can be had.
@@ -373,38 +402,6 @@ impl Backend for Executor {
             .ok()?;
         Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
-}
-
-/// Waits a while for somebody to mend what keeps a step from running: true when it is to be tried
-/// again, false once cancelled, the node's failure where nothing can mend it.
-///
-/// Errors: the node's failure.
-async fn mended(
-    broken: &Throttle<u32>,
-    step: &Step<'_>,
-    error: ExecutorError,
-) -> Result<bool, StepFailure> {
-    match error {
-        ExecutorError::Login(LoginError::RoleGone(_)) => {
-            return Err(failure("42704", error.to_string()));
-        }
-        ExecutorError::Login(LoginError::DatabaseGone(_)) => {
-            return Err(failure("3D000", error.to_string()));
-        }
-        ExecutorError::NulInStatement => return Err(failure("22021", error.to_string())),
-        ExecutorError::Login(_) | ExecutorError::Schema(_) => {
-            let role_oid = step.role_oid;
-            match broken.line(role_oid, Instant::now()) {
-                // The span names the step.
-                Some(others) => {
-                    tracing::error!(role_oid, %error, others, "step waits for its set-up to be mended");
-                }
-                None => tracing::debug!(role_oid, %error, "step waits for its set-up to be mended"),
-            }
-        }
-    }
-    let paused = tokio::time::sleep(SET_UP_PAUSE);
-    Ok(step.cancel.run_until_cancelled(paused).await.is_some())
 }
 
 fn failure(sqlstate: &str, message: String) -> StepFailure {

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// The fence's lock is waited for in short turns, so a step waits little between them.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +42,9 @@ pub struct SqlStepsConfig {
     pub max_result_bytes: usize,
     /// How long one record call waits for the instance's lock.
     pub fence_lock_timeout: Duration,
+    /// Ends the waits of steps that cannot run at the moment, once the service is asked to stop: nothing of them is in
+    /// flight, and whoever comes next tries them.
+    pub stopping: CancellationToken,
 }
 
 /// Runs SQL steps. Shared by all of them.
@@ -286,8 +290,8 @@ impl SqlSteps {
         }
     }
 
-    /// False when the step's token fired first.
-    pub(super) async fn pause(&self, step: &Step<'_>, pause: Duration) -> bool {
+    /// False when the step's token fired first, or the service stops.
+    pub(crate) async fn pause(&self, step: &Step<'_>, pause: Duration) -> bool {
         self.pools
             .statistics
             .steps_tried_again
@@ -295,6 +299,7 @@ impl SqlSteps {
         tokio::select! {
             biased;
             () = step.cancel.cancelled() => false,
+            () = self.config.stopping.cancelled() => false,
             () = tokio::time::sleep(pause) => true,
         }
     }

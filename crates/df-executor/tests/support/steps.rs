@@ -92,6 +92,7 @@ impl Bench {
                 transient_attempts: 3,
                 interrupted_attempts: None,
             },
+            stopping: CancellationToken::new(),
             max_result_bytes: LIMIT,
             fence_lock_timeout: Duration::from_millis(200),
         };
