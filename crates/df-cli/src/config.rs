@@ -1,5 +1,7 @@
-//! The configuration: flag over `DF_*` variable over file over default. Read once at the start;
-//! nothing reads an environment variable elsewhere, but for OpenTelemetry's own (see `telemetry`).
+//! The configuration: flag over `DF_*` variable over file over default. Read once at the start.
+//! No option is read from the environment elsewhere. What is read there: OpenTelemetry's own variables
+//! (`telemetry`), what says where files are (HOME and XDG_DATA_HOME in `dev`, HOME in df-postgres,
+//! PATH in df-local), and DF_FAILPOINT in the builds of tests.
 
 use std::env;
 use std::fmt;

@@ -1,4 +1,5 @@
-//! How a relay behaves; every field is one of the service's options.
+//! How a relay behaves. `lease`, `poll_interval`, `listen` and `max_instances` are options of the
+//! service; the rest has its value here.
 
 use std::time::Duration;
 
