@@ -52,6 +52,7 @@ mod service;
 mod settings;
 mod shared_signals;
 mod sql_files;
+mod sql_surface;
 mod step_record;
 mod support;
 mod takeover;
