@@ -1,4 +1,4 @@
-//! Cancelling, signalling, awaiting, variables, and who may start; contract §4.
+//! Cancelling, signalling, awaiting, variables, and who may start: docs/sql-api.md, Control.
 
 use serde_json::json;
 

@@ -1,13 +1,13 @@
-//! Every node type inside every other to depth two ends as contract §2 says.
+//! Every node type inside every other to depth two ends as docs/sql-api.md says.
 //!
-//! A small model of the contract's words gives the expected end of each generated workflow.
+//! A small model of that page's words gives the expected end of each generated workflow.
 
 use df_reference::SCHEDULES_ARE_DUE;
 use serde_json::{Value, json};
 
 use crate::support::{Ended, Web, Workflows, literal};
 
-/// A node to generate: its expression in the DSL, and its end by the contract.
+/// A node to generate: its expression in the DSL, and its end by docs/sql-api.md.
 #[derive(Debug, Clone)]
 enum Node {
     Sql,
@@ -49,7 +49,7 @@ fn row(value: Value) -> Value {
     json!({"rows": [{"n": value}], "row_count": 1})
 }
 
-/// Contract §3: a first column of the first row, or the value itself.
+/// What counts as true: a first column of the first row, or the value itself.
 fn truth(result: &Value) -> bool {
     let value = match result.get("rows").and_then(Value::as_array) {
         Some(rows) => rows

@@ -72,7 +72,7 @@ async fn a_signal_that_was_marked_delivered_but_lost_is_handed_over_by_a_replay(
         .unwrap();
     let parked = "select bool_and(owner is null and wake_at = 'infinity') from df.instances";
     until(&db, parked, PATIENCE).await;
-    // What a fault outside of the design would leave.
+    // What nothing here leaves by itself.
     let lost =
         "insert into df.signals (instance_id, key, name) select id, 'k/x', 'go' from df.instances;
                 insert into df.outbox (instance_id, kind, key, delivered_at)

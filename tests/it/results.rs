@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Workflows, literal};
 
-/// Values, and how they come out; contract §2.
+/// Values, and how they come out: docs/sql-api.md, Results.
 const VALUES: &[(&str, &str)] = &[
     ("true", "true"),
     ("1::int2", "1"),

@@ -5,7 +5,7 @@ use crate::config::{HttpConfig, MultipartConfig, RetryPolicy};
 /// Index of a node in [`Graph::nodes`]; a child's is larger than its parent's, the root's is 0.
 pub type NodeId = usize;
 
-/// A graph that has passed every check of the contract.
+/// A graph that has passed every check of docs/sql-api.md.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
     pub nodes: Vec<Node>,

@@ -51,7 +51,8 @@ struct Fields {
 const UNKNOWN: NodeId = NodeId::MAX;
 
 impl Graph {
-    /// Parses the JSON of a node and everything below it, and checks every rule of the contract.
+    /// Parses the JSON of a node and everything below it, and checks every rule of
+    /// docs/sql-api.md.
     pub fn parse(json: &str) -> Result<Graph, GraphError> {
         match json::read(json, MAX_JSON_DEPTH) {
             Ok(Value::Object(map)) => build(map),

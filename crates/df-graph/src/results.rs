@@ -1,4 +1,4 @@
-//! The shapes of results (contract §2).
+//! The shapes of results (docs/sql-api.md, Results).
 
 use serde_json::{Map, Value, json};
 

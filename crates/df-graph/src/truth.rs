@@ -1,4 +1,4 @@
-//! What a recorded result is worth as a condition (contract §3).
+//! What a recorded result is worth as a condition (docs/sql-api.md, What counts as true).
 //!
 //! Judged from the text as it is recorded, without making values of it: a result may be nested deeper
 //! than values can be, and may hold what Postgres takes for `json` and nobody can decode. The SQL

@@ -1,4 +1,4 @@
-//! Parsing and the checks of contract §1.
+//! Parsing and the checks of docs/sql-api.md, What is refused.
 
 use df_graph::{Condition, Graph, HttpMethod, Kind};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Truth, break values and the other result shapes of contract §2 and §3.
+//! Truth, break values and the other result shapes of docs/sql-api.md.
 
 use df_graph::{break_value, has_rows, rows, signal_result, signal_timeout_result, sleep_result};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Substitution, rule by rule (contract §3).
+//! Substitution, rule by rule (docs/sql-api.md, Using earlier results).
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! What a result is worth as a condition, contract §3.
+//! What a result is worth as a condition: docs/sql-api.md, What counts as true.
 
 use df_graph::truth;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The programs: a tree of the contract's nodes over leaves whose outcome is scripted.
+//! The programs: a tree of the nodes of docs/semantics.md over leaves whose outcome is scripted.
 
 /// A workflow. Leaves are numbered from 1 in the order in which they are written.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,4 @@
--- The result of a control node follows from its children's: contract §2.
+-- The result of a control node follows from its children's: docs/sql-api.md, Results.
 begin;
 
 create function pg_temp.check(p_claim text, p_graph text, p_runs json, p_path text, p_result text, p_error text)

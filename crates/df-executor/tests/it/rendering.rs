@@ -1,4 +1,4 @@
-//! Rows to JSON (contract, section 2), as a table of statements and the result each must have.
+//! Rows to JSON (docs/sql-api.md, Results), as a table of statements and the result each must have.
 
 use crate::support::database::{Catalog, Database, LIMIT, query};
 use df_executor::render::{RenderError, TypeCache, render};

@@ -1,4 +1,5 @@
-//! Substitution: references to results and variables become their values (contract §3).
+//! Substitution: references to results and variables become their values
+//! (docs/sql-api.md, Using earlier results).
 //!
 //! Names are whole identifiers, so `$total` never matches inside `$total_amount`, whichever of the
 //! two is bound. Inserted text is never looked at again.
@@ -19,7 +20,7 @@ pub const MAX_SUBSTITUTED_BYTES: usize = 64 << 20;
 
 /// What the names of a text stand for. A name that is not bound is left as it stands.
 pub trait Bindings {
-    /// The result kept as `$name`, in one of the shapes of contract §2.
+    /// The result kept as `$name`, in one of the shapes of docs/sql-api.md, Results.
     fn result(&self, name: &str) -> Option<&Value>;
     /// Why the result kept as `$name` cannot be read, where that is so.
     fn unreadable(&self, _name: &str) -> Option<&str> {
