@@ -7,11 +7,10 @@ use std::path::Path;
 
 use crate::support::TestDb;
 
-/// Functions for users whose arguments begin with `p_`, as else those of internal functions do: they take roles and
-/// settings by name, and GRANT statements mention none of their arguments.
+/// Functions for users that have an argument named `p_…`, which else says that a function is internal.
 const PREFIXED: &[&str] = &["grant_usage", "revoke_usage", "grants_of", "setting"];
 
-/// What a role may execute or read without being meant to, since something that it does use runs as its caller.
+/// What a role may execute or read without being meant to: what it does use calls these as itself.
 const INTERNAL: &[(&str, &[&str])] = &[
     (
         "what the operators call",
