@@ -134,9 +134,10 @@ async fn the_page_names_all_that_a_role_may_use() {
 }
 
 #[tokio::test]
-async fn the_page_tells_every_setting_with_its_default() {
+async fn the_page_tells_every_setting_with_its_default_and_range() {
     let db = TestDb::new().await;
-    let settings = "select name, default_value from df.settings";
+    let settings = "select name, default_value, coalesce(least || ' to ' || most || ' ', '')
+                      from df.settings";
     let rows = db.client.query(settings, &[]).await.unwrap();
     let page = page();
     let (_, table) = page.split_once("\n## Settings\n").unwrap();
@@ -147,13 +148,13 @@ async fn the_page_tells_every_setting_with_its_default() {
         "the table has as many rows as there are settings"
     );
     for row in rows {
-        let (name, default): (&str, &str) = (row.get(0), row.get(1));
+        let (name, default, range): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
         let default = if default.is_empty() {
             "(empty)"
         } else {
             default
         };
-        let wanted = format!("| `{name}` | {default} |");
+        let wanted = format!("| `{name}` | {default} | {range}|");
         assert!(
             table.contains(&wanted),
             "docs/sql-api.md has no line {wanted}"
