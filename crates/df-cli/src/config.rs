@@ -166,7 +166,7 @@ impl Config {
             .database_url
             .as_ref()
             .map(|Secret(url)| match ConnectOptions::parse(url) {
-                Ok(database) => database.to_string(),
+                Ok(database) => database.shown(),
                 Err(error) => format!("({error})"),
             });
         let mut table = toml::Table::new();

@@ -2,11 +2,12 @@
 //! tokio-postgres and must get to the same ones.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_postgres::config::{ChannelBinding, Host};
 
-use crate::options::{ConnectOptions, DEFAULT_CONNECT_TIMEOUT, RootCertificates};
+use crate::options::{ConnectOptions, DEFAULT_CONNECT_TIMEOUT, RootCertificates, TlsFiles};
 
 /// One server of a connection string.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,22 @@ impl ConnectOptions {
         self.config.get_channel_binding() == ChannelBinding::Require
     }
 
+    /// A connection string that leads to the same servers in the same way, without its password and what else
+    /// tokio-postgres reads of it.
+    pub fn shown(&self) -> String {
+        let files = &self.tls_files;
+        let parameters: Vec<_> = [
+            ("sslmode", Some(self.tls_mode.name().to_owned())),
+            ("sslrootcert", files.shown_roots()),
+            ("sslcert", files.client_cert.as_deref().map(shown)),
+            ("sslkey", files.client_key.as_deref().map(shown)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
+        .collect();
+        format!("{self}?{}", parameters.join("&"))
+    }
+
     /// The same servers, and TLS to them, as environment variables of libpq. No password is among them.
     pub fn libpq_environment(&self) -> Vec<(&'static str, String)> {
         let endpoints = self.endpoints();
@@ -84,16 +101,10 @@ impl ConnectOptions {
             variables.push(("PGHOSTADDR", list(text)));
         }
         let files = &self.tls_files;
-        let roots = match &files.roots {
-            RootCertificates::Usual => None,
-            RootCertificates::System => Some("system".to_owned()),
-            RootCertificates::File(path) => Some(path.display().to_string()),
-        };
-        let shown = |path: &std::path::PathBuf| path.display().to_string();
         let named = [
-            ("PGSSLROOTCERT", roots),
-            ("PGSSLCERT", files.client_cert.as_ref().map(shown)),
-            ("PGSSLKEY", files.client_key.as_ref().map(shown)),
+            ("PGSSLROOTCERT", files.shown_roots()),
+            ("PGSSLCERT", files.client_cert.as_deref().map(shown)),
+            ("PGSSLKEY", files.client_key.as_deref().map(shown)),
         ];
         variables.extend(
             named
@@ -102,6 +113,21 @@ impl ConnectOptions {
         );
         variables
     }
+}
+
+impl TlsFiles {
+    /// As `sslrootcert` has it.
+    fn shown_roots(&self) -> Option<String> {
+        match &self.roots {
+            RootCertificates::Usual => None,
+            RootCertificates::System => Some("system".to_owned()),
+            RootCertificates::File(path) => Some(shown(path)),
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
 #[cfg(test)]
@@ -157,5 +183,7 @@ mod tests {
             .map(|&(name, value)| (name, value.to_owned()))
             .collect();
         assert_eq!(variables, expected);
+        let shown = ConnectOptions::parse(text).unwrap().shown();
+        assert_eq!(shown, text.replace(":pw", ""));
     }
 }
