@@ -28,7 +28,7 @@ declare
     v_salted bytea;
     v_client bytea;
 begin
-    v_salted := df.hmac_sha256(convert_to(p_password, 'UTF8'), v_salt || '\x00000001'::bytea);
+    v_salted := df.hmac_sha256(convert_to(p_password, 'UTF8'), v_salt || E'\\x00000001'::bytea);
     v_client := df.hmac_sha256(v_salted, convert_to('Client Key', 'UTF8'));
     return 'SCRAM-SHA-256$1:' || encode(v_salt, 'base64') || '$'
         || encode(sha256(v_client), 'base64') || ':'

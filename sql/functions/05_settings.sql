@@ -71,7 +71,7 @@ begin
     if p_value is not null and not (case
         when v_setting.kind = 'list' then true
         when v_setting.kind = 'boolean' then lower(p_value) in ('true', 'false', 'on', 'off')
-        when p_value ~ case v_setting.kind when 'integer' then '^[0-9]{1,15}$' else '^[0-9]{1,12}(\.[0-9]{1,6})?$' end
+        when p_value ~ case v_setting.kind when 'integer' then '^[0-9]{1,15}$' else E'^[0-9]{1,12}(\\.[0-9]{1,6})?$' end
             then p_value::numeric between v_setting.least and v_setting.most
         else false end)
     then

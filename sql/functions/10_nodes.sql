@@ -23,23 +23,23 @@ as $$
 begin
   if p_input is null then
     return 'a step is NULL, where a statement or a node was expected';
-  elsif p_input !~ '\S' then
+  elsif p_input !~ E'\\S' then
     return 'a step is empty';
   elsif p_input ^@ '{"incomplete_if":' then
     return 'condition ?> then needs !> else before anything else uses it; put parentheses'
       ' around a branch that is itself an expression';
-  elsif p_input ~ '^\s*\{\s*["}]' then
-    if p_input ~ '^\s*\{\s*"' and p_input ~ '"node_type"\s*:' then
+  elsif p_input ~ E'^\\s*\\{\\s*["}]' then
+    if p_input ~ E'^\\s*\\{\\s*"' and p_input ~ E'"node_type"\\s*:' then
       return null;
     end if;
     return 'a JSON object without node_type is not a durable function node';
-  elsif p_input ~ '^\s*[\["]' then
+  elsif p_input ~ E'^\\s*[\\["]' then
     return 'a JSON value that is not an object is not a durable function node';
-  elsif p_input ~ '^\s*"?df"?\s*\.\s*"?[a-z_0-9]+"?\s*\(' then
+  elsif p_input ~ E'^\\s*"?df"?\\s*\\.\\s*"?[a-z_0-9]+"?\\s*\\(' then
     return format('%L is a call inside quotes: builders such as df.sleep() are written without'
       ' quotes, and helpers such as df.setvar() or df.await_instance() are not nodes',
       left(btrim(p_input), 60));
-  elsif p_input ~ '^\s*(OK|pending|running|completed|failed|cancelled)\s*$'
+  elsif p_input ~ E'^\\s*(OK|pending|running|completed|failed|cancelled)\\s*$'
      or p_input ~ '^Instance [^ ]{8} cancelled: '
      or (p_input ~ '^[0-9a-z]{8}$' and p_input ~ '[0-9]') then
     return format('%L is the result of a helper that is not a durable function node (df.setvar,'
@@ -64,7 +64,7 @@ begin
   v_fault := df.step_fault(p_input);
   if v_fault is not null then
     raise exception using errcode = '22023', message = format('%s: %s', p_where, v_fault);
-  elsif p_input ~ '^\s*\{\s*"' then
+  elsif p_input ~ E'^\\s*\\{\\s*"' then
     return btrim(p_input, E' \t\r\n');
   end if;
   return '{"node_type":"SQL","query":' || to_json(p_input)::text || '}';

@@ -35,7 +35,7 @@ declare
 begin
   if name ~ '^[A-Za-z_][A-Za-z0-9_]*$' then
     -- An unnamed leaf as the builders write it: the name goes before its closing brace.
-    if v_node ~ '^\{"node_type":"[A-Z_]+","query":"(?:[^"\\]|\\.)*"\}$' then
+    if v_node ~ E'^\\{"node_type":"[A-Z_]+","query":"(?:[^"\\\\]|\\\\.)*"\\}$' then
       return left(v_node, -1) || ',"result_name":"' || name || '"}';
     end if;
     return df.node_with(v_node, 'result_name', '"' || name || '"');

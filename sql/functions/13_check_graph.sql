@@ -30,7 +30,7 @@ declare
 begin
   if p_node_type = 'SQL' then
     query := p_query;
-    fault := case when p_query !~ '\S' then 'query in SQL must not be empty' end;
+    fault := case when p_query !~ E'\\S' then 'query in SQL must not be empty' end;
   elsif p_node_type = 'SLEEP' then
     select s.query, s.fault into query, fault from df.sleep_query(p_query) s;
   else

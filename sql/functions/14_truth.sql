@@ -10,15 +10,15 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_zero constant text := '^[+-]?(0+\.?0*|\.0+)([eE][+-]?[0-9]+)?$';
+  c_zero constant text := E'^[+-]?(0+\\.?0*|\\.0+)([eE][+-]?[0-9]+)?$';
   v_text text := btrim(p_raw, E' \t\r\n');
 begin
   case left(v_text, 1)
     when 'n' then return false;
     when 't' then return true;
     when 'f' then return false;
-    when '[' then return v_text !~ '^\[\s*\]$';
-    when '{' then return v_text !~ '^\{\s*\}$';
+    when '[' then return v_text !~ E'^\\[\\s*\\]$';
+    when '{' then return v_text !~ E'^\\{\\s*\\}$';
     when '"' then
       v_text := btrim(v_text::json #>> '{}', E' \t\n\r\x0b\x0c');
       return not (v_text = '' or lower(v_text) in ('f', 'false', 'no') or v_text ~ c_zero);
@@ -44,8 +44,8 @@ begin
   -- Postgres's functions over json refuse \u0000 and unpaired surrogates, which json may hold. An
   -- escaped backslash is written otherwise first, so that what is left of \u is an escape; which
   -- character stands there does not matter, only that one does.
-  if v_raw ~* '\\u(0000|d[89a-f])' then
-    v_raw := regexp_replace(replace(v_raw, '\\', '\u005c'), '\\u(0000|d[89a-f][0-9a-f]{2})', '?',
+  if v_raw ~* E'\\\\u(0000|d[89a-f])' then
+    v_raw := regexp_replace(replace(v_raw, E'\\\\', E'\\u005c'), E'\\\\u(0000|d[89a-f][0-9a-f]{2})', '?',
       'gi');
     v_result := v_raw;
   end if;

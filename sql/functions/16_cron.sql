@@ -16,17 +16,17 @@ declare
 begin
   foreach v_item in array string_to_array(lower(p_field), ',') loop
     v_part := regexp_match(v_item,
-      '^(?:(\*)|(\d{1,6}|[a-z]{3})(?:-(\d{1,6}|[a-z]{3}))?)(?:/(\d{1,6}))?$');
+      E'^(?:(\\*)|(\\d{1,6}|[a-z]{3})(?:-(\\d{1,6}|[a-z]{3}))?)(?:/(\\d{1,6}))?$');
     if v_part is null or v_part[4]::int < 1 then
       return null;
     end if;
     -- `a/step` runs to the field's end; `sat-sun` ends on the Sunday that is 7.
     v_from := case when v_part[1] is not null then p_low
-                   when v_part[2] ~ '\d' then v_part[2]::int
+                   when v_part[2] ~ E'\\d' then v_part[2]::int
                    else array_position(p_names, v_part[2]) - 1 + p_low end;
     v_to := case when v_part[1] is not null then p_high
                  when v_part[3] = 'sun' and p_names[1] = 'sun' then 7
-                 when v_part[3] ~ '\d' then v_part[3]::int
+                 when v_part[3] ~ E'\\d' then v_part[3]::int
                  when v_part[3] is not null then array_position(p_names, v_part[3]) - 1 + p_low
                  when v_part[4] is not null then p_high
                  else v_from end;
@@ -53,7 +53,7 @@ declare
     'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
   c_days constant text[] := array['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
   c_month_days constant int[] := array[31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-  v_parts text[] := regexp_split_to_array(btrim(p_cron, E' \t\r\n'), '\s+');
+  v_parts text[] := regexp_split_to_array(btrim(p_cron, E' \t\r\n'), E'\\s+');
   v_values int[];
   v_first_day int;
 begin

@@ -32,7 +32,7 @@ declare
 begin
   if p_seconds is null then
     fault := 'the seconds to sleep are NULL';
-  elsif p_seconds !~ '^\s*[+-]?(\d{1,20}\.?|\d{0,20}\.\d{1,20})([eE][+-]?\d{1,2})?\s*$' then
+  elsif p_seconds !~ E'^\\s*[+-]?(\\d{1,20}\\.?|\\d{0,20}\\.\\d{1,20})([eE][+-]?\\d{1,2})?\\s*$' then
     fault := format('the seconds to sleep must be a number, not %L', left(p_seconds, 40));
   else
     v_seconds := trim_scale(round(p_seconds::numeric, 9));
@@ -101,14 +101,14 @@ begin
   foreach v_field in array array['name', 'data_b64', 'filename', 'content_type'] loop
     if jsonb_typeof(p_part -> v_field) not in ('string', 'null') then
       return format('%s of a part must be text', v_field);
-    elsif v_field <> 'data_b64' and p_part ->> v_field ~ '[\r\n]' then
+    elsif v_field <> 'data_b64' and p_part ->> v_field ~ E'[\\r\\n]' then
       return format('%s of a part must not hold a line break', v_field);
     end if;
   end loop;
   -- A reference to the data is judged when the node runs and knows what it refers to.
   v_data := p_part ->> 'data_b64';
   if v_data !~ '[${][A-Za-z_]' then
-    if regexp_replace(v_data, '\s+', '', 'g') !~ c_base64 then
+    if regexp_replace(v_data, E'\\s+', '', 'g') !~ c_base64 then
       return format('data_b64 of part %L is not valid base64', left(p_part ->> 'name', 100));
     end if;
   end if;
@@ -131,8 +131,8 @@ begin
   end if;
   select h.key into v_name from jsonb_each(p_headers) h
   where jsonb_typeof(h.value) not in ('string', 'number', 'boolean', 'null')
-     or h.key !~ '^[^\s:[:cntrl:]]+$'
-     or h.value #>> '{}' ~ '[\r\n]'
+     or h.key !~ E'^[^\\s:[:cntrl:]]+$'
+     or h.value #>> '{}' ~ E'[\\r\\n]'
   order by h.key limit 1;
   if found then
     return format('header %L must be a name without blanks and a one-line value', v_name);
@@ -160,9 +160,9 @@ declare
     when 'HTTP' then array['GET', 'POST', 'PUT', 'DELETE', 'PATCH']
     else array['POST', 'PUT', 'PATCH'] end;
 begin
-  if jsonb_typeof(p_config -> 'url') is distinct from 'string' or v_url !~ '\S' then
+  if jsonb_typeof(p_config -> 'url') is distinct from 'string' or v_url !~ E'\\S' then
     fault := 'url must be text that is not empty';
-  elsif v_url !~* '^\s*https?://' and v_url !~ '[${][A-Za-z_]' then
+  elsif v_url !~* E'^\\s*https?://' and v_url !~ '[${][A-Za-z_]' then
     fault := format('unsupported URL scheme in %L: only http:// and https://', left(v_url, 100));
   elsif v_method <> all (v_methods) then
     fault := format('unsupported HTTP method %L: one of %s', left(v_method, 40),

@@ -190,7 +190,7 @@ declare
 begin
   -- NaN and the infinities are no JSON numbers; as NULL they are refused alike.
   perform df.refuse('df.timeout', df.node_timeout_fault(
-    case when seconds::text ~ '^-?\d' then to_jsonb(seconds) end));
+    case when seconds::text ~ E'^-?\\d' then to_jsonb(seconds) end));
   return df.node_with(v_node, 'node_timeout_seconds', trim_scale(seconds)::text);
 end
 $$;

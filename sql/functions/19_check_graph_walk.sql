@@ -27,9 +27,9 @@ as $$
 declare
   c_most_nodes constant int := 10000;
   c_most_depth constant int := 256;
-  c_plain_node constant text := '^\{"node_type":"SQL","query":"[A-Za-z(]'
-    '(?:[^"\\\x01-\x1f]|\\["\\bfnrt])*"'
-    '(?:,"result_name":"[A-Za-z_][A-Za-z0-9_]*")?\}$';
+  c_plain_node constant text := E'^\\{"node_type":"SQL","query":"[A-Za-z(]'
+    '(?:[^"\\\\\\x01-\\x1f]|\\\\["\\\\bfnrt])*"'
+    '(?:,"result_name":"[A-Za-z_][A-Za-z0-9_]*")?\\}$';
   c_plain_fields constant text[] := array['node_type', 'query'];
   c_pair_fields constant text[] := array['node_type', 'left_node', 'right_node'];
   c_pair_texts constant text[] := array[',"left_node":', ',"right_node":'];
@@ -61,7 +61,7 @@ begin
     return p_input;
   end if;
   v_fault := case when p_input ^@ '{"node_type":"' then null else df.step_fault(p_input) end;
-  if v_fault is null and p_input !~ '^\s*\{\s*"' then
+  if v_fault is null and p_input !~ E'^\\s*\\{\\s*"' then
     return df.node_of(p_input, 'root');
   end if;
   begin
@@ -90,7 +90,7 @@ begin
       -- Plain statements and bare pairs are most nodes of most graphs: judged here, without a call.
       v_type := v_node ->> 'node_type';
       if v_type = 'SQL' and v_node - c_plain_fields = '{}'
-         and jsonb_typeof(v_node -> 'query') = 'string' and v_node ->> 'query' ~ '\S' then
+         and jsonb_typeof(v_node -> 'query') = 'string' and v_node ->> 'query' ~ E'\\S' then
         v_written := v_written + 1;
         v_out[v_written] := '{"node_type":"SQL","query":' || (v_node -> 'query')::text || '}';
         continue;

@@ -9,7 +9,7 @@ drop function if exists df.insert_instance(bigint, text, text, text);  -- wrote 
 create or replace function df.likely_graph(p_fut text) returns text
     language sql stable
     as $$
-    select case when p_fut operator(pg_catalog.~) '^(?!Instance )[A-Za-z]+\s+[^\s.]'
+    select case when p_fut operator(pg_catalog.~) E'^(?!Instance )[A-Za-z]+\\s+[^\\s.]'
                 then '{"node_type":"SQL","query":' operator(pg_catalog.||) pg_catalog.to_json(p_fut)::pg_catalog.text
                      operator(pg_catalog.||) '}'
                 else p_fut end

@@ -159,7 +159,7 @@ begin
             v_part := c.path || v_part;
             with gone as (
                 delete from df.node_runs r
-                 where r.instance_id = p_instance and r.run_path >= v_part || '[' and r.run_path < v_part || '\'
+                 where r.instance_id = p_instance and r.run_path >= v_part || '[' and r.run_path < v_part || E'\\'
                    and split_part(substr(r.run_path, length(v_part) + 2), ']', 1)::integer < c.turn
                    and r.run_path <> all (coalesce(c.keep, '{}'))
                 returning r.signal_name)

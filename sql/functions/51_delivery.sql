@@ -265,8 +265,8 @@ create or replace function df.relay_recorded(p_incarnation uuid, p_instances tex
 begin
     return query
     select r.instance_id, r.run_path, r.status::text, r.turn, r.attempt,
-           r.status = 'completed' and r.run_path like '%condition\_node%',
-           case when r.status = 'completed' and r.run_path like '%condition\_node%'
+           r.status = 'completed' and r.run_path like E'%condition\\_node%',
+           case when r.status = 'completed' and r.run_path like E'%condition\\_node%'
                      and octet_length(r.result::text) <= 65536 then r.result::text end,
            r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
       from df.node_runs r

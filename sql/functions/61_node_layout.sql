@@ -9,7 +9,7 @@ create or replace function df.path_turns(p_run_path text) returns text
     as $$
     select case when position('[' in p_run_path) = 0 then '' else coalesce((
         select string_agg(lpad(m.turn[1], 10, '0'), '' order by m.n)
-          from regexp_matches(p_run_path, '\.(?:body|condition_node)\[([0-9]+)\]', 'g')
+          from regexp_matches(p_run_path, E'\\.(?:body|condition_node)\\[([0-9]+)\\]', 'g')
                with ordinality as m(turn, n)), '') end
 $$;
 
@@ -19,7 +19,7 @@ create or replace function df.static_path(p_run_path text) returns text
     set search_path = pg_catalog, pg_temp
     as $$
     select case when position('[' in p_run_path) = 0 then p_run_path else
-        regexp_replace(p_run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1', 'g') end
+        regexp_replace(p_run_path, E'\\.(body|condition_node)\\[[0-9]+\\]', E'.\\1', 'g') end
 $$;
 
 -- One row per node, n counting from 1 by depth, so that a parent comes before its children and the
@@ -48,7 +48,7 @@ create or replace function df.node_layout(p_instance text, p_graph text, p_resul
                          when p.segment in ('left', 'body') then 1
                          when p.segment = 'right' then 2
                          when p.segment is null then 0
-                         else 3 + substring(p.segment from '\[([0-9]+)\]')::integer end as role
+                         else 3 + substring(p.segment from E'\\[([0-9]+)\\]')::integer end as role
           from placed p
     ), numbered as materialized (
         select r.*, (row_number() over (order by r.depth, r.parent collate "C", r.role))::integer as n
@@ -65,7 +65,7 @@ create or replace function df.node_layout(p_instance text, p_graph text, p_resul
            c.left_path, c.right_path, r.turns, r.status, r.turn, r.attempt,
            coalesce(r.ended_at, r.created_at), r.due_at, r.signal_name, r.sqlstate, r.error,
            case when p_results then r.result::text end,
-           case when r.status = 'completed' and r.run_path like '%condition\_node%'
+           case when r.status = 'completed' and r.run_path like E'%condition\\_node%'
                 then df.truth(r.result) end
       from numbered c
       left join numbered p on p.path = c.parent

@@ -60,7 +60,7 @@ create or replace function df.waiting_leaves(p_instance text)
                 when l.node_type in ('HTTP', 'HTTP_MULTIPART') then
                     format('the answer to %s %s', l.config ->> 'method', left(l.config ->> 'url', 200))
                 else format('step %s: %s', l.run_path,
-                            left(btrim(regexp_replace(l.query, '\s+', ' ', 'g')), 200)) end,
+                            left(btrim(regexp_replace(l.query, E'\\s+', ' ', 'g')), 200)) end,
            l.begun_at, case when l.waiting and isfinite(l.due_at) then l.due_at end,
            case when l.node_type = 'SIGNAL' then
                 format('SELECT df.signal(%L, %L, %L);', p_instance, l.config ->> 'signal_name', '{}') end,

@@ -52,7 +52,7 @@ begin
     return query
     with marked as (
         select r.run_path, string_to_array(
-                   regexp_replace(r.run_path, '\.(body|condition_node)\[([0-9]{1,9})\]', E'\x01\\1\x02\\2\x03', 'g'),
+                   regexp_replace(r.run_path, E'\\.(body|condition_node)\\[([0-9]{1,9})\\]', E'\x01\\1\x02\\2\x03', 'g'),
                    E'\x01') as parts
           from df.node_runs r where r.instance_id = p_instance and r.run_path like '%[%'
     ), inside as materialized (
@@ -83,12 +83,12 @@ begin
     return query
     with node as materialized (
         select s.path, s.node_type in ('THEN', 'JOIN', 'RACE', 'IF', 'LOOP') as control, s.node_type,
-               regexp_replace(s.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
+               regexp_replace(s.run_path, E'\\.(body|condition_node)\\[[0-9]+\\]', E'.\\1[]', 'g') as shape
           from df.node_states_of(p_instance, false) s
     ), run as materialized (
         select r.*, r.xmin::text as written_by, df.static_path(r.run_path) as path, df.path_turns(r.run_path) as turns,
-               regexp_replace(r.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
-          from df.node_runs r where r.instance_id = p_instance and r.run_path !~ '\.timeout(\.due)?$'
+               regexp_replace(r.run_path, E'\\.(body|condition_node)\\[[0-9]+\\]', E'.\\1[]', 'g') as shape
+          from df.node_runs r where r.instance_id = p_instance and r.run_path !~ E'\\.timeout(\\.due)?$'
     ), placed as materialized (
         select r.*, n.shape as node_shape, n.control, n.node_type from run r left join node n on n.path = r.path
     ), inst as materialized (
@@ -217,7 +217,7 @@ begin
     select 'result_name_uniqueness', df.static_path(c.run_path),
            format('the checkpoint of %s keeps a name for run %s, which is not there', c.run_path, n.run[1])
       from df.node_runs c
-      cross join lateral regexp_matches(c.detail::text, '"run"\s*:\s*"(root[^"\\]*)"', 'g') as n(run)
+      cross join lateral regexp_matches(c.detail::text, E'"run"\\s*:\\s*"(root[^"\\\\]*)"', 'g') as n(run)
      where c.instance_id = p_instance and c.status = 'checkpoint'
        and not exists (select from df.node_runs r where r.instance_id = p_instance and r.run_path = n.run[1]);
 end

@@ -28,7 +28,7 @@ begin
       format('HTTP_MULTIPART %s %s', v_config ->> 'method', v_config ->> 'url')
     when 'IF' then 'IF' || coalesce(' $' || (v_config ->> 'result_name') || ' has rows', '')
     else p_node_type end;
-  v_label := btrim(regexp_replace(v_label, '\s+', ' ', 'g'));
+  v_label := btrim(regexp_replace(v_label, E'\\s+', ' ', 'g'));
   if length(v_label) > c_most_characters then
     v_label := left(v_label, c_most_characters) || '…';
   end if;
@@ -49,7 +49,7 @@ as $$
   select case
     when p_parent_type in ('JOIN', 'RACE') then 'branch ' || case p_segment
       when 'left' then 1 when 'right' then 2
-      else substring(p_segment from '\d+')::int + 3 end
+      else substring(p_segment from E'\\d+')::int + 3 end
     when p_parent_type = 'IF' then case p_segment
       when 'condition_node' then 'condition' when 'left' then 'then' else 'else' end
     when p_segment = 'body' then 'body'

@@ -7,11 +7,11 @@ create or replace function df.looks_like_expression(p_input text) returns boolea
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-  select q.start ~ '^(''|@>|\$\$|\$[a-z_]\w*\$|[eE]''|[uU]&''|cast\s*\()'
-    or q.start ~ '^("[^"]+"|[a-z_]\w*)\s*\.'
-    or (q.start ~ '^[a-z_]\w*\s*\('
-      and q.start !~ '^(select|values|with|insert|explain|analyze|vacuum|copy|reindex|cluster)\y')
-  from (select lower(regexp_replace(p_input, '^(\s|\(|--[^\n]*\n)+', ''))) as q(start)
+  select q.start ~ E'^(''|@>|\\$\\$|\\$[a-z_]\\w*\\$|[eE]''|[uU]&''|cast\\s*\\()'
+    or q.start ~ E'^("[^"]+"|[a-z_]\\w*)\\s*\\.'
+    or (q.start ~ E'^[a-z_]\\w*\\s*\\('
+      and q.start !~ E'^(select|values|with|insert|explain|analyze|vacuum|copy|reindex|cluster)\\y')
+  from (select lower(regexp_replace(p_input, E'^(\\s|\\(|--[^\\n]*\\n)+', ''))) as q(start)
 $$;
 
 -- The value of a DSL expression, or the message of the error that it raised. It runs with the
@@ -54,7 +54,7 @@ declare
   v_value record;
   v_drawing text;
 begin
-  if p_input ~ '^[^:\s]{8}$' and to_regprocedure('df.explain_instance(text,text)') is not null then
+  if p_input ~ E'^[^:\\s]{8}$' and to_regprocedure('df.explain_instance(text,text)') is not null then
     v_drawing := df.explain_instance(p_input, p_format);
     if v_drawing is not null then
       return v_drawing;
@@ -64,7 +64,7 @@ begin
       return format('Instance not found or access denied: %s', p_input);
     end if;
   end if;
-  if p_input !~ '^\s*\{' and df.looks_like_expression(p_input) then
+  if p_input !~ E'^\\s*\\{' and df.looks_like_expression(p_input) then
     select e.graph, e.fault into v_value from df.evaluate_expression(p_input, p_search_path) e;
     if v_value.fault is not null then
       return format('Invalid durable function graph: root: %s', v_value.fault);

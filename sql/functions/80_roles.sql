@@ -45,7 +45,7 @@ create or replace function df.usage_grants()
                 else '' end
       from pg_proc p
      where p.pronamespace = 'df'::regnamespace
-       and p.proname not like 'relay\_%'
+       and p.proname not like E'relay\\_%'
        and p.proname not in (select i.name from df.internal_functions() as i(name))
     union all
     select 100000 + row_number() over (order by c.oid)::integer, format('table df.%I', c.relname), 'select', ''

@@ -24,7 +24,7 @@ declare
     v_installer oid;
 begin
     for v_function in select p.oid::regprocedure from pg_proc p
-                       where p.pronamespace = 'df'::regnamespace and p.proname like 'relay\_%' loop
+                       where p.pronamespace = 'df'::regnamespace and p.proname like E'relay\\_%' loop
         execute format('grant execute on function %s to @relay_role@', v_function);
     end loop;
     perform df.regrant('df_admin'::regrole, false, false);

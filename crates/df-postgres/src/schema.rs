@@ -373,6 +373,57 @@ mod tests {
         }
     }
 
+    /// The lines of the plain literals `'…'` that hold a backslash. A body between dollars is read like
+    /// the text around it. After a quote, and after a line break, a literal goes on in its style.
+    fn plain_literals_with_a_backslash(text: &str) -> Vec<usize> {
+        let (mut lines, mut rest, mut escapes) = (Vec::new(), text, false);
+        while let Some(at) = rest.find(['\'', '"', '-']) {
+            let (before, token) = rest.split_at(at);
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            let prefixed = before.ends_with(['e', 'E']) && !before[..at - 1].ends_with(is_word);
+            let goes_on = before.trim().is_empty() && (at == 0 || before.contains('\n'));
+            escapes = prefixed || (escapes && goes_on);
+            let length = match token.as_bytes() {
+                [b'-', b'-', ..] => token.find('\n').unwrap_or(token.len()),
+                [b'-', ..] => 1,
+                [b'"', ..] => 2 + token[1..].find('"').expect("a name that ends"),
+                _ => {
+                    let mut escaped = false;
+                    let ends = |c: char| {
+                        let ends = c == '\'' && !escaped;
+                        escaped = escapes && c == '\\' && !escaped;
+                        ends
+                    };
+                    2 + token[1..].find(ends).expect("a literal that ends")
+                }
+            };
+            if token.starts_with('\'') && !escapes && token[..length].contains('\\') {
+                lines.push(1 + text[..text.len() - token.len()].matches('\n').count());
+            }
+            rest = &token[length..];
+        }
+        lines
+    }
+
+    /// A function's body is read under its caller's `standard_conforming_strings`.
+    #[test]
+    fn a_literal_with_a_backslash_says_that_it_escapes() {
+        for (text, lines) in [
+            (r"select 'a', E'\\', e'\'\\', '\' -- '\", vec![1]),
+            (
+                "E'\\\\s'\n  '\\\\d''\\\\d' || '\\d'\n '\\d'\n\"\\\"",
+                vec![2, 3],
+            ),
+            ("case 'a'\n  when '\\b' then name'\\d' - 1", vec![2, 2]),
+        ] {
+            assert_eq!(plain_literals_with_a_backslash(text), lines, "{text}");
+        }
+        for file in SchemaFiles::embedded().unwrap().functions {
+            let lines = plain_literals_with_a_backslash(&file.text);
+            assert!(lines.is_empty(), "{} lines {lines:?}", file.name);
+        }
+    }
+
     #[test]
     fn placeholders_become_quoted_identifiers() {
         let fill = |text: &str| {
