@@ -121,7 +121,7 @@ begin
         exit when v_fault is not null;
       end if;
       v_top := v_top + 1;
-      v_texts[v_top] := case when v_node -> 'extra_nodes' -> 0 is null then v_tail
+      v_texts[v_top] := case when nullif(v_node -> 'extra_nodes', 'null') -> 0 is null then v_tail
                              else ']' || v_tail end;
       v_nodes[v_top] := null;
       for i in reverse cardinality(v_children) .. 1 loop
