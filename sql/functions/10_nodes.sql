@@ -40,8 +40,13 @@ begin
       ' quotes, and helpers such as df.setvar() or df.await_instance() are not nodes',
       left(btrim(p_input), 60));
   elsif p_input ~ E'^\\s*(OK|pending|running|completed|failed|cancelled)\\s*$'
-     or p_input ~ '^Instance [^ ]{8} cancelled: '
-     or (p_input ~ '^[0-9a-z]{8}$' and p_input ~ '[0-9]') then
+     -- An instance's id; the one statement that looks like one is let through.
+     or (p_input ~ '^[0-9A-Za-z]{8}$' and lower(p_input) <> 'rollback')
+     -- The version, what df.cancel said, what df.explain drew.
+     or p_input ~ E'^(\\d+\\.\\d+\\.\\d|Instance \\S{8}( cancelled: | \\(|: )'
+       '|Instance not found or access denied: |Invalid durable function graph: |flowchart TD\n|---\ntitle: '
+       '|SQL: |(SLEEP|WAIT_SCHEDULE|SIGNAL|HTTP|HTTP_MULTIPART) |(BREAK|THEN|JOIN|RACE|IF|LOOP)(\\s|$))'
+  then
     return format('%L is the result of a helper that is not a durable function node (df.setvar,'
       ' df.start, df.await_instance and the like run at once, not as steps)', left(p_input, 60));
   end if;

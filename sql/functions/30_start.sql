@@ -4,12 +4,13 @@
 drop function if exists df.insert_instance(bigint, text, text, text);  -- wrote what the trigger writes now
 
 -- What a start is likely to store its graph as. What begins as a statement does, a word and then another,
--- is no node and no refused step: its canonical text is known without judging it. A node's is mostly as
+-- is no node and no refused step (df.step_fault): its canonical text is known without judging it. A node's is mostly as
 -- it stands. Every name is qualified instead of pinned, so that the server can put it in line.
 create or replace function df.likely_graph(p_fut text) returns text
     language sql stable
     as $$
-    select case when p_fut operator(pg_catalog.~) E'^(?!Instance )[A-Za-z]+\\s+[^\\s.]'
+    select case when p_fut operator(pg_catalog.~) E'^(?!(?:Instance|Invalid|flowchart|SLEEP|SIGNAL|HTTP|BREAK|THEN|JOIN|RACE|IF|LOOP)\\s)'
+                    '[A-Za-z]+\\s+[^\\s.]'
                 then '{"node_type":"SQL","query":' operator(pg_catalog.||) pg_catalog.to_json(p_fut)::pg_catalog.text
                      operator(pg_catalog.||) '}'
                 else p_fut end
