@@ -25,7 +25,7 @@ begin
 end
 $$;
 
--- Lets no further step of an instance start; a step in flight finishes. It reads as before. An
+-- Lets no further step of an instance start; a step in flight finishes. It reads running. An
 -- instance that has ended is left as it is. Errors: P0002.
 create or replace function df.pause(instance_id text) returns text
     language plpgsql volatile
@@ -142,7 +142,9 @@ begin
              where i.id = v_inst.id;
         end if;
     when 'pause' then
-        update df.instances i set paused_at = clock_timestamp(), updated_at = clock_timestamp()
+        -- One that no relay has claimed yet reads running, too: its epoch of 0 still says so.
+        update df.instances i
+           set status = 'running', paused_at = clock_timestamp(), updated_at = clock_timestamp()
          where i.id = v_inst.id and i.ended_at is null and i.paused_at is null;
     when 'resume' then
         -- Not before now, where a scan of the queue may not start any more.

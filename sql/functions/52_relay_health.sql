@@ -14,7 +14,7 @@ create or replace function df.relay_health(p_incarnation uuid)
         (select i.created_at from df.waiting_roles(2147483647) r, lateral (
                 select i.created_at from df.instances i
                  where i.submitted_by = r.role and i.owner is null and i.ended_at is null
-                   and i.paused_at is null and i.wake_at <= (select df.clock()) and i.status = 'pending'
+                   and i.paused_at is null and i.wake_at <= (select df.clock()) and i.epoch = 0
                  order by i.wake_at limit 100000) i
           limit 100000)
         union all

@@ -33,7 +33,7 @@ begin
         outcome := case
             when not v_event.has_instance then 'its instance has been removed'
             when kind = 'start' and v_event.epoch > 0 then 'started already'
-            when kind = 'start' and v_event.status = 'pending' then 'waits for a relay'
+            when kind = 'start' and v_event.status in ('pending', 'running') then 'waits for a relay'
             when kind = 'start' then 'ended before it was started'
             when kind = 'cancel' and v_event.status in ('completed', 'failed', 'cancelled')
                 then 'ended already as ' || v_event.status

@@ -220,7 +220,7 @@ begin
         if p is null then
             v_run_path[n] := 'root';
             v_fresh[n] := false;
-            v_reached[n] := v_inst.status <> 'pending';
+            v_reached[n] := v_inst.epoch > 0 or v_inst.ended_at is not null;
             v_stop[n] := case when v_inst.ended_at is not null then n end;
         else
             v_fresh[n] := v_fresh[p] or coalesce(v_on[p], false);
