@@ -36,6 +36,13 @@ create or replace function df.relay_doctor()
         select count(*) filter (where r.lease_until > clock_timestamp()) as live,
                count(*) filter (where r.lease_until <= clock_timestamp()) as gone,
                max(r.heartbeat_at) as seen from df.relays r
+    ), relay_role as (
+        select r.rolname, r.rolsuper, r.rolcanlogin,
+               case when not has_schema_privilege(r.oid, 'df', 'usage') then 'use the schema df'
+                    else (select 'execute ' || string_agg(p.oid::regprocedure::text, ', ' order by p.proname) from pg_proc p
+                           where p.pronamespace = 'df'::regnamespace and starts_with(p.proname, 'relay_')
+                             and not has_function_privilege(r.oid, p.oid, 'execute')) end as lacks
+          from pg_roles r where r.rolname = 'df_relay'
     ), waiting as (
         select count(*) as due, min(w.wake_at) as since from (
             select i.wake_at from df.instances i
@@ -48,16 +55,18 @@ create or replace function df.relay_doctor()
                 when v.n > 189999 then 'This release was tried on PostgreSQL 14 to 18.' end
       from (select current_setting('server_version_num')::integer) as v(n)
     union all
-    select 'roles', coalesce(not o.rolsuper and r.rolcanlogin and not r.rolsuper, false),
+    select 'roles', coalesce(not o.rolsuper and r.rolcanlogin and not r.rolsuper and r.lacks is null, false),
            case when o.rolsuper then 'df_owner is a superuser: its functions would be, too'
                 when r.rolname is null then 'the role df_relay is missing'
                 when r.rolsuper then 'df_relay is a superuser'
-                when not r.rolcanlogin then 'df_relay may not log in' else 'df_owner and df_relay are as they should be' end,
+                when not r.rolcanlogin then 'df_relay may not log in'
+                when r.lacks is not null then 'df_relay may not ' || r.lacks else 'df_owner and df_relay are as they should be' end,
            case when o.rolsuper then 'ALTER ROLE df_owner NOSUPERUSER;'
                 when r.rolname is null then 'Run df-relay install again.'
                 when r.rolsuper then 'ALTER ROLE df_relay NOSUPERUSER;'
-                when not r.rolcanlogin then 'ALTER ROLE df_relay LOGIN;' end
-      from pg_roles o left join pg_roles r on r.rolname = 'df_relay' where o.rolname = 'df_owner'
+                when not r.rolcanlogin then 'ALTER ROLE df_relay LOGIN;'
+                when r.lacks is not null then 'Run df-relay install again.' end
+      from pg_roles o left join relay_role r on true where o.rolname = 'df_owner'
     union all
     select 'place', m.value = here.place,
            case when m.value = here.place then 'relays run on this database, and not on what it may be a copy of'

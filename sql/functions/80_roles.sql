@@ -14,7 +14,7 @@ create or replace function df.internal_functions() returns setof text
         'refuse_bad_graph', 'admit_instance', 'admitted_vars', 'ask_at_starts', 'calling_role', 'refuse_view_write', 'waiting_roles',
         'claimable', 'bound_of', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
         'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs', 'regrant', 'take_back',
-        'check_granter', 'granter'])
+        'check_granter', 'check_grantee', 'granter'])
 $$;
 
 -- What a granted role may call and touch. One list for every grant.
@@ -115,8 +115,8 @@ $$;
 
 -- Grants everything a role needs, and makes its step login. include_http adds df.http; with_grant
 -- makes the role an admin of this. Granting again mends what is missing, and gives the step login a
--- new password. Returns OK. Errors: 42704 for an unknown role, 42501 for a caller who may not. Where
--- the caller may grant but not make logins, a warning holds the statement for one who may.
+-- new password. Returns OK. Errors: 42704 for an unknown role, 42939 for one of df's own, 42501 for a
+-- caller who may not. Where the caller may grant but not make logins, a warning holds the statement for one who may.
 create or replace function df.grant_usage(
     p_role text, include_http boolean default false, with_grant boolean default false) returns text
     language plpgsql volatile
@@ -145,6 +145,20 @@ begin
 end
 $$;
 
+-- Errors: 42939 for a role that df itself is made of. Its rights are the installer's, in 99_grants.sql:
+-- granting it more would be of no use, and revoking would leave the relay none.
+create or replace function df.check_grantee(p_role oid) returns void
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if p_role in ('df_owner'::regrole, 'df_relay'::regrole) then
+        raise exception 'role % is one of df''s own: its access is neither granted nor revoked', p_role::regrole
+            using errcode = '42939', hint = 'df-relay install gives it what it needs.';
+    end if;
+end
+$$;
+
 -- Grants in df_owner's name, for a caller who has the right itself, and notes who asked.
 create or replace function df.record_grant(p_role oid, p_http boolean, p_with_grant boolean) returns void
     language plpgsql volatile security definer
@@ -154,6 +168,7 @@ declare
     v_caller oid := df.calling_role();
 begin
     perform df.check_granter(v_caller, 'grant');
+    perform df.check_grantee(p_role);
     if p_http and not has_function_privilege(
         v_caller, 'df.http(text,text,text,jsonb,integer)', 'execute with grant option')
     then
@@ -198,8 +213,8 @@ $$;
 
 -- Takes back what the caller granted, and the step login once nothing is left. A superuser, and
 -- df_owner's members, take back everything; an admin only what it granted itself. What a revoked
--- admin had granted goes with its own. Errors: 42704 for an unknown role, 42501 for one's own access
--- or a caller who is no admin.
+-- admin had granted goes with its own. Errors: 42704 for an unknown role, 42939 for one of df's own,
+-- 42501 for one's own access or a caller who is no admin.
 create or replace function df.revoke_usage(p_role text) returns text
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
@@ -233,6 +248,7 @@ declare
     v_owner  boolean := df.acts_as_owner(v_caller);
 begin
     perform df.check_granter(v_caller, 'revoke');
+    perform df.check_grantee(p_role);
     delete from df.usage_granted u where u.role_oid = p_role and (v_owner or u.granter_oid = v_caller);
     if found or v_owner then
         return query select * from df.take_back(p_role);

@@ -191,7 +191,7 @@ pub async fn dry_run(
         _ => None,
     };
     let operator_schema = operator_schema(options, meta.as_ref())?;
-    let change = plan::change(meta.as_ref(), files)?;
+    let change = plan::change(meta.as_ref(), files, &privileges)?;
     let mut statements = plan::roles(&privileges)?;
     statements.extend(plan::schema(&privileges, &found)?);
     statements.extend(plan::grants(&privileges, &operator_schema)?);
@@ -245,7 +245,7 @@ async fn install_once(
     let privileges = Privileges::read(&transaction, &operator_schema).await?;
     run(&transaction, &plan::grants(&privileges, &operator_schema)?).await?;
 
-    let change = plan::change(meta.as_ref(), files)?;
+    let change = plan::change(meta.as_ref(), files, &privileges)?;
     run(
         &transaction,
         &plan::files(change.as_ref(), files, &operator_schema)?,

@@ -497,3 +497,28 @@ async fn connecting_waits_for_postgres_to_come_up_and_for_cancellation() {
     shutdown.cancel();
     assert!(matches!(waiting.await.unwrap(), Err(Error::Cancelled)));
 }
+
+#[tokio::test]
+async fn an_install_gives_the_relay_back_what_it_lost() {
+    let cluster = fresh_cluster();
+    let target = superuser(&cluster, "postgres");
+    try_install(&target).await.unwrap();
+    let relay_may = "select has_schema_privilege('df_relay', 'df', 'usage')::text";
+    for lost in [
+        "revoke usage on schema df from df_relay",
+        "drop owned by df_relay; drop role df_relay",
+    ] {
+        execute(&target, lost).await;
+        let script = dry_run(&target, &files(), &InstallOptions::default()).await;
+        assert!(
+            script.unwrap().contains("grant usage on schema df"),
+            "{lost}"
+        );
+        let outcome = try_install(&target).await.unwrap().outcome;
+        assert_eq!(outcome, Outcome::FunctionsReplaced { version: 1 }, "{lost}");
+        let client = target.connect().await.unwrap();
+        assert_eq!(text(&client, relay_may).await, "true", "{lost}");
+    }
+    let outcome = try_install(&target).await.unwrap().outcome;
+    assert_eq!(outcome, Outcome::AlreadyUpToDate { version: 1 });
+}

@@ -165,8 +165,13 @@ pub(super) fn grants(
     Ok(statements)
 }
 
-/// How far the installed schema is from the files; `None` when it is not.
-pub(super) fn change(meta: Option<&Meta>, files: &SchemaFiles) -> Result<Option<Change>, Error> {
+/// How far the installed schema is from the files; `None` when it is not. Where the relay has lost its
+/// grants the functions run once more: the grants are among them.
+pub(super) fn change(
+    meta: Option<&Meta>,
+    files: &SchemaFiles,
+    privileges: &Privileges,
+) -> Result<Option<Change>, Error> {
     let Some(meta) = meta else {
         return Ok(Some(Change::Fresh));
     };
@@ -183,6 +188,7 @@ pub(super) fn change(meta: Option<&Meta>, files: &SchemaFiles) -> Result<Option<
     Ok(match (meta.version == known, same_content) {
         (false, _) => Some(Change::Upgrade { from: meta.version }),
         (true, false) => Some(Change::Functions),
+        (true, true) if !privileges.relay_may_work => Some(Change::Functions),
         (true, true) => None,
     })
 }

@@ -18,6 +18,11 @@ const READ: &str = "
            has_database_privilege(d.oid, 'CREATE') as may_create_schema,
            us.rolsuper or pg_has_role(d.datdba, 'USAGE') as may_grant_connect,
            has_database_privilege(named.relay::name, d.oid, 'CONNECT') as relay_may_connect,
+           (select has_schema_privilege(named.relay::name, n.oid, 'USAGE')
+                   and not exists (select from pg_proc p
+                                   where p.pronamespace = n.oid and starts_with(p.proname, 'relay_')
+                                     and not has_function_privilege(named.relay::name, p.oid, 'EXECUTE'))
+            from pg_namespace n where n.nspname = 'df') is not false as relay_may_work,
            exists (select from owner_role) as owner_role,
            exists (select from pg_roles where rolname = $2) as relay_role,
            exists (select from pg_roles where rolname = $3) as admin_role,
@@ -47,6 +52,8 @@ pub(super) struct Privileges {
     pub(super) may_create_schema: bool,
     pub(super) may_grant_connect: bool,
     pub(super) relay_may_connect: bool,
+    /// Uses the schema and calls its functions; true where there is no schema yet.
+    pub(super) relay_may_work: bool,
     pub(super) owner_role_exists: bool,
     pub(super) relay_role_exists: bool,
     pub(super) admin_role_exists: bool,
@@ -97,6 +104,7 @@ impl Privileges {
             may_create_schema: row.get("may_create_schema"),
             may_grant_connect: row.get("may_grant_connect"),
             relay_may_connect: row.get("relay_may_connect"),
+            relay_may_work: row.get("relay_may_work"),
             owner_role_exists: row.get("owner_role"),
             relay_role_exists: row.get("relay_role"),
             admin_role_exists: row.get("admin_role"),
