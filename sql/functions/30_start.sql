@@ -79,8 +79,8 @@ create or replace function df.admit_instance() returns trigger
     language plpgsql volatile security definer
     as $$
 begin
-    if new.vars is not null or pg_catalog.pg_sequence_last_value('df.start_asks') is not null then
-        new.vars := df.admitted_vars(new.vars, new.submitted_by);
+    if pg_catalog.pg_sequence_last_value('df.start_asks') is not null then
+        new.vars := df.admitted_vars(new.submitted_by);
     end if;
     if new.once_key is null then
         loop
@@ -97,15 +97,18 @@ begin
 end
 $$;
 
--- The variables of a new instance: those given, else those of its role, an object of texts; null where there are none. Refuses
+drop function if exists df.admitted_vars(json, regrole);  -- took what callers could once give
+
+-- The variables of a new instance, those of its role, as an object of texts; null where there are none. Refuses
 -- it where its role has as many unfinished as it may.
-create or replace function df.admitted_vars(p_vars json, p_owner regrole) returns json
+create or replace function df.admitted_vars(p_owner regrole) returns json
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
     as $$
 declare
     v_limit    bigint;
     v_has_vars boolean;
+    v_vars     json;
 begin
     select coalesce(s.value, s.default_value)::bigint,
            -- In the order of the key, or a role without any would have everybody's read.
@@ -120,20 +123,15 @@ begin
         raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
             p_owner, v_limit using errcode = '54000';
     end if;
-    if p_vars is null and v_has_vars is null then
+    if v_has_vars is null then
         return null;
     end if;
-    p_vars := coalesce(p_vars, (select json_object_agg(v.name, v.value order by v.name) from df.vars v
-                                 where v.owner = p_owner));
-    if octet_length(p_vars::text) > df.setting('max_vars_bytes')::bigint then
+    v_vars := (select json_object_agg(v.name, v.value order by v.name) from df.vars v where v.owner = p_owner);
+    if octet_length(v_vars::text) > df.setting('max_vars_bytes')::bigint then
         raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
-            octet_length(p_vars::text), df.setting('max_vars_bytes') using errcode = '54000';
+            octet_length(v_vars::text), df.setting('max_vars_bytes') using errcode = '54000';
     end if;
-    if json_typeof(p_vars) <> 'object'
-       or exists (select from json_each(p_vars) v where json_typeof(v.value) <> 'string') then
-        raise exception 'variables are an object of texts' using errcode = '22023';
-    end if;
-    return p_vars;
+    return v_vars;
 end
 $$;
 

@@ -27,7 +27,7 @@ create or replace function df.usage_grants()
     as $$
     select * from (values
         (1, 'schema df', 'usage', ''),
-        (2, 'table df.instances', 'select, insert (label, database, graph_id, vars, once_key)', ''),
+        (2, 'table df.instances', 'select, insert (label, database, graph_id, once_key)', ''),
         (3, 'table df.graphs', 'select, insert (hash, graph)', ''),
         (4, 'table df.outbox', 'select, insert (instance_id, kind, key, payload)', ''),
         (5, 'table df.signals', 'select, insert (instance_id, key, name, data)', ''),

@@ -21,7 +21,7 @@ create domain df.instance_status as text constraint instance_status_known
 create domain df.label as text constraint label_size check (octet_length(value) <= 4096);
 
 -- One started workflow.
---   Callers insert (label, database, graph_id, vars, once_key); everything else is a default.
+--   Callers insert (label, database, graph_id, once_key); everything else is a default, or the trigger's.
 --   Relays own it (owner, by name, and epoch) from claim to its end or until it only waits.
 --   An instance that nobody owns and that has not ended is claimed once wake_at has come: that one
 --   rule is start, restart, takeover, timer and signal alike.

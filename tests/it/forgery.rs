@@ -162,22 +162,7 @@ async fn rows_of_a_shape_that_nobody_could_read_are_refused() {
             "22023",
         ),
         ("a huge graph", graph("repeat('x', 5000000)"), "54000"),
-        ("variables in an array", instance("'[1]'"), "22023"),
-        (
-            "variables that are no texts",
-            instance("'{\"a\":1}'"),
-            "22023",
-        ),
-        (
-            "deep variables",
-            instance("(repeat('[', 3000) || repeat(']', 3000))::json"),
-            "22023",
-        ),
-        (
-            "huge variables",
-            instance("json_build_object('a', repeat('x', 5000000))"),
-            "54000",
-        ),
+        ("variables", instance("'{\"a\":\"1\"}'"), "42501"),
         (
             "a huge label",
             "insert into df.instances (graph_id, label) values (1, repeat('x', 5000))".to_owned(),

@@ -26,7 +26,7 @@ const STEPS: usize = 120;
 /// one has to be fed here, and judged.
 const WRITABLE: [&str; 5] = [
     "graphs insert graph,hash",
-    "instances insert database,graph_id,label,once_key,vars",
+    "instances insert database,graph_id,label,once_key",
     "outbox insert instance_id,key,kind,payload",
     "signals insert data,instance_id,key,name",
     "vars insert,update name,value",
@@ -251,7 +251,6 @@ async fn feed_tables(
                     // A graph is stored under its own hash; in one of four rows both are right.
                     ("graph", 0 | 1) => whole.clone(),
                     ("hash", 0 | 1) => format!("sha256(convert_to({whole}, 'UTF8'))"),
-                    ("vars", 0 | 1) => "'{\"x\": \"1\"}'".to_owned(),
                     ("kind", _) => quote_literal(dice.pick(&[
                         "start", "cancel", "signal", "retry", "pause", "resume", "evil",
                     ])),
