@@ -21,9 +21,9 @@ create table df.usage_granted (
 -- One variable of one role; captured at df.start. Roles hold no DELETE, which would let them lock the
 -- table: setting the value to null removes the row, through a trigger.
 create table df.vars (
-    owner regrole not null default quote_ident(current_user)::regrole,
     name  text not null,
     value text,
+    owner regrole not null default quote_ident(current_user)::regrole,
     primary key (owner, name),
     constraint vars_name_size check (octet_length(name) between 1 and 1024),
     constraint vars_value_size check (octet_length(value) <= 1048576)
