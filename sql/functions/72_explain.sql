@@ -11,7 +11,8 @@ as $$
     or q.start ~ E'^("[^"]+"|[a-z_]\\w*)\\s*\\.'
     or (q.start ~ E'^[a-z_]\\w*\\s*\\('
       and q.start !~ E'^(select|values|with|insert|explain|analyze|vacuum|copy|reindex|cluster)\\y')
-  from (select lower(regexp_replace(p_input, E'^(\\s|\\(|--[^\\n]*\\n)+', ''))) as q(start)
+  from (select lower(regexp_replace(p_input,
+    E'^(\\s|\\(|--[^\\n]*\\n|/\\*([^*]|\\*+[^*/])*\\*+/)+', ''))) as q(start)
 $$;
 
 -- The value of a DSL expression, or the message of the error that it raised. It runs with the
@@ -25,7 +26,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_evaluated constant text := 'DF000';
-  v_statement text := format(E'select (select (\n%s\n)::text)', p_input);
+  -- A semicolon at the end, with a comment behind it or without. One inside of quotes has the closing one behind it.
+  c_end constant text := E';(\\s|;|--[^\\n''"$]*(\\n|$))*$';
+  v_statement text := format(E'select (select (\n%s\n)::text)', regexp_replace(p_input, c_end, ''));
   v_cursor refcursor;
 begin
   begin
