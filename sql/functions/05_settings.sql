@@ -45,6 +45,9 @@ create or replace function df.configure(name text, value text) returns text
 declare
     v_role record;
 begin
+    if exists (select from df.settings s where s.name = configure.name and s.kind = 'fixed') then
+        raise exception 'setting % is fixed: nobody changes it', configure.name using errcode = '22023';
+    end if;
     perform df.write_setting(configure.name, configure.value);
     if configure.name = 'allow_superuser_instances' and df.setting('allow_superuser_instances') = 'true'
        and (select r.rolsuper from pg_roles r where r.rolname = current_user) then

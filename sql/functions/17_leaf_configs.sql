@@ -52,7 +52,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_most_seconds constant bigint := 100000000000;
-  c_most_name_bytes constant int := 512;
+  c_most_name_bytes constant int := 1024;
   v_timeout jsonb := nullif(p_config -> 'timeout_seconds', 'null');
   v_field text;
 begin

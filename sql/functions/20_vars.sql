@@ -17,8 +17,12 @@ create or replace function df.setvar(name text, value text) returns text
     as $$
 begin
     perform df.refuse_inside_workflow('df.setvar');
-    if setvar.name is null or setvar.name = '' then
-        raise exception 'a variable needs a name' using errcode = '22023';
+    if setvar.name is null or setvar.name = '' or octet_length(setvar.name) > 1024 then
+        raise exception 'a variable needs a name of 1 to 1024 bytes' using errcode = '22023';
+    end if;
+    if octet_length(setvar.value) > 1048576 then
+        raise exception 'the variable has % bytes, more than the 1048576 that one may have', octet_length(setvar.value)
+            using errcode = '54000';
     end if;
     if setvar.value is null then
         return df.unsetvar(setvar.name);

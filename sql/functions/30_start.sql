@@ -196,9 +196,22 @@ begin
 end
 $$;
 
+-- Errors: 54000 for a label that no instance may have.
+create or replace function df.check_label(p_label text) returns void
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    if octet_length(p_label) > 4096 then
+        raise exception 'the label has % bytes, more than the 4096 that one may have', octet_length(p_label)
+            using errcode = '54000';
+    end if;
+end
+$$;
+
 -- Starts a workflow in the caller's transaction and returns its instance id (8 characters). The start's
 -- event comes with the row (df.admit_instance). Finds its graph by its key, whatever statistics say, as df.step_record does.
--- Errors: 22023 for a bad graph or mode, 42501 for a submitter that may not, 3D000 for a database.
+-- Errors: 22023 for a bad graph or mode, 42501 for a submitter that may not, 3D000 for a database, 54000 for a label.
 create or replace function df.start(
     fut text, label text default null, database text default null,
     transaction_mode text default 'caller') returns text
@@ -213,7 +226,8 @@ declare
     v_graph bigint;
     v_id    text;
 begin
-    if transaction_mode is distinct from 'caller' then
+    -- What hardly a start has stands in one condition: every start reads it.
+    if transaction_mode is distinct from 'caller' or octet_length(label) > 4096 then
         return df.start_elsewhere(fut, label, database, transaction_mode);
     end if;
     -- A known graph of a role that plainly may: most starts, so one query says so. What it does not find is
@@ -245,6 +259,7 @@ declare
     v_schema name;
     v_id     text;
 begin
+    perform df.check_label(p_label);
     if p_mode is distinct from 'new' then
         raise exception 'invalid transaction_mode %: it is ''caller'' or ''new''',
             coalesce(quote_literal(p_mode), 'NULL') using errcode = '22023';
@@ -285,6 +300,7 @@ begin
     if key is null or key = '' or octet_length(key) > 1024 then
         raise exception 'df.start_once needs a key of 1 to 1024 bytes' using errcode = '22023';
     end if;
+    perform df.check_label(label);
     perform df.check_submitter(database);
     v_graph := df.store_graph(fut);
     for i in 1..20 loop

@@ -1,10 +1,32 @@
 -- What an operator watches. Each view belongs to df_owner and says itself whose rows it shows: a
 -- role its own, df_admin's members and superusers all.
 
--- The operator's settings; admins only. Change one with df.configure(name, value).
+-- The operator's settings; admins only. Change one with df.configure(name, value). The limits that nobody
+-- changes are listed beside them, of kind fixed: sql/tests/settings/limits_are_what_they_say.sql runs into each.
 create or replace view df.settings with (security_barrier) as
     select s.name, coalesce(s.value, s.default_value) as value, s.default_value, s.kind, s.meaning, s.least, s.most
       from df.setting_values s
+     where (select df.is_admin(quote_ident(current_user)::regrole))
+    union all
+    select f.name, f.value, f.value, 'fixed', f.meaning
+      from (values
+        ('max_label_bytes', '4096', 'The largest label, in bytes.'),
+        ('max_start_key_bytes', '1024', 'The largest key of df.start_once, in bytes.'),
+        ('max_graph_nodes', '10000', 'The most nodes of a graph.'),
+        ('max_graph_depth', '256', 'The most edges from a graph''s root to a leaf.'),
+        ('max_variable_name_bytes', '1024', 'The largest name of a variable, in bytes.'),
+        ('max_variable_bytes', '1048576', 'The largest value of a variable, in bytes.'),
+        ('max_signal_name_bytes', '1024', 'The largest name of a signal, sent or waited for, in bytes.'),
+        ('max_signal_key_bytes', '1000', 'The largest key of df.signal_once, in bytes.'),
+        ('max_cancel_reason_characters', '10000', 'The longest reason of df.cancel, in characters; what is longer is cut.'),
+        ('max_sleep_seconds', '100000000000', 'The longest sleep, and the longest timeout of a node or a signal''s wait, in seconds.'),
+        ('max_retry_attempts', '1000000', 'The most attempts of df.retry_policy.'),
+        ('max_retry_factor', '1000', 'The largest factor of df.retry_policy.'),
+        ('max_retry_seconds', '100000000', 'The longest pause between attempts of df.retry_policy, in seconds.'),
+        ('max_expanded_rows', '10000', 'The most rows of a result that $name.* puts into a statement.'),
+        ('max_result_depth', '1000', 'How deep the JSON of a result may nest.'),
+        ('max_substituted_bytes', '67108864', 'The largest statement or request after substitution, in bytes.')
+      ) as f(name, value, meaning)
      where (select df.is_admin(quote_ident(current_user)::regrole));
 
 -- Events that could not be delivered: parked ones, which stay until somebody releases them, and

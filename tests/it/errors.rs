@@ -291,3 +291,19 @@ async fn a_failed_workflow_tells_the_nodes_own_message_sqlstate_and_run_path() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_relays_own_limits_are_those_that_df_settings_lists() {
+    let db = TestDb::new().await;
+    for (name, limit) in [
+        ("max_graph_nodes", df_graph::MAX_NODES),
+        ("max_graph_depth", df_graph::MAX_DEPTH),
+        ("max_expanded_rows", df_graph::MAX_EXPANDED_ROWS),
+        ("max_result_depth", df_graph::MAX_RESULT_DEPTH),
+        ("max_substituted_bytes", df_graph::MAX_SUBSTITUTED_BYTES),
+    ] {
+        let listed =
+            format!("select value from df.settings where name = '{name}' and kind = 'fixed'");
+        assert_eq!(db.text(&listed).await, Some(limit.to_string()), "{name}");
+    }
+}
