@@ -191,3 +191,32 @@ fn completions_are_printed_for_every_shell() {
         assert!(process.stdout().join("\n").contains("doctor"), "{shell}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_lost_its_grants_is_found_and_an_install_mends_it() {
+    let db = TestDb::new().await;
+    let (code, text) = run(&db, &["install"]);
+    assert!(code == 0 && text.contains("already up to date"), "{text}");
+    let revoke = "revoke usage on schema df from df_relay";
+    db.client.batch_execute(revoke).await.unwrap();
+    let (code, text) = run(&db, &["doctor"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("df_relay may not use the schema df\n       Run df-relay install again."),
+        "{text}"
+    );
+    let mut relay = spawn(&["run"], &[("DF_DATABASE_URL", &db.relay_url())]);
+    assert!(!relay.wait().success());
+    assert!(
+        relay
+            .log()
+            .contains("run df-relay install, which gives it its grants back"),
+        "{}",
+        relay.log()
+    );
+    let (code, text) = run(&db, &["install"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("replaced the functions"), "{text}");
+    assert!(mends(&db, "roles").await.is_empty());
+    let _relay = db.start_relay();
+}

@@ -29,7 +29,10 @@ pub(crate) async fn look(client: &Client) -> anyhow::Result<Installed> {
         let forbidden = matches!(&error, Error::Database { source, .. }
             if source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE));
         anyhow::Error::new(error).context(match forbidden {
-            true => "this role may not; connect as df_relay, a member of df_admin or a superuser",
+            true => {
+                "this role may not; connect as df_relay, a member of df_admin or a superuser, \
+                 or, where it is one, run df-relay install, which gives it its grants back"
+            }
             false => "looking at the schema",
         })
     })
