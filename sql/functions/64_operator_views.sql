@@ -8,7 +8,7 @@ create or replace view df.settings with (security_barrier) as
       from df.setting_values s
      where (select df.is_admin(quote_ident(current_user)::regrole))
     union all
-    select f.name, f.value, f.value, 'fixed', f.meaning
+    select f.name, f.value, f.value, 'fixed', f.meaning, null::numeric, null::numeric
       from (values
         ('max_label_bytes', '4096', 'The largest label, in bytes.'),
         ('max_start_key_bytes', '1024', 'The largest key of df.start_once, in bytes.'),

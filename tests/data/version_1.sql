@@ -43,8 +43,8 @@ CREATE FUNCTION df.admit_instance() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     AS $$
 begin
-    if new.vars is not null or pg_catalog.pg_sequence_last_value('df.start_asks') is not null then
-        new.vars := df.admitted_vars(new.vars, new.submitted_by);
+    if pg_catalog.pg_sequence_last_value('df.start_asks') is not null then
+        new.vars := df.admitted_vars(new.submitted_by);
     end if;
     if new.once_key is null then
         loop
@@ -61,13 +61,14 @@ begin
 end
 $$;
 ALTER FUNCTION df.admit_instance() OWNER TO df_owner;
-CREATE FUNCTION df.admitted_vars(p_vars json, p_owner regrole) RETURNS json
+CREATE FUNCTION df.admitted_vars(p_owner regrole) RETURNS json
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     v_limit    bigint;
     v_has_vars boolean;
+    v_vars     json;
 begin
     select coalesce(s.value, s.default_value)::bigint,
            -- In the order of the key, or a role without any would have everybody's read.
@@ -82,23 +83,18 @@ begin
         raise exception 'role % has % unfinished instances, the max_pending_per_role setting',
             p_owner, v_limit using errcode = '54000';
     end if;
-    if p_vars is null and v_has_vars is null then
+    if v_has_vars is null then
         return null;
     end if;
-    p_vars := coalesce(p_vars, (select json_object_agg(v.name, v.value order by v.name) from df.vars v
-                                 where v.owner = p_owner));
-    if octet_length(p_vars::text) > df.setting('max_vars_bytes')::bigint then
+    v_vars := (select json_object_agg(v.name, v.value order by v.name) from df.vars v where v.owner = p_owner);
+    if octet_length(v_vars::text) > df.setting('max_vars_bytes')::bigint then
         raise exception 'the variables have % bytes, more than the max_vars_bytes setting of %',
-            octet_length(p_vars::text), df.setting('max_vars_bytes') using errcode = '54000';
+            octet_length(v_vars::text), df.setting('max_vars_bytes') using errcode = '54000';
     end if;
-    if json_typeof(p_vars) <> 'object'
-       or exists (select from json_each(p_vars) v where json_typeof(v.value) <> 'string') then
-        raise exception 'variables are an object of texts' using errcode = '22023';
-    end if;
-    return p_vars;
+    return v_vars;
 end
 $$;
-ALTER FUNCTION df.admitted_vars(p_vars json, p_owner regrole) OWNER TO df_owner;
+ALTER FUNCTION df.admitted_vars(p_owner regrole) OWNER TO df_owner;
 CREATE FUNCTION df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -154,7 +150,9 @@ begin
              where i.id = v_inst.id;
         end if;
     when 'pause' then
-        update df.instances i set paused_at = clock_timestamp(), updated_at = clock_timestamp()
+        -- One that no relay has claimed yet reads running, too: its epoch of 0 still says so.
+        update df.instances i
+           set status = 'running', paused_at = clock_timestamp(), updated_at = clock_timestamp()
          where i.id = v_inst.id and i.ended_at is null and i.paused_at is null;
     when 'resume' then
         -- Not before now, where a scan of the queue may not start any more.
@@ -178,7 +176,7 @@ declare
 begin
   if name ~ '^[A-Za-z_][A-Za-z0-9_]*$' then
     -- An unnamed leaf as the builders write it: the name goes before its closing brace.
-    if v_node ~ '^\{"node_type":"[A-Z_]+","query":"(?:[^"\\]|\\.)*"\}$' then
+    if v_node ~ E'^\\{"node_type":"[A-Z_]+","query":"(?:[^"\\\\]|\\\\.)*"\\}$' then
       return left(v_node, -1) || ',"result_name":"' || name || '"}';
     end if;
     return df.node_with(v_node, 'result_name', '"' || name || '"');
@@ -321,6 +319,18 @@ begin
 end
 $$;
 ALTER FUNCTION df.cancel(instance_id text, reason text) OWNER TO df_owner;
+CREATE FUNCTION df.check_grantee(p_role oid) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if p_role in ('df_owner'::regrole, 'df_relay'::regrole) then
+        raise exception 'role % is one of df''s own: its access is neither granted nor revoked', p_role::regrole
+            using errcode = '42939', hint = 'df-relay install gives it what it needs.';
+    end if;
+end
+$$;
+ALTER FUNCTION df.check_grantee(p_role oid) OWNER TO df_owner;
 CREATE FUNCTION df.check_granter(p_granter oid, p_act text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -341,9 +351,9 @@ CREATE FUNCTION df.check_graph(p_input text) RETURNS text
 declare
   c_most_nodes constant int := 10000;
   c_most_depth constant int := 256;
-  c_plain_node constant text := '^\{"node_type":"SQL","query":"[A-Za-z(]'
-    '(?:[^"\\\x01-\x1f]|\\["\\bfnrt])*"'
-    '(?:,"result_name":"[A-Za-z_][A-Za-z0-9_]*")?\}$';
+  c_plain_node constant text := E'^\\{"node_type":"SQL","query":"[A-Za-z(]'
+    '(?:[^"\\\\\\x01-\\x1f]|\\\\["\\\\bfnrt])*"'
+    '(?:,"result_name":"[A-Za-z_][A-Za-z0-9_]*")?\\}$';
   c_plain_fields constant text[] := array['node_type', 'query'];
   c_pair_fields constant text[] := array['node_type', 'left_node', 'right_node'];
   c_pair_texts constant text[] := array[',"left_node":', ',"right_node":'];
@@ -375,7 +385,7 @@ begin
     return p_input;
   end if;
   v_fault := case when p_input ^@ '{"node_type":"' then null else df.step_fault(p_input) end;
-  if v_fault is null and p_input !~ '^\s*\{\s*"' then
+  if v_fault is null and p_input !~ E'^\\s*\\{\\s*"' then
     return df.node_of(p_input, 'root');
   end if;
   begin
@@ -404,7 +414,7 @@ begin
       -- Plain statements and bare pairs are most nodes of most graphs: judged here, without a call.
       v_type := v_node ->> 'node_type';
       if v_type = 'SQL' and v_node - c_plain_fields = '{}'
-         and jsonb_typeof(v_node -> 'query') = 'string' and v_node ->> 'query' ~ '\S' then
+         and jsonb_typeof(v_node -> 'query') = 'string' and v_node ->> 'query' ~ E'\\S' then
         v_written := v_written + 1;
         v_out[v_written] := '{"node_type":"SQL","query":' || (v_node -> 'query')::text || '}';
         continue;
@@ -435,7 +445,7 @@ begin
         exit when v_fault is not null;
       end if;
       v_top := v_top + 1;
-      v_texts[v_top] := case when v_node -> 'extra_nodes' -> 0 is null then v_tail
+      v_texts[v_top] := case when nullif(v_node -> 'extra_nodes', 'null') -> 0 is null then v_tail
                              else ']' || v_tail end;
       v_nodes[v_top] := null;
       for i in reverse cardinality(v_children) .. 1 loop
@@ -460,6 +470,18 @@ begin
 end
 $_$;
 ALTER FUNCTION df.check_graph(p_input text) OWNER TO df_owner;
+CREATE FUNCTION df.check_label(p_label text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if octet_length(p_label) > 4096 then
+        raise exception 'the label has % bytes, more than the 4096 that one may have', octet_length(p_label)
+            using errcode = '54000';
+    end if;
+end
+$$;
+ALTER FUNCTION df.check_label(p_label text) OWNER TO df_owner;
 CREATE FUNCTION df.check_submitter(p_database text) RETURNS void
     LANGUAGE plpgsql STABLE
     AS $$
@@ -531,7 +553,7 @@ begin
             v_part := c.path || v_part;
             with gone as (
                 delete from df.node_runs r
-                 where r.instance_id = p_instance and r.run_path >= v_part || '[' and r.run_path < v_part || '\'
+                 where r.instance_id = p_instance and r.run_path >= v_part || '[' and r.run_path < v_part || E'\\'
                    and split_part(substr(r.run_path, length(v_part) + 2), ']', 1)::integer < c.turn
                    and r.run_path <> all (coalesce(c.keep, '{}'))
                 returning r.signal_name)
@@ -573,7 +595,7 @@ CREATE FUNCTION df.child_role(p_parent_type text, p_segment text) RETURNS text
   select case
     when p_parent_type in ('JOIN', 'RACE') then 'branch ' || case p_segment
       when 'left' then 1 when 'right' then 2
-      else substring(p_segment from '\d+')::int + 3 end
+      else substring(p_segment from E'\\d+')::int + 3 end
     when p_parent_type = 'IF' then case p_segment
       when 'condition_node' then 'condition' when 'left' then 'then' else 'else' end
     when p_segment = 'body' then 'body'
@@ -680,6 +702,9 @@ CREATE FUNCTION df.configure(name text, value text) RETURNS text
 declare
     v_role record;
 begin
+    if exists (select from df.settings s where s.name = configure.name and s.kind = 'fixed') then
+        raise exception 'setting % is fixed: nobody changes it', configure.name using errcode = '22023';
+    end if;
     perform df.write_setting(configure.name, configure.value);
     if configure.name = 'allow_superuser_instances' and df.setting('allow_superuser_instances') = 'true'
        and (select r.rolsuper from pg_roles r where r.rolname = current_user) then
@@ -703,7 +728,7 @@ declare
     'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
   c_days constant text[] := array['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
   c_month_days constant int[] := array[31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-  v_parts text[] := regexp_split_to_array(btrim(p_cron, E' \t\r\n'), '\s+');
+  v_parts text[] := regexp_split_to_array(btrim(p_cron, E' \t\r\n'), E'\\s+');
   v_values int[];
   v_first_day int;
 begin
@@ -743,17 +768,17 @@ declare
 begin
   foreach v_item in array string_to_array(lower(p_field), ',') loop
     v_part := regexp_match(v_item,
-      '^(?:(\*)|(\d{1,6}|[a-z]{3})(?:-(\d{1,6}|[a-z]{3}))?)(?:/(\d{1,6}))?$');
+      E'^(?:(\\*)|(\\d{1,6}|[a-z]{3})(?:-(\\d{1,6}|[a-z]{3}))?)(?:/(\\d{1,6}))?$');
     if v_part is null or v_part[4]::int < 1 then
       return null;
     end if;
     -- `a/step` runs to the field's end; `sat-sun` ends on the Sunday that is 7.
     v_from := case when v_part[1] is not null then p_low
-                   when v_part[2] ~ '\d' then v_part[2]::int
+                   when v_part[2] ~ E'\\d' then v_part[2]::int
                    else array_position(p_names, v_part[2]) - 1 + p_low end;
     v_to := case when v_part[1] is not null then p_high
                  when v_part[3] = 'sun' and p_names[1] = 'sun' then 7
-                 when v_part[3] ~ '\d' then v_part[3]::int
+                 when v_part[3] ~ E'\\d' then v_part[3]::int
                  when v_part[3] is not null then array_position(p_names, v_part[3]) - 1 + p_low
                  when v_part[4] is not null then p_high
                  else v_from end;
@@ -1035,10 +1060,12 @@ ALTER FUNCTION df.end_wait(p_instance text, p_path text, p_result json) OWNER TO
 CREATE FUNCTION df.evaluate_expression(p_input text, p_search_path text, OUT graph text, OUT fault text) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 declare
   c_evaluated constant text := 'DF000';
-  v_statement text := format(E'select (select (\n%s\n)::text)', p_input);
+  -- A semicolon at the end, with a comment behind it or without. One inside of quotes has the closing one behind it.
+  c_end constant text := E';(\\s|;|--[^\\n''"$]*(\\n|$))*$';
+  v_statement text := format(E'select (select (\n%s\n)::text)', regexp_replace(p_input, c_end, ''));
   v_cursor refcursor;
 begin
   begin
@@ -1054,7 +1081,7 @@ begin
       fault := sqlerrm;
   end;
 end
-$$;
+$_$;
 ALTER FUNCTION df.evaluate_expression(p_input text, p_search_path text, OUT graph text, OUT fault text) OWNER TO df_owner;
 CREATE FUNCTION df.explain(input text, format text DEFAULT 'tree'::text) RETURNS text
     LANGUAGE sql
@@ -1071,7 +1098,7 @@ declare
   v_value record;
   v_drawing text;
 begin
-  if p_input ~ '^[^:\s]{8}$' and to_regprocedure('df.explain_instance(text,text)') is not null then
+  if p_input ~ E'^[^:\\s]{8}$' and to_regprocedure('df.explain_instance(text,text)') is not null then
     v_drawing := df.explain_instance(p_input, p_format);
     if v_drawing is not null then
       return v_drawing;
@@ -1081,7 +1108,7 @@ begin
       return format('Instance not found or access denied: %s', p_input);
     end if;
   end if;
-  if p_input !~ '^\s*\{' and df.looks_like_expression(p_input) then
+  if p_input !~ E'^\\s*\\{' and df.looks_like_expression(p_input) then
     select e.graph, e.fault into v_value from df.evaluate_expression(p_input, p_search_path) e;
     if v_value.fault is not null then
       return format('Invalid durable function graph: root: %s', v_value.fault);
@@ -1325,8 +1352,8 @@ begin
   end if;
   select h.key into v_name from jsonb_each(p_headers) h
   where jsonb_typeof(h.value) not in ('string', 'number', 'boolean', 'null')
-     or h.key !~ '^[^\s:[:cntrl:]]+$'
-     or h.value #>> '{}' ~ '[\r\n]'
+     or h.key !~ E'^[^\\s:[:cntrl:]]+$'
+     or h.value #>> '{}' ~ E'[\\r\\n]'
   order by h.key limit 1;
   if found then
     return format('header %L must be a name without blanks and a one-line value', v_name);
@@ -1383,9 +1410,9 @@ declare
     when 'HTTP' then array['GET', 'POST', 'PUT', 'DELETE', 'PATCH']
     else array['POST', 'PUT', 'PATCH'] end;
 begin
-  if jsonb_typeof(p_config -> 'url') is distinct from 'string' or v_url !~ '\S' then
+  if jsonb_typeof(p_config -> 'url') is distinct from 'string' or v_url !~ E'\\S' then
     fault := 'url must be text that is not empty';
-  elsif v_url !~* '^\s*https?://' and v_url !~ '[${][A-Za-z_]' then
+  elsif v_url !~* E'^\\s*https?://' and v_url !~ '[${][A-Za-z_]' then
     fault := format('unsupported URL scheme in %L: only http:// and https://', left(v_url, 100));
   elsif v_method <> all (v_methods) then
     fault := format('unsupported HTTP method %L: one of %s', left(v_method, 40),
@@ -1576,12 +1603,12 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
     select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance',
         'checkpoint', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
         'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'woken_since', 'pending_signals', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event',
-        'undo_failure', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
+        'undo_failure', 'end_intents', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'admitted_vars', 'ask_at_starts', 'calling_role', 'refuse_view_write', 'waiting_roles',
         'claimable', 'bound_of', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',
         'remove_taken_signals', 'fail_roleless', 'wake_overdue', 'remove_graphs', 'regrant', 'take_back',
-        'check_granter', 'granter'])
+        'check_granter', 'check_grantee', 'granter'])
 $$;
 ALTER FUNCTION df.internal_functions() OWNER TO df_owner;
 CREATE FUNCTION df.is_admin(p_role oid) RETURNS boolean
@@ -1668,15 +1695,15 @@ CREATE FUNCTION df.json_value_truth(p_raw text) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
-  c_zero constant text := '^[+-]?(0+\.?0*|\.0+)([eE][+-]?[0-9]+)?$';
+  c_zero constant text := E'^[+-]?(0+\\.?0*|\\.0+)([eE][+-]?[0-9]+)?$';
   v_text text := btrim(p_raw, E' \t\r\n');
 begin
   case left(v_text, 1)
     when 'n' then return false;
     when 't' then return true;
     when 'f' then return false;
-    when '[' then return v_text !~ '^\[\s*\]$';
-    when '{' then return v_text !~ '^\{\s*\}$';
+    when '[' then return v_text !~ E'^\\[\\s*\\]$';
+    when '{' then return v_text !~ E'^\\{\\s*\\}$';
     when '"' then
       v_text := btrim(v_text::json #>> '{}', E' \t\n\r\x0b\x0c');
       return not (v_text = '' or lower(v_text) in ('f', 'false', 'no') or v_text ~ c_zero);
@@ -1707,7 +1734,7 @@ declare
 begin
   if p_node_type = 'SQL' then
     query := p_query;
-    fault := case when p_query !~ '\S' then 'query in SQL must not be empty' end;
+    fault := case when p_query !~ E'\\S' then 'query in SQL must not be empty' end;
   elsif p_node_type = 'SLEEP' then
     select s.query, s.fault into query, fault from df.sleep_query(p_query) s;
   else
@@ -1726,7 +1753,8 @@ ALTER FUNCTION df.leaf_query(p_node_type text, p_query text, OUT query text, OUT
 CREATE FUNCTION df.likely_graph(p_fut text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
-    select case when p_fut operator(pg_catalog.~) '^(?!Instance )[A-Za-z]+\s+[^\s.]'
+    select case when p_fut operator(pg_catalog.~) E'^(?!(?:Instance|Invalid|flowchart|SLEEP|SIGNAL|HTTP|BREAK|THEN|JOIN|RACE|IF|LOOP)\\s)'
+                    '[A-Za-z]+\\s+[^\\s.]'
                 then '{"node_type":"SQL","query":' operator(pg_catalog.||) pg_catalog.to_json(p_fut)::pg_catalog.text
                      operator(pg_catalog.||) '}'
                 else p_fut end
@@ -1824,11 +1852,12 @@ CREATE FUNCTION df.looks_like_expression(p_input text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
-  select q.start ~ '^(''|@>|\$\$|\$[a-z_]\w*\$|[eE]''|[uU]&''|cast\s*\()'
-    or q.start ~ '^("[^"]+"|[a-z_]\w*)\s*\.'
-    or (q.start ~ '^[a-z_]\w*\s*\('
-      and q.start !~ '^(select|values|with|insert|explain|analyze|vacuum|copy|reindex|cluster)\y')
-  from (select lower(regexp_replace(p_input, '^(\s|\(|--[^\n]*\n)+', ''))) as q(start)
+  select q.start ~ E'^(''|@>|\\$\\$|\\$[a-z_]\\w*\\$|[eE]''|[uU]&''|cast\\s*\\()'
+    or q.start ~ E'^("[^"]+"|[a-z_]\\w*)\\s*\\.'
+    or (q.start ~ E'^[a-z_]\\w*\\s*\\('
+      and q.start !~ E'^(select|values|with|insert|explain|analyze|vacuum|copy|reindex|cluster)\\y')
+  from (select lower(regexp_replace(p_input,
+    E'^(\\s|\\(|--[^\\n]*\\n|/\\*([^*]|\\*+[^*/])*\\*+/)+', ''))) as q(start)
 $_$;
 ALTER FUNCTION df.looks_like_expression(p_input text) OWNER TO df_owner;
 CREATE FUNCTION df.loop(body text, condition text DEFAULT NULL::text) RETURNS text
@@ -2059,7 +2088,7 @@ begin
       format('HTTP_MULTIPART %s %s', v_config ->> 'method', v_config ->> 'url')
     when 'IF' then 'IF' || coalesce(' $' || (v_config ->> 'result_name') || ' has rows', '')
     else p_node_type end;
-  v_label := btrim(regexp_replace(v_label, '\s+', ' ', 'g'));
+  v_label := btrim(regexp_replace(v_label, E'\\s+', ' ', 'g'));
   if length(v_label) > c_most_characters then
     v_label := left(v_label, c_most_characters) || '…';
   end if;
@@ -2086,7 +2115,7 @@ CREATE FUNCTION df.node_layout(p_instance text, p_graph text, p_results boolean)
                          when p.segment in ('left', 'body') then 1
                          when p.segment = 'right' then 2
                          when p.segment is null then 0
-                         else 3 + substring(p.segment from '\[([0-9]+)\]')::integer end as role
+                         else 3 + substring(p.segment from E'\\[([0-9]+)\\]')::integer end as role
           from placed p
     ), numbered as materialized (
         select r.*, (row_number() over (order by r.depth, r.parent collate "C", r.role))::integer as n
@@ -2103,7 +2132,7 @@ CREATE FUNCTION df.node_layout(p_instance text, p_graph text, p_results boolean)
            c.left_path, c.right_path, r.turns, r.status, r.turn, r.attempt,
            coalesce(r.ended_at, r.created_at), r.due_at, r.signal_name, r.sqlstate, r.error,
            case when p_results then r.result::text end,
-           case when r.status = 'completed' and r.run_path like '%condition\_node%'
+           case when r.status = 'completed' and r.run_path like E'%condition\\_node%'
                 then df.truth(r.result) end
       from numbered c
       left join numbered p on p.path = c.parent
@@ -2124,7 +2153,7 @@ begin
   v_fault := df.step_fault(p_input);
   if v_fault is not null then
     raise exception using errcode = '22023', message = format('%s: %s', p_where, v_fault);
-  elsif p_input ~ '^\s*\{\s*"' then
+  elsif p_input ~ E'^\\s*\\{\\s*"' then
     return btrim(p_input, E' \t\r\n');
   end if;
   return '{"node_type":"SQL","query":' || to_json(p_input)::text || '}';
@@ -2369,7 +2398,7 @@ begin
         if p is null then
             v_run_path[n] := 'root';
             v_fresh[n] := false;
-            v_reached[n] := v_inst.status <> 'pending';
+            v_reached[n] := v_inst.epoch > 0 or v_inst.ended_at is not null;
             v_stop[n] := case when v_inst.ended_at is not null then n end;
         else
             v_fresh[n] := v_fresh[p] or coalesce(v_on[p], false);
@@ -2607,14 +2636,14 @@ begin
   foreach v_field in array array['name', 'data_b64', 'filename', 'content_type'] loop
     if jsonb_typeof(p_part -> v_field) not in ('string', 'null') then
       return format('%s of a part must be text', v_field);
-    elsif v_field <> 'data_b64' and p_part ->> v_field ~ '[\r\n]' then
+    elsif v_field <> 'data_b64' and p_part ->> v_field ~ E'[\\r\\n]' then
       return format('%s of a part must not hold a line break', v_field);
     end if;
   end loop;
   -- A reference to the data is judged when the node runs and knows what it refers to.
   v_data := p_part ->> 'data_b64';
   if v_data !~ '[${][A-Za-z_]' then
-    if regexp_replace(v_data, '\s+', '', 'g') !~ c_base64 then
+    if regexp_replace(v_data, E'\\s+', '', 'g') !~ c_base64 then
       return format('data_b64 of part %L is not valid base64', left(p_part ->> 'name', 100));
     end if;
   end if;
@@ -2628,7 +2657,7 @@ CREATE FUNCTION df.path_turns(p_run_path text) RETURNS text
     AS $$
     select case when position('[' in p_run_path) = 0 then '' else coalesce((
         select string_agg(lpad(m.turn[1], 10, '0'), '' order by m.n)
-          from regexp_matches(p_run_path, '\.(?:body|condition_node)\[([0-9]+)\]', 'g')
+          from regexp_matches(p_run_path, E'\\.(?:body|condition_node)\\[([0-9]+)\\]', 'g')
                with ordinality as m(turn, n)), '') end
 $$;
 ALTER FUNCTION df.path_turns(p_run_path text) OWNER TO df_owner;
@@ -2798,6 +2827,7 @@ declare
     v_caller oid := df.calling_role();
 begin
     perform df.check_granter(v_caller, 'grant');
+    perform df.check_grantee(p_role);
     if p_http and not has_function_privilege(
         v_caller, 'df.http(text,text,text,jsonb,integer)', 'execute with grant option')
     then
@@ -2862,6 +2892,7 @@ declare
     v_owner  boolean := df.acts_as_owner(v_caller);
 begin
     perform df.check_granter(v_caller, 'revoke');
+    perform df.check_grantee(p_role);
     delete from df.usage_granted u where u.role_oid = p_role and (v_owner or u.granter_oid = v_caller);
     if found or v_owner then
         return query select * from df.take_back(p_role);
@@ -3350,6 +3381,13 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
         select count(*) filter (where r.lease_until > clock_timestamp()) as live,
                count(*) filter (where r.lease_until <= clock_timestamp()) as gone,
                max(r.heartbeat_at) as seen from df.relays r
+    ), relay_role as (
+        select r.rolname, r.rolsuper, r.rolcanlogin,
+               case when not has_schema_privilege(r.oid, 'df', 'usage') then 'use the schema df'
+                    else (select 'execute ' || string_agg(p.oid::regprocedure::text, ', ' order by p.proname) from pg_proc p
+                           where p.pronamespace = 'df'::regnamespace and starts_with(p.proname, 'relay_')
+                             and not has_function_privilege(r.oid, p.oid, 'execute')) end as lacks
+          from pg_roles r where r.rolname = 'df_relay'
     ), waiting as (
         select count(*) as due, min(w.wake_at) as since from (
             select i.wake_at from df.instances i
@@ -3362,16 +3400,18 @@ CREATE FUNCTION df.relay_doctor() RETURNS TABLE(topic text, well boolean, findin
                 when v.n > 189999 then 'This release was tried on PostgreSQL 14 to 18.' end
       from (select current_setting('server_version_num')::integer) as v(n)
     union all
-    select 'roles', coalesce(not o.rolsuper and r.rolcanlogin and not r.rolsuper, false),
+    select 'roles', coalesce(not o.rolsuper and r.rolcanlogin and not r.rolsuper and r.lacks is null, false),
            case when o.rolsuper then 'df_owner is a superuser: its functions would be, too'
                 when r.rolname is null then 'the role df_relay is missing'
                 when r.rolsuper then 'df_relay is a superuser'
-                when not r.rolcanlogin then 'df_relay may not log in' else 'df_owner and df_relay are as they should be' end,
+                when not r.rolcanlogin then 'df_relay may not log in'
+                when r.lacks is not null then 'df_relay may not ' || r.lacks else 'df_owner and df_relay are as they should be' end,
            case when o.rolsuper then 'ALTER ROLE df_owner NOSUPERUSER;'
                 when r.rolname is null then 'Run df-relay install again.'
                 when r.rolsuper then 'ALTER ROLE df_relay NOSUPERUSER;'
-                when not r.rolcanlogin then 'ALTER ROLE df_relay LOGIN;' end
-      from pg_roles o left join pg_roles r on r.rolname = 'df_relay' where o.rolname = 'df_owner'
+                when not r.rolcanlogin then 'ALTER ROLE df_relay LOGIN;'
+                when r.lacks is not null then 'Run df-relay install again.' end
+      from pg_roles o left join relay_role r on true where o.rolname = 'df_owner'
     union all
     select 'place', m.value = here.place,
            case when m.value = here.place then 'relays run on this database, and not on what it may be a copy of'
@@ -3467,7 +3507,7 @@ CREATE FUNCTION df.relay_health(p_incarnation uuid) RETURNS TABLE(undelivered bi
         (select i.created_at from df.waiting_roles(2147483647) r, lateral (
                 select i.created_at from df.instances i
                  where i.submitted_by = r.role and i.owner is null and i.ended_at is null
-                   and i.paused_at is null and i.wake_at <= (select df.clock()) and i.status = 'pending'
+                   and i.paused_at is null and i.wake_at <= (select df.clock()) and i.epoch = 0
                  order by i.wake_at limit 100000) i
           limit 100000)
         union all
@@ -3724,8 +3764,8 @@ CREATE FUNCTION df.relay_recorded(p_incarnation uuid, p_instances text[]) RETURN
 begin
     return query
     select r.instance_id, r.run_path, r.status::text, r.turn, r.attempt,
-           r.status = 'completed' and r.run_path like '%condition\_node%',
-           case when r.status = 'completed' and r.run_path like '%condition\_node%'
+           r.status = 'completed' and r.run_path like E'%condition\\_node%',
+           case when r.status = 'completed' and r.run_path like E'%condition\\_node%'
                      and octet_length(r.result::text) <= 65536 then r.result::text end,
            r.error, r.sqlstate, case when r.status = 'checkpoint' then r.detail::text end
       from df.node_runs r
@@ -3809,7 +3849,7 @@ begin
         outcome := case
             when not v_event.has_instance then 'its instance has been removed'
             when kind = 'start' and v_event.epoch > 0 then 'started already'
-            when kind = 'start' and v_event.status = 'pending' then 'waits for a relay'
+            when kind = 'start' and v_event.status in ('pending', 'running') then 'waits for a relay'
             when kind = 'start' then 'ended before it was started'
             when kind = 'cancel' and v_event.status in ('completed', 'failed', 'cancelled')
                 then 'ended already as ' || v_event.status
@@ -4289,7 +4329,7 @@ begin
     return query
     with marked as (
         select r.run_path, string_to_array(
-                   regexp_replace(r.run_path, '\.(body|condition_node)\[([0-9]{1,9})\]', E'\x01\\1\x02\\2\x03', 'g'),
+                   regexp_replace(r.run_path, E'\\.(body|condition_node)\\[([0-9]{1,9})\\]', E'\x01\\1\x02\\2\x03', 'g'),
                    E'\x01') as parts
           from df.node_runs r where r.instance_id = p_instance and r.run_path like '%[%'
     ), inside as materialized (
@@ -4315,7 +4355,7 @@ declare
     v_salted bytea;
     v_client bytea;
 begin
-    v_salted := df.hmac_sha256(convert_to(p_password, 'UTF8'), v_salt || '\x00000001'::bytea);
+    v_salted := df.hmac_sha256(convert_to(p_password, 'UTF8'), v_salt || E'\\x00000001'::bytea);
     v_client := df.hmac_sha256(v_salted, convert_to('Client Key', 'UTF8'));
     return 'SCRAM-SHA-256$1:' || encode(v_salt, 'base64') || '$'
         || encode(sha256(v_client), 'base64') || ':'
@@ -4377,8 +4417,12 @@ CREATE FUNCTION df.setvar(name text, value text) RETURNS text
     AS $$
 begin
     perform df.refuse_inside_workflow('df.setvar');
-    if setvar.name is null or setvar.name = '' then
-        raise exception 'a variable needs a name' using errcode = '22023';
+    if setvar.name is null or setvar.name = '' or octet_length(setvar.name) > 1024 then
+        raise exception 'a variable needs a name of 1 to 1024 bytes' using errcode = '22023';
+    end if;
+    if octet_length(setvar.value) > 1048576 then
+        raise exception 'the variable has % bytes, more than the 1048576 that one may have', octet_length(setvar.value)
+            using errcode = '54000';
     end if;
     if setvar.value is null then
         return df.unsetvar(setvar.name);
@@ -4454,7 +4498,7 @@ declare
 begin
   if p_seconds is null then
     fault := 'the seconds to sleep are NULL';
-  elsif p_seconds !~ '^\s*[+-]?(\d{1,20}\.?|\d{0,20}\.\d{1,20})([eE][+-]?\d{1,2})?\s*$' then
+  elsif p_seconds !~ E'^\\s*[+-]?(\\d{1,20}\\.?|\\d{0,20}\\.\\d{1,20})([eE][+-]?\\d{1,2})?\\s*$' then
     fault := format('the seconds to sleep must be a number, not %L', left(p_seconds, 40));
   else
     v_seconds := trim_scale(round(p_seconds::numeric, 9));
@@ -4488,7 +4532,8 @@ declare
     v_graph bigint;
     v_id    text;
 begin
-    if transaction_mode is distinct from 'caller' then
+    -- What hardly a start has stands in one condition: every start reads it.
+    if transaction_mode is distinct from 'caller' or octet_length(label) > 4096 then
         return df.start_elsewhere(fut, label, database, transaction_mode);
     end if;
     -- A known graph of a role that plainly may: most starts, so one query says so. What it does not find is
@@ -4517,6 +4562,7 @@ declare
     v_schema name;
     v_id     text;
 begin
+    perform df.check_label(p_label);
     if p_mode is distinct from 'new' then
         raise exception 'invalid transaction_mode %: it is ''caller'' or ''new''',
             coalesce(quote_literal(p_mode), 'NULL') using errcode = '22023';
@@ -4554,6 +4600,7 @@ begin
     if key is null or key = '' or octet_length(key) > 1024 then
         raise exception 'df.start_once needs a key of 1 to 1024 bytes' using errcode = '22023';
     end if;
+    perform df.check_label(label);
     perform df.check_submitter(database);
     v_graph := df.store_graph(fut);
     for i in 1..20 loop
@@ -4585,7 +4632,7 @@ CREATE FUNCTION df.static_path(p_run_path text) RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select case when position('[' in p_run_path) = 0 then p_run_path else
-        regexp_replace(p_run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1', 'g') end
+        regexp_replace(p_run_path, E'\\.(body|condition_node)\\[[0-9]+\\]', E'.\\1', 'g') end
 $$;
 ALTER FUNCTION df.static_path(p_run_path text) OWNER TO df_owner;
 CREATE FUNCTION df.status(instance_id text) RETURNS text
@@ -4643,25 +4690,30 @@ CREATE FUNCTION df.step_fault(p_input text) RETURNS text
 begin
   if p_input is null then
     return 'a step is NULL, where a statement or a node was expected';
-  elsif p_input !~ '\S' then
+  elsif p_input !~ E'\\S' then
     return 'a step is empty';
   elsif p_input ^@ '{"incomplete_if":' then
     return 'condition ?> then needs !> else before anything else uses it; put parentheses'
       ' around a branch that is itself an expression';
-  elsif p_input ~ '^\s*\{\s*["}]' then
-    if p_input ~ '^\s*\{\s*"' and p_input ~ '"node_type"\s*:' then
+  elsif p_input ~ E'^\\s*\\{\\s*["}]' then
+    if p_input ~ E'^\\s*\\{\\s*"' and p_input ~ E'"node_type"\\s*:' then
       return null;
     end if;
     return 'a JSON object without node_type is not a durable function node';
-  elsif p_input ~ '^\s*[\["]' then
+  elsif p_input ~ E'^\\s*[\\["]' then
     return 'a JSON value that is not an object is not a durable function node';
-  elsif p_input ~ '^\s*"?df"?\s*\.\s*"?[a-z_0-9]+"?\s*\(' then
+  elsif p_input ~ E'^\\s*"?df"?\\s*\\.\\s*"?[a-z_0-9]+"?\\s*\\(' then
     return format('%L is a call inside quotes: builders such as df.sleep() are written without'
       ' quotes, and helpers such as df.setvar() or df.await_instance() are not nodes',
       left(btrim(p_input), 60));
-  elsif p_input ~ '^\s*(OK|pending|running|completed|failed|cancelled)\s*$'
-     or p_input ~ '^Instance [^ ]{8} cancelled: '
-     or (p_input ~ '^[0-9a-z]{8}$' and p_input ~ '[0-9]') then
+  elsif p_input ~ E'^\\s*(OK|pending|running|completed|failed|cancelled)\\s*$'
+     -- An instance's id; the one statement that looks like one is let through.
+     or (p_input ~ '^[0-9A-Za-z]{8}$' and lower(p_input) <> 'rollback')
+     -- The version, what df.cancel said, what df.explain drew.
+     or p_input ~ E'^(\\d+\\.\\d+\\.\\d|Instance \\S{8}( cancelled: | \\(|: )'
+       '|Instance not found or access denied: |Invalid durable function graph: |flowchart TD\n|---\ntitle: '
+       '|SQL: |(SLEEP|WAIT_SCHEDULE|SIGNAL|HTTP|HTTP_MULTIPART) |(BREAK|THEN|JOIN|RACE|IF|LOOP)(\\s|$))'
+  then
     return format('%L is the result of a helper that is not a durable function node (df.setvar,'
       ' df.start, df.await_instance and the like run at once, not as steps)', left(p_input, 60));
   end if;
@@ -4830,7 +4882,7 @@ declare
 begin
   -- NaN and the infinities are no JSON numbers; as NULL they are refused alike.
   perform df.refuse('df.timeout', df.node_timeout_fault(
-    case when seconds::text ~ '^-?\d' then to_jsonb(seconds) end));
+    case when seconds::text ~ E'^-?\\d' then to_jsonb(seconds) end));
   return df.node_with(v_node, 'node_timeout_seconds', trim_scale(seconds)::text);
 end
 $$;
@@ -4850,8 +4902,8 @@ begin
   -- Postgres's functions over json refuse \u0000 and unpaired surrogates, which json may hold. An
   -- escaped backslash is written otherwise first, so that what is left of \u is an escape; which
   -- character stands there does not matter, only that one does.
-  if v_raw ~* '\\u(0000|d[89a-f])' then
-    v_raw := regexp_replace(replace(v_raw, '\\', '\u005c'), '\\u(0000|d[89a-f][0-9a-f]{2})', '?',
+  if v_raw ~* E'\\\\u(0000|d[89a-f])' then
+    v_raw := regexp_replace(replace(v_raw, E'\\\\', E'\\u005c'), E'\\\\u(0000|d[89a-f][0-9a-f]{2})', '?',
       'gi');
     v_result := v_raw;
   end if;
@@ -4945,7 +4997,7 @@ CREATE FUNCTION df.usage_grants() RETURNS TABLE(ordinal integer, object text, pr
     AS $$
     select * from (values
         (1, 'schema df', 'usage', ''),
-        (2, 'table df.instances', 'select, insert (label, database, graph_id, vars, once_key)', ''),
+        (2, 'table df.instances', 'select, insert (label, database, graph_id, once_key)', ''),
         (3, 'table df.graphs', 'select, insert (hash, graph)', ''),
         (4, 'table df.outbox', 'select, insert (instance_id, kind, key, payload)', ''),
         (5, 'table df.signals', 'select, insert (instance_id, key, name, data)', ''),
@@ -4963,7 +5015,7 @@ CREATE FUNCTION df.usage_grants() RETURNS TABLE(ordinal integer, object text, pr
                 else '' end
       from pg_proc p
      where p.pronamespace = 'df'::regnamespace
-       and p.proname not like 'relay\_%'
+       and p.proname not like E'relay\\_%'
        and p.proname not in (select i.name from df.internal_functions() as i(name))
     union all
     select 100000 + row_number() over (order by c.oid)::integer, format('table df.%I', c.relname), 'select', ''
@@ -5037,7 +5089,7 @@ begin
     select 'result_name_uniqueness', df.static_path(c.run_path),
            format('the checkpoint of %s keeps a name for run %s, which is not there', c.run_path, n.run[1])
       from df.node_runs c
-      cross join lateral regexp_matches(c.detail::text, '"run"\s*:\s*"(root[^"\\]*)"', 'g') as n(run)
+      cross join lateral regexp_matches(c.detail::text, E'"run"\\s*:\\s*"(root[^"\\\\]*)"', 'g') as n(run)
      where c.instance_id = p_instance and c.status = 'checkpoint'
        and not exists (select from df.node_runs r where r.instance_id = p_instance and r.run_path = n.run[1]);
 end
@@ -5054,12 +5106,12 @@ begin
     return query
     with node as materialized (
         select s.path, s.node_type in ('THEN', 'JOIN', 'RACE', 'IF', 'LOOP') as control, s.node_type,
-               regexp_replace(s.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
+               regexp_replace(s.run_path, E'\\.(body|condition_node)\\[[0-9]+\\]', E'.\\1[]', 'g') as shape
           from df.node_states_of(p_instance, false) s
     ), run as materialized (
         select r.*, r.xmin::text as written_by, df.static_path(r.run_path) as path, df.path_turns(r.run_path) as turns,
-               regexp_replace(r.run_path, '\.(body|condition_node)\[[0-9]+\]', '.\1[]', 'g') as shape
-          from df.node_runs r where r.instance_id = p_instance and r.run_path !~ '\.timeout(\.due)?$'
+               regexp_replace(r.run_path, E'\\.(body|condition_node)\\[[0-9]+\\]', E'.\\1[]', 'g') as shape
+          from df.node_runs r where r.instance_id = p_instance and r.run_path !~ E'\\.timeout(\\.due)?$'
     ), placed as materialized (
         select r.*, n.shape as node_shape, n.control, n.node_type from run r left join node n on n.path = r.path
     ), inst as materialized (
@@ -5223,7 +5275,7 @@ CREATE FUNCTION df.wait_config(p_node_type text, p_config jsonb, OUT config text
     AS $$
 declare
   c_most_seconds constant bigint := 100000000000;
-  c_most_name_bytes constant int := 512;
+  c_most_name_bytes constant int := 1024;
   v_timeout jsonb := nullif(p_config -> 'timeout_seconds', 'null');
   v_field text;
 begin
@@ -5315,7 +5367,7 @@ CREATE FUNCTION df.waiting_leaves(p_instance text) RETURNS TABLE(path text, kind
                 when l.node_type in ('HTTP', 'HTTP_MULTIPART') then
                     format('the answer to %s %s', l.config ->> 'method', left(l.config ->> 'url', 200))
                 else format('step %s: %s', l.run_path,
-                            left(btrim(regexp_replace(l.query, '\s+', ' ', 'g')), 200)) end,
+                            left(btrim(regexp_replace(l.query, E'\\s+', ' ', 'g')), 200)) end,
            l.begun_at, case when l.waiting and isfinite(l.due_at) then l.due_at end,
            case when l.node_type = 'SIGNAL' then
                 format('SELECT df.signal(%L, %L, %L);', p_instance, l.config ->> 'signal_name', '{}') end,
@@ -5533,7 +5585,7 @@ begin
     if p_value is not null and not (case
         when v_setting.kind = 'list' then true
         when v_setting.kind = 'boolean' then lower(p_value) in ('true', 'false', 'on', 'off')
-        when p_value ~ case v_setting.kind when 'integer' then '^[0-9]{1,15}$' else '^[0-9]{1,12}(\.[0-9]{1,6})?$' end
+        when p_value ~ case v_setting.kind when 'integer' then '^[0-9]{1,15}$' else E'^[0-9]{1,12}(\\.[0-9]{1,6})?$' end
             then p_value::numeric between v_setting.least and v_setting.most
         else false end)
     then
@@ -5748,7 +5800,7 @@ CREATE VIEW df.outbox_lag WITH (security_barrier='true') AS
             LATERAL ( SELECT i_1.submitted_by,
                     i_1.created_at
                    FROM df.instances i_1
-                  WHERE (((i_1.submitted_by)::oid = s.role) AND (i_1.owner IS NULL) AND (i_1.ended_at IS NULL) AND (i_1.paused_at IS NULL) AND (i_1.wake_at <= now()) AND ((i_1.status)::text = 'pending'::text))
+                  WHERE (((i_1.submitted_by)::oid = s.role) AND (i_1.owner IS NULL) AND (i_1.ended_at IS NULL) AND (i_1.paused_at IS NULL) AND (i_1.wake_at <= now()) AND (i_1.epoch = 0))
                   ORDER BY i_1.wake_at
                  LIMIT 1000000) i
         UNION ALL
@@ -5866,6 +5918,16 @@ CREATE VIEW df.settings WITH (security_barrier='true') AS
     s."least",
     s.most
    FROM df.setting_values s
+  WHERE ( SELECT df.is_admin(((quote_ident((CURRENT_USER)::text))::regrole)::oid) AS is_admin)
+UNION ALL
+ SELECT f.name,
+    f.value,
+    f.value AS default_value,
+    'fixed'::text AS kind,
+    f.meaning,
+    NULL::numeric AS "least",
+    NULL::numeric AS most
+   FROM ( VALUES ('max_label_bytes'::text,'4096'::text,'The largest label, in bytes.'::text), ('max_start_key_bytes'::text,'1024'::text,'The largest key of df.start_once, in bytes.'::text), ('max_graph_nodes'::text,'10000'::text,'The most nodes of a graph.'::text), ('max_graph_depth'::text,'256'::text,'The most edges from a graph''s root to a leaf.'::text), ('max_variable_name_bytes'::text,'1024'::text,'The largest name of a variable, in bytes.'::text), ('max_variable_bytes'::text,'1048576'::text,'The largest value of a variable, in bytes.'::text), ('max_signal_name_bytes'::text,'1024'::text,'The largest name of a signal, sent or waited for, in bytes.'::text), ('max_signal_key_bytes'::text,'1000'::text,'The largest key of df.signal_once, in bytes.'::text), ('max_cancel_reason_characters'::text,'10000'::text,'The longest reason of df.cancel, in characters; what is longer is cut.'::text), ('max_sleep_seconds'::text,'100000000000'::text,'The longest sleep, and the longest timeout of a node or a signal''s wait, in seconds.'::text), ('max_retry_attempts'::text,'1000000'::text,'The most attempts of df.retry_policy.'::text), ('max_retry_factor'::text,'1000'::text,'The largest factor of df.retry_policy.'::text), ('max_retry_seconds'::text,'100000000'::text,'The longest pause between attempts of df.retry_policy, in seconds.'::text), ('max_expanded_rows'::text,'10000'::text,'The most rows of a result that $name.* puts into a statement.'::text), ('max_result_depth'::text,'1000'::text,'How deep the JSON of a result may nest.'::text), ('max_substituted_bytes'::text,'67108864'::text,'The largest statement or request after substitution, in bytes.'::text)) f(name, value, meaning)
   WHERE ( SELECT df.is_admin(((quote_ident((CURRENT_USER)::text))::regrole)::oid) AS is_admin);
 ALTER TABLE df.settings OWNER TO df_owner;
 CREATE SEQUENCE df.signal_numbers
@@ -5907,9 +5969,9 @@ CREATE TABLE df.usage_granted (
 ALTER TABLE ONLY df.usage_granted FORCE ROW LEVEL SECURITY;
 ALTER TABLE df.usage_granted OWNER TO df_owner;
 CREATE TABLE df.vars (
-    owner regrole DEFAULT (quote_ident((CURRENT_USER)::text))::regrole NOT NULL,
     name text NOT NULL,
     value text,
+    owner regrole DEFAULT (quote_ident((CURRENT_USER)::text))::regrole NOT NULL,
     CONSTRAINT vars_name_size CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1024))),
     CONSTRAINT vars_value_size CHECK ((octet_length(value) <= 1048576))
 );
@@ -5968,125 +6030,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16859, 'df_step_16858_16859', '1a09501ac9724ab6a9b28053c50cbfb19b305576cd064b1bab69861cb8d76070', '2026-11-23 07:25:18.053232+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 07:25:18.240516+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 07:25:18.730707+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 07:25:18.938051+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 07:25:19.106003+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 07:25:19.992505+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 07:25:20.055491+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 07:25:20.09136+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 07:25:20.124963+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 07:25:20.173255+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 07:25:20.236323+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 07:25:20.294858+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 07:25:20.330346+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 07:25:20.378315+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 07:25:20.435932+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 07:25:20.49902+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 07:25:20.562387+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('QwTKoHDr', 'mid sequence', 'QwTKoHDr:root', '@alice@', 'running', NULL, '2026-11-23 07:25:18.240516+00', '2026-11-23 07:25:18.692618+00', NULL, 1, NULL, NULL, 1, 'def84ec5-128a-0934-4e3c-7b7bc5e284dc', '2026-11-23 07:25:18.240516+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTG05iT', 'signal', 'QwTG05iT:root', '@alice@', 'running', NULL, '2026-11-23 07:25:18.730707+00', '2026-11-23 07:25:18.743463+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTGsq7D', 'timer', 'QwTGsq7D:root', '@alice@', 'running', NULL, '2026-11-23 07:25:18.938051+00', '2026-11-23 07:25:18.94727+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 08:25:19.077888+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTh9bco', 'loop', 'QwTh9bco:root', '@alice@', 'running', NULL, '2026-11-23 07:25:19.106003+00', '2026-11-23 07:25:19.114339+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 08:25:19.971844+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('QwTGhK0S', 'race decided', 'QwTGhK0S:root', '@alice@', 'running', NULL, '2026-11-23 07:25:19.992505+00', '2026-11-23 07:25:20.004169+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTUEjF9', 'race open', 'QwTUEjF9:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.055491+00', '2026-11-23 07:25:20.063932+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 08:25:20.068494+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTBqvic', 'join', 'QwTBqvic:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.09136+00', '2026-11-23 07:25:20.101552+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTC8bcn', 'failed', 'QwTC8bcn:root', '@alice@', 'failed', NULL, '2026-11-23 07:25:20.124963+00', '2026-11-23 07:25:20.161815+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 07:25:20.124963+00', NULL, '2026-11-23 07:25:20.161815+00', '936', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('QwTO6RK4', 'left failed', 'QwTO6RK4:root', '@alice@', 'failed', NULL, '2026-11-23 07:25:20.173255+00', '2026-11-23 07:25:20.209925+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 07:25:20.173255+00', NULL, '2026-11-23 07:25:20.209925+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('QwTMNKbx', 'attempts', 'QwTMNKbx:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.236323+00', '2026-11-23 07:25:20.24683+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 07:30:20.259861+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTWMAdZ', 'timed', 'QwTWMAdZ:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.294858+00', '2026-11-23 07:25:20.307419+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 12:45:20.31892+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTnJR2a', 'parked event', 'QwTnJR2a:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.330346+00', '2026-11-23 07:25:20.334041+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTErorb', 'cancelled', 'QwTErorb:root', '@alice@', 'cancelled', NULL, '2026-11-23 07:25:20.435932+00', '2026-11-23 07:25:20.498128+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 07:25:20.498128+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTQ4Szj', 'completed', 'QwTQ4Szj:root', '@alice@', 'completed', NULL, '2026-11-23 07:25:20.49902+00', '2026-11-23 07:25:20.522709+00', '2026-11-23 07:25:20.522709+00', 15, NULL, NULL, 1, NULL, '2026-11-23 07:25:20.49902+00', NULL, '2026-11-23 07:25:20.522709+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTfJfkT', 'pending', 'QwTfJfkT:root', '@alice@', 'pending', NULL, '2026-11-23 07:25:20.562387+00', '2026-11-23 07:25:20.562387+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 07:25:20.562387+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('QwTtxZgx', 'paused', 'QwTtxZgx:root', '@alice@', 'running', NULL, '2026-11-23 07:25:20.378315+00', '2026-11-23 07:25:20.58028+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 08:25:20.406393+00', '2026-11-23 07:25:20.58028+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '46107524-a8ac-4367-9e8c-3f948a874750');
-INSERT INTO df.meta VALUES ('content_hash', '97b9718c5e1b9e9310c8ec4d430f4f459d433ffbecbc4e4d7307f5a2ce2c8f5a');
+INSERT INTO df.granted_roles VALUES (16862, 'df_step_16861_16862', '975095aa8a2c4c82bcf6f4818cab6b8f606340a15ad546e9b44d8f0de0a63eed', '2026-11-23 07:46:03.033375+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 07:46:03.183569+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 07:46:03.825709+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 07:46:03.991149+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 07:46:04.127168+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 07:46:04.550457+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 07:46:04.585243+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 07:46:04.612664+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 07:46:04.637416+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 07:46:04.662935+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 07:46:04.687003+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 07:46:04.739432+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 07:46:04.77006+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 07:46:04.795203+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 07:46:04.823353+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 07:46:04.85405+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 07:46:04.887403+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('jXNQKBEt', 'mid sequence', 'jXNQKBEt:root', '@alice@', 'running', NULL, '2026-11-23 07:46:03.183569+00', '2026-11-23 07:46:03.769682+00', NULL, 1, NULL, NULL, 1, '5bdd6e3b-6e31-1273-76e7-3cf3406038e9', '2026-11-23 07:46:03.183569+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jXNJe6QL', 'signal', 'jXNJe6QL:root', '@alice@', 'running', NULL, '2026-11-23 07:46:03.825709+00', '2026-11-23 07:46:03.841196+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jXMPOLG0', 'timer', 'jXMPOLG0:root', '@alice@', 'running', NULL, '2026-11-23 07:46:03.991149+00', '2026-11-23 07:46:04.006443+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 08:46:04.093118+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jXNM9Le6', 'loop', 'jXNM9Le6:root', '@alice@', 'running', NULL, '2026-11-23 07:46:04.127168+00', '2026-11-23 07:46:04.138274+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 08:46:04.513632+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('jXM3Qh2a', 'race decided', 'jXM3Qh2a:root', '@alice@', 'running', NULL, '2026-11-23 07:46:04.550457+00', '2026-11-23 07:46:04.555727+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jXNShfPQ', 'race open', 'jXNShfPQ:root', '@alice@', 'running', NULL, '2026-11-23 07:46:04.585243+00', '2026-11-23 07:46:04.588635+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 08:46:04.594111+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jXMo5Ei3', 'join', 'jXMo5Ei3:root', '@alice@', 'running', NULL, '2026-11-23 07:46:04.612664+00', '2026-11-23 07:46:04.616119+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jXNtQmfQ', 'failed', 'jXNtQmfQ:root', '@alice@', 'failed', NULL, '2026-11-23 07:46:04.637416+00', '2026-11-23 07:46:04.644118+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 07:46:04.637416+00', NULL, '2026-11-23 07:46:04.644118+00', '937', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('jXN2qy2r', 'left failed', 'jXN2qy2r:root', '@alice@', 'failed', NULL, '2026-11-23 07:46:04.662935+00', '2026-11-23 07:46:04.670935+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 07:46:04.662935+00', NULL, '2026-11-23 07:46:04.670935+00', '942', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('jXNrBk67', 'attempts', 'jXNrBk67:root', '@alice@', 'running', NULL, '2026-11-23 07:46:04.687003+00', '2026-11-23 07:46:04.699104+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 07:51:04.705624+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jnM1NzrV', 'timed', 'jnM1NzrV:root', '@alice@', 'running', NULL, '2026-11-23 07:46:04.739432+00', '2026-11-23 07:46:04.744655+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 13:06:04.751218+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jnMOTY8A', 'parked event', 'jnMOTY8A:root', '@alice@', 'running', NULL, '2026-11-23 07:46:04.77006+00', '2026-11-23 07:46:04.773818+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jnNTLwCh', 'cancelled', 'jnNTLwCh:root', '@alice@', 'cancelled', NULL, '2026-11-23 07:46:04.823353+00', '2026-11-23 07:46:04.851468+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 07:46:04.851468+00', '968', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jnMbLhWq', 'completed', 'jnMbLhWq:root', '@alice@', 'completed', NULL, '2026-11-23 07:46:04.85405+00', '2026-11-23 07:46:04.862459+00', '2026-11-23 07:46:04.862459+00', 15, NULL, NULL, 1, NULL, '2026-11-23 07:46:04.85405+00', NULL, '2026-11-23 07:46:04.862459+00', '974', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jnMkLgEO', 'pending', 'jnMkLgEO:root', '@alice@', 'pending', NULL, '2026-11-23 07:46:04.887403+00', '2026-11-23 07:46:04.887403+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 07:46:04.887403+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('jnMsbQFz', 'paused', 'jnMsbQFz:root', '@alice@', 'running', NULL, '2026-11-23 07:46:04.795203+00', '2026-11-23 07:46:04.90806+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 08:46:04.804979+00', '2026-11-23 07:46:04.90806+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', 'aca6fd59-85fd-482f-aca7-582611a452ba');
+INSERT INTO df.meta VALUES ('content_hash', '1f97011734bb729167c083f5c12addf41b14b61b139b06c620bbef1aa9305f9f');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7711264670035591169/16858');
-INSERT INTO df.node_runs VALUES ('QwTKoHDr', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:18.716473+00', '2026-11-23 07:25:18.723232+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTG05iT', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:18.754085+00', '2026-11-23 07:25:18.763736+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTG05iT', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:18.893039+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTGsq7D', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:18.955513+00', '2026-11-23 07:25:18.95751+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTGsq7D', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:19.070797+00', NULL, '2026-11-23 08:25:19.077888+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTMNKbx', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.257445+00', NULL, '2026-11-23 07:30:20.259861+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.779346+00', '2026-11-23 07:25:19.784868+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 07:25:19.779346+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.799172+00', '2026-11-23 07:25:19.801217+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.805776+00', '2026-11-23 07:25:19.811968+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.815303+00', '2026-11-23 07:25:19.822335+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.823614+00', '2026-11-23 07:25:19.825796+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.836035+00', '2026-11-23 07:25:19.840167+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.8428+00', '2026-11-23 07:25:19.843518+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.844465+00', '2026-11-23 07:25:19.845219+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.850718+00', '2026-11-23 07:25:19.855899+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.858864+00', '2026-11-23 07:25:19.863476+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.866793+00', '2026-11-23 07:25:19.87032+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.871207+00', '2026-11-23 07:25:19.87252+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.875637+00', '2026-11-23 07:25:19.876137+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.878403+00', '2026-11-23 07:25:19.879034+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.883833+00', '2026-11-23 07:25:19.884331+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.885015+00', '2026-11-23 07:25:19.885603+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.888637+00', '2026-11-23 07:25:19.889079+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.891419+00', '2026-11-23 07:25:19.894479+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.89932+00', '2026-11-23 07:25:19.90286+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.903692+00', '2026-11-23 07:25:19.905518+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.906285+00', '2026-11-23 07:25:19.907776+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.91181+00', '2026-11-23 07:25:19.91328+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.918394+00', '2026-11-23 07:25:19.920905+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.923465+00', '2026-11-23 07:25:19.924271+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.925019+00', '2026-11-23 07:25:19.928123+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.930404+00', '2026-11-23 07:25:19.936765+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.939072+00', '2026-11-23 07:25:19.945023+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.948561+00', '2026-11-23 07:25:19.949173+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.949914+00', '2026-11-23 07:25:19.950279+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:25:19.952655+00', '2026-11-23 07:25:19.958222+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTGhK0S', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.007563+00', '2026-11-23 07:25:20.01055+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTGhK0S', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 07:25:20.007563+00', '2026-11-23 07:25:20.01098+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTBqvic', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.109716+00', '2026-11-23 07:25:20.111409+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTC8bcn', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.141479+00', '2026-11-23 07:25:20.142359+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTC8bcn', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 07:25:20.155056+00', '2026-11-23 07:25:20.156682+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTO6RK4', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.194813+00', '2026-11-23 07:25:20.198753+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTO6RK4', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 07:25:20.209157+00', '2026-11-23 07:25:20.209869+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTWMAdZ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.31411+00', '2026-11-23 07:25:20.318745+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTtxZgx', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.396841+00', '2026-11-23 07:25:20.39786+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTErorb', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.445378+00', '2026-11-23 07:25:20.446254+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTQ4Szj', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.51764+00', '2026-11-23 07:25:20.518392+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTQ4Szj', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 07:25:20.5194+00', '2026-11-23 07:25:20.522709+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('QwTh9bco', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:19.970772+00', NULL, '2026-11-23 08:25:19.971844+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('QwTGhK0S', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.017411+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTUEjF9', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.068039+00', NULL, '2026-11-23 08:25:20.068494+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('QwTUEjF9', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.068039+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('QwTBqvic', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.105743+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTWMAdZ', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.314372+00', NULL, '2121-12-17 12:45:20.31892+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTWMAdZ', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.324211+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('QwTnJR2a', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.339862+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTtxZgx', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.403048+00', NULL, '2026-11-23 08:25:20.406393+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('QwTErorb', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 07:25:20.449848+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
-INSERT INTO df.outbox VALUES ('QwTKoHDr/start', 'QwTKoHDr', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:18.240516+00', '2026-11-23 07:25:18.69228+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTG05iT/start', 'QwTG05iT', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:18.730707+00', '2026-11-23 07:25:18.743404+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTGsq7D/start', 'QwTGsq7D', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:18.938051+00', '2026-11-23 07:25:18.947219+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTh9bco/start', 'QwTh9bco', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:19.106003+00', '2026-11-23 07:25:19.114267+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTGhK0S/start', 'QwTGhK0S', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:19.992505+00', '2026-11-23 07:25:20.004099+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTUEjF9/start', 'QwTUEjF9', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.055491+00', '2026-11-23 07:25:20.063862+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTBqvic/start', 'QwTBqvic', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.09136+00', '2026-11-23 07:25:20.101489+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTC8bcn/start', 'QwTC8bcn', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.124963+00', '2026-11-23 07:25:20.13493+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTO6RK4/start', 'QwTO6RK4', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.173255+00', '2026-11-23 07:25:20.187268+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTMNKbx/start', 'QwTMNKbx', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.236323+00', '2026-11-23 07:25:20.246762+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTWMAdZ/start', 'QwTWMAdZ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.294858+00', '2026-11-23 07:25:20.307355+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTnJR2a/start', 'QwTnJR2a', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.330346+00', '2026-11-23 07:25:20.333941+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTtxZgx/start', 'QwTtxZgx', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.378315+00', '2026-11-23 07:25:20.386617+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTErorb/start', 'QwTErorb', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.435932+00', '2026-11-23 07:25:20.441984+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTErorb/cancel', 'QwTErorb', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 07:25:20.491624+00', '2026-11-23 07:25:20.502679+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTQ4Szj/start', 'QwTQ4Szj', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.49902+00', '2026-11-23 07:25:20.504719+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTfJfkT/start', 'QwTfJfkT', 'start', NULL, NULL, '@alice@', '2026-11-23 07:25:20.562387+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTG05iT/signal/n/1', 'QwTG05iT', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 07:25:20.5674+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTtxZgx/pause/3', 'QwTtxZgx', 'pause', '3', '', '@alice@', '2026-11-23 07:25:20.578712+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('QwTnJR2a/signal/n/4', 'QwTnJR2a', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 07:25:20.581301+00', NULL, 10, NULL, '2026-11-23 07:25:20.581301+00', 'broken');
-INSERT INTO df.relays VALUES ('def84ec5-128a-0934-4e3c-7b7bc5e284dc', '2026-11-23 07:25:18.568105+00', '2026-11-23 07:25:18.682769+00', '2026-11-23 07:25:33.682769+00', '0.1.0', 1, false, 1000, 24606);
+INSERT INTO df.meta VALUES ('place', '7711270015412945029/16861');
+INSERT INTO df.node_runs VALUES ('jXNQKBEt', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:03.798438+00', '2026-11-23 07:46:03.811022+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNJe6QL', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:03.855093+00', '2026-11-23 07:46:03.869061+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNJe6QL', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:46:03.953212+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jXMPOLG0', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.012663+00', '2026-11-23 07:46:04.014293+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXMPOLG0', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.087983+00', NULL, '2026-11-23 08:46:04.093118+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.434277+00', '2026-11-23 07:46:04.437136+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 07:46:04.434277+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.44438+00', '2026-11-23 07:46:04.445149+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.446478+00', '2026-11-23 07:46:04.446902+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.447376+00', '2026-11-23 07:46:04.447797+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.448398+00', '2026-11-23 07:46:04.448653+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.449666+00', '2026-11-23 07:46:04.450122+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.451614+00', '2026-11-23 07:46:04.458637+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.459299+00', '2026-11-23 07:46:04.459699+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.460272+00', '2026-11-23 07:46:04.460546+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.462326+00', '2026-11-23 07:46:04.462926+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.464683+00', '2026-11-23 07:46:04.465204+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.465995+00', '2026-11-23 07:46:04.466574+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.467366+00', '2026-11-23 07:46:04.467767+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.469567+00', '2026-11-23 07:46:04.470177+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.472091+00', '2026-11-23 07:46:04.47259+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.473271+00', '2026-11-23 07:46:04.473795+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.47455+00', '2026-11-23 07:46:04.474966+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.479868+00', '2026-11-23 07:46:04.480891+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.483241+00', '2026-11-23 07:46:04.483864+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.48502+00', '2026-11-23 07:46:04.485983+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.487693+00', '2026-11-23 07:46:04.488724+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.492206+00', '2026-11-23 07:46:04.492936+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.494933+00', '2026-11-23 07:46:04.495402+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.496055+00', '2026-11-23 07:46:04.496682+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.497425+00', '2026-11-23 07:46:04.497914+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.499989+00', '2026-11-23 07:46:04.502925+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.504933+00', '2026-11-23 07:46:04.50541+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.50608+00', '2026-11-23 07:46:04.506597+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.507258+00', '2026-11-23 07:46:04.50762+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.509645+00', '2026-11-23 07:46:04.510264+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXM3Qh2a', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.559708+00', '2026-11-23 07:46:04.566468+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXM3Qh2a', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 07:46:04.559708+00', '2026-11-23 07:46:04.566966+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jXMo5Ei3', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.617875+00', '2026-11-23 07:46:04.618619+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNtQmfQ', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.641302+00', '2026-11-23 07:46:04.641945+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNtQmfQ', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 07:46:04.64304+00', '2026-11-23 07:46:04.644021+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jXN2qy2r', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.668531+00', '2026-11-23 07:46:04.669256+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXN2qy2r', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 07:46:04.670305+00', '2026-11-23 07:46:04.670886+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jnM1NzrV', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.748067+00', '2026-11-23 07:46:04.748758+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jnMsbQFz', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.801995+00', '2026-11-23 07:46:04.802787+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jnNTLwCh', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.829224+00', '2026-11-23 07:46:04.831971+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jnMbLhWq', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.860476+00', '2026-11-23 07:46:04.861121+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jnMbLhWq', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 07:46:04.861969+00', '2026-11-23 07:46:04.862459+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('jXNM9Le6', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.512479+00', NULL, '2026-11-23 08:46:04.513632+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('jnMsbQFz', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.804484+00', NULL, '2026-11-23 08:46:04.804979+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jXM3Qh2a', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.55964+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('jXM3Qh2a', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.569216+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jXNShfPQ', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.591262+00', NULL, '2026-11-23 08:46:04.594111+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('jXNShfPQ', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.599138+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('jXMo5Ei3', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.61832+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jXNrBk67', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.704563+00', NULL, '2026-11-23 07:51:04.705624+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jnM1NzrV', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.750199+00', NULL, '2121-12-17 13:06:04.751218+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jnM1NzrV', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.753126+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('jnMOTY8A', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.776114+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('jnNTLwCh', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 07:46:04.833812+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
+INSERT INTO df.outbox VALUES ('jXNQKBEt/start', 'jXNQKBEt', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:03.183569+00', '2026-11-23 07:46:03.76947+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXNJe6QL/start', 'jXNJe6QL', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:03.825709+00', '2026-11-23 07:46:03.841118+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXMPOLG0/start', 'jXMPOLG0', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:03.991149+00', '2026-11-23 07:46:04.006359+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXNM9Le6/start', 'jXNM9Le6', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.127168+00', '2026-11-23 07:46:04.138204+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXM3Qh2a/start', 'jXM3Qh2a', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.550457+00', '2026-11-23 07:46:04.555658+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXNShfPQ/start', 'jXNShfPQ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.585243+00', '2026-11-23 07:46:04.588584+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXMo5Ei3/start', 'jXMo5Ei3', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.612664+00', '2026-11-23 07:46:04.616078+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXNtQmfQ/start', 'jXNtQmfQ', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.637416+00', '2026-11-23 07:46:04.639389+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXN2qy2r/start', 'jXN2qy2r', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.662935+00', '2026-11-23 07:46:04.665865+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXNrBk67/start', 'jXNrBk67', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.687003+00', '2026-11-23 07:46:04.699029+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnM1NzrV/start', 'jnM1NzrV', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.739432+00', '2026-11-23 07:46:04.744591+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnMOTY8A/start', 'jnMOTY8A', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.77006+00', '2026-11-23 07:46:04.773728+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnMsbQFz/start', 'jnMsbQFz', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.795203+00', '2026-11-23 07:46:04.798572+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnNTLwCh/start', 'jnNTLwCh', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.823353+00', '2026-11-23 07:46:04.82643+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnNTLwCh/cancel', 'jnNTLwCh', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 07:46:04.849019+00', '2026-11-23 07:46:04.853649+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnMbLhWq/start', 'jnMbLhWq', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.85405+00', '2026-11-23 07:46:04.857472+00', 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnMkLgEO/start', 'jnMkLgEO', 'start', NULL, NULL, '@alice@', '2026-11-23 07:46:04.887403+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jXNJe6QL/signal/n/1', 'jXNJe6QL', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 07:46:04.901511+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnMsbQFz/pause/3', 'jnMsbQFz', 'pause', '3', '', '@alice@', '2026-11-23 07:46:04.90666+00', NULL, 0, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('jnMOTY8A/signal/n/4', 'jnMOTY8A', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 07:46:04.908708+00', NULL, 10, NULL, '2026-11-23 07:46:04.908708+00', 'broken');
+INSERT INTO df.relays VALUES ('5bdd6e3b-6e31-1273-76e7-3cf3406038e9', '2026-11-23 07:46:03.586706+00', '2026-11-23 07:46:03.76267+00', '2026-11-23 07:46:18.76267+00', '0.1.0', 1, false, 1000, 8575);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.', NULL, NULL);
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.', NULL, NULL);
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.', NULL, NULL);
@@ -6107,9 +6170,9 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.', 0, 2147483647);
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.', 0, 1073741823);
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.', 1, 1000);
-INSERT INTO df.signals VALUES ('QwTG05iT', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 07:25:20.5674+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('QwTnJR2a', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 07:25:20.581301+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16859, 16385, true, false);
+INSERT INTO df.signals VALUES ('jXNJe6QL', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 07:46:04.901511+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('jnMOTY8A', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 07:46:04.908708+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16862, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -6223,7 +6286,7 @@ REVOKE ALL ON FUNCTION df.acts_as_owner(p_role oid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.acts_as_owner(p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.acts_as_owner(p_role oid) TO @alice@;
 REVOKE ALL ON FUNCTION df.admit_instance() FROM PUBLIC;
-REVOKE ALL ON FUNCTION df.admitted_vars(p_vars json, p_owner regrole) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.admitted_vars(p_owner regrole) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.apply_event() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df."as"(fut text, name text) FROM PUBLIC;
@@ -6247,10 +6310,14 @@ REVOKE ALL ON FUNCTION df.calling_role() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.cancel(instance_id text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.cancel(instance_id text, reason text) TO df_admin;
 GRANT ALL ON FUNCTION df.cancel(instance_id text, reason text) TO @alice@;
+REVOKE ALL ON FUNCTION df.check_grantee(p_role oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.check_granter(p_granter oid, p_act text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.check_graph(p_input text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.check_graph(p_input text) TO df_admin;
 GRANT ALL ON FUNCTION df.check_graph(p_input text) TO @alice@;
+REVOKE ALL ON FUNCTION df.check_label(p_label text) FROM PUBLIC;
+GRANT ALL ON FUNCTION df.check_label(p_label text) TO df_admin;
+GRANT ALL ON FUNCTION df.check_label(p_label text) TO @alice@;
 REVOKE ALL ON FUNCTION df.check_submitter(p_database text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.check_submitter(p_database text) TO df_admin;
 GRANT ALL ON FUNCTION df.check_submitter(p_database text) TO @alice@;
@@ -6300,8 +6367,6 @@ REVOKE ALL ON FUNCTION df.drop_login(p_role oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.drop_stray_logins() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.end_instance(p_instance text, p_status text, p_result json, p_error text, p_sqlstate text, p_path text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) TO df_admin;
-GRANT ALL ON FUNCTION df.end_intents(p_instance text, p_ended_at timestamp with time zone) TO @alice@;
 REVOKE ALL ON FUNCTION df.end_wait(p_instance text, p_path text, p_result json) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.evaluate_expression(p_input text, p_search_path text, OUT graph text, OUT fault text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.evaluate_expression(p_input text, p_search_path text, OUT graph text, OUT fault text) TO df_admin;
@@ -6783,8 +6848,6 @@ GRANT INSERT(database) ON TABLE df.instances TO df_admin;
 GRANT INSERT(database) ON TABLE df.instances TO @alice@;
 GRANT INSERT(graph_id) ON TABLE df.instances TO df_admin;
 GRANT INSERT(graph_id) ON TABLE df.instances TO @alice@;
-GRANT INSERT(vars) ON TABLE df.instances TO df_admin;
-GRANT INSERT(vars) ON TABLE df.instances TO @alice@;
 GRANT INSERT(once_key) ON TABLE df.instances TO df_admin;
 GRANT INSERT(once_key) ON TABLE df.instances TO @alice@;
 GRANT SELECT ON TABLE df.meta TO df_relay;
