@@ -68,7 +68,7 @@ impl Bench {
             name: "postgres".into(),
         };
         database.psql(include_str!("steps.sql"));
-        database.psql(include_str!("../../../../sql/functions/41_step_clean.sql"));
+        database.psql(include_str!("../../../../sql/functions/42_step_clean.sql"));
         database.psql("revoke all on function df.step_clean from public; grant execute on function df.step_clean to alice");
         Self::on(database, change)
     }
