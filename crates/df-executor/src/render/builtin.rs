@@ -1,6 +1,7 @@
 //! The types that need no lookup: their oids are fixed in pg_type.dat for all supported versions.
 
 use super::shape::Shape;
+use std::sync::Arc;
 
 /// The shape of a well-known type of pg_catalog.
 pub(super) fn shape(oid: u32) -> Option<Shape> {
@@ -11,7 +12,7 @@ pub(super) fn shape(oid: u32) -> Option<Shape> {
     // Only box separates its elements with a semicolon.
     let delimiter = if oid == BOX_ARRAY { b';' } else { b',' };
     Some(Shape::Array {
-        element: Box::new(element),
+        element: Arc::new(element),
         delimiter,
     })
 }

@@ -1,6 +1,6 @@
 //! What a type is, for the types that are not built in: looked up by the relay, kept per database.
 
-use super::builtin;
+use super::{RenderError, builtin};
 use crate::wire::Reply;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,15 @@ pub const TYPE_QUERY: &str = include_str!("types.sql");
 /// A composite can be altered at any time; nothing else about a type changes while it exists.
 const COMPOSITE_LIFE: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(600);
-const MAX_TYPES: usize = 10_000;
+/// The most types and fields that are kept; beyond it all are looked up again.
+const MAX_KEPT: usize = 200_000;
+/// The most types described by one lookup: each may have 1,600 fields.
+const TYPES_PER_LOOKUP: usize = 100;
+/// How many levels a type may be nested. The text of a value doubles its quotes at every other one, so that none has
+/// fifty; a type of which there is only NULL may have any number, and shapes are made and dropped recursively.
+pub(super) const MAX_TYPE_DEPTH: usize = 100;
+/// The most types and fields that the columns of one result may be made of.
+pub(super) const MAX_TYPE_FIELDS: usize = 100_000;
 
 /// The relay could not ask; another try may succeed.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +74,14 @@ pub struct TypeRow {
 }
 
 impl TypeInfo {
+    /// It and its fields, counted.
+    fn size(&self) -> usize {
+        match &self.kind {
+            TypeKind::Composite(fields) => 1 + fields.len(),
+            _ => 1,
+        }
+    }
+
     /// Reads the text-format reply to [`TYPE_QUERY`].
     pub fn from_reply(reply: &Reply) -> Vec<TypeInfo> {
         let text = |value: Option<&[u8]>| value.map(|v| String::from_utf8_lossy(v).into_owned());
@@ -122,7 +138,14 @@ impl TypeInfo {
 /// What one database's catalog has said so far. Shared by all steps of that database.
 pub struct TypeCache {
     catalog: Arc<dyn TypeCatalog>,
-    known: RwLock<HashMap<u32, (Instant, Arc<TypeInfo>)>>,
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    types: HashMap<u32, (Instant, Arc<TypeInfo>)>,
+    /// Types and fields.
+    size: usize,
 }
 
 impl TypeCache {
@@ -134,29 +157,39 @@ impl TypeCache {
     }
 
     /// Describes the types and all they are made of; built-in scalars and absent types are left
-    /// out.
+    /// out, and what stands deeper than a type may be nested.
     pub(super) async fn closure(
         &self,
         oids: impl IntoIterator<Item = u32>,
         fresh: bool,
-    ) -> Result<HashMap<u32, Arc<TypeInfo>>, CatalogError> {
+    ) -> Result<HashMap<u32, Arc<TypeInfo>>, RenderError> {
         let mut found = HashMap::new();
+        let mut size = 0;
         let mut wanted: Vec<u32> = oids.into_iter().collect();
-        while !wanted.is_empty() {
+        for _level in 0..=MAX_TYPE_DEPTH {
             wanted.sort_unstable();
             wanted.dedup();
             wanted.retain(|oid| builtin::shape(*oid).is_none() && !found.contains_key(oid));
-            let described = self.describe(&wanted, fresh).await?;
-            wanted.clear();
-            for info in described {
-                match &info.kind {
-                    TypeKind::Array { element, .. } => wanted.push(*element),
-                    TypeKind::Domain { base } => wanted.push(*base),
-                    TypeKind::Composite(fields) => wanted.extend(fields.iter().map(|f| f.1)),
-                    TypeKind::Text | TypeKind::Foreign => {}
+            let mut inside = Vec::new();
+            for some in wanted.chunks(TYPES_PER_LOOKUP) {
+                for info in self.describe(some, fresh).await? {
+                    match &info.kind {
+                        TypeKind::Array { element, .. } => inside.push(*element),
+                        TypeKind::Domain { base } => inside.push(*base),
+                        TypeKind::Composite(fields) => inside.extend(fields.iter().map(|f| f.1)),
+                        TypeKind::Text | TypeKind::Foreign => {}
+                    }
+                    size += info.size();
+                    found.insert(info.oid, info);
                 }
-                found.insert(info.oid, info);
+                if size > MAX_TYPE_FIELDS {
+                    return Err(RenderError::TooManyFields);
+                }
             }
+            if inside.is_empty() {
+                break;
+            }
+            wanted = inside;
         }
         Ok(found)
     }
@@ -170,7 +203,7 @@ impl TypeCache {
         {
             let known = self.known.read().expect("no panic under this lock");
             for oid in oids {
-                match known.get(oid) {
+                match known.types.get(oid) {
                     Some((since, info)) if !fresh && since.elapsed() < life(info) => {
                         described.push(info.clone());
                     }
@@ -184,12 +217,15 @@ impl TypeCache {
         let answered = self.catalog.lookup(&missing).await?;
         let now = Instant::now();
         let mut known = self.known.write().expect("no panic under this lock");
-        if known.len() > MAX_TYPES {
-            known.clear();
+        if known.size > MAX_KEPT {
+            *known = Known::default();
         }
         for info in answered {
             let info = Arc::new(info);
-            known.insert(info.oid, (now, info.clone()));
+            known.size += info.size();
+            if let Some((_, old)) = known.types.insert(info.oid, (now, info.clone())) {
+                known.size -= old.size();
+            }
             described.push(info);
         }
         Ok(described)

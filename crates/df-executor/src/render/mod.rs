@@ -5,6 +5,7 @@
 
 mod builtin;
 mod catalog;
+mod json;
 mod nested;
 mod rows;
 mod shape;
@@ -14,11 +15,19 @@ mod value;
 pub use catalog::{CatalogError, TYPE_QUERY, TypeCache, TypeCatalog, TypeInfo, TypeKind, TypeRow};
 pub use rows::render;
 
+use catalog::{MAX_TYPE_DEPTH, MAX_TYPE_FIELDS};
+
 /// Why a result has no JSON form. All but `Catalog` are the statement's own failure.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    #[error("the result is larger than {limit} bytes")]
+    #[error("the result is larger than {limit} bytes (max_result_bytes)")]
     TooLarge { limit: usize },
+    #[error(
+        "column \"{column}\" has a type nested deeper than {MAX_TYPE_DEPTH} levels; cast it to text"
+    )]
+    TooDeep { column: String },
+    #[error("the types of the columns have more than {MAX_TYPE_FIELDS} fields; cast them to text")]
+    TooManyFields,
     #[error(
         "column \"{column}\" has the type {type_name}, which has no JSON form here; \
          write \"{column}\"::text instead"
@@ -44,7 +53,9 @@ impl RenderError {
     /// The SQLSTATE that a failure of the node is recorded with.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            RenderError::TooLarge { .. } => "54000",
+            RenderError::TooLarge { .. }
+            | RenderError::TooDeep { .. }
+            | RenderError::TooManyFields => "54000",
             RenderError::NoJsonForm { .. } | RenderError::UnknownType { .. } => "0A000",
             RenderError::Unreadable { .. } => "22000",
             RenderError::StaleType { .. } | RenderError::Catalog(_) => "XX000",

@@ -3,6 +3,7 @@
 //! The formats are those of array_out and record_out ("Array Input and Output Syntax" and
 //! "Composite Type Input and Output Syntax" in the Postgres manual).
 
+use super::json::Json;
 use super::shape::Shape;
 use super::value::{Fault, write_string, write_value};
 
@@ -14,7 +15,7 @@ pub(super) fn write_array(
     element: &Shape,
     delimiter: u8,
     text: &str,
-    out: &mut String,
+    out: &mut Json,
 ) -> Result<(), Fault> {
     // Bounds that do not start at one come first: `[0:1]={…}`.
     let text = if text.starts_with('[') {
@@ -71,7 +72,7 @@ pub(super) fn write_array(
 pub(super) fn write_composite(
     fields: &[(String, Shape)],
     text: &str,
-    out: &mut String,
+    out: &mut Json,
 ) -> Result<(), Fault> {
     let mut count = 0;
     out.push('{');
@@ -93,7 +94,7 @@ pub(super) fn write_composite(
 }
 
 /// Appends an anonymous record as `{"f1":…}`, every value a string, as to_json names the fields.
-pub(super) fn write_record(text: &str, out: &mut String) -> Result<(), Fault> {
+pub(super) fn write_record(text: &str, out: &mut Json) -> Result<(), Fault> {
     out.push('{');
     each_field(text, |index, value| {
         write_field(index, &format!("f{}", index + 1), &Shape::Text, value, out)
@@ -107,7 +108,7 @@ fn write_field(
     name: &str,
     shape: &Shape,
     value: Option<&str>,
-    out: &mut String,
+    out: &mut Json,
 ) -> Result<(), Fault> {
     if index > 0 {
         out.push(',');
@@ -185,13 +186,14 @@ fn unquote(text: &str, at: usize, part: &mut String) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn array_text_becomes_nested_json() {
         let check = |shape: Shape, delimiter, text: &str, expected: &str| {
-            let mut out = String::new();
+            let mut out = Json::new(usize::MAX);
             write_array(&shape, delimiter, text, &mut out).unwrap();
-            assert_eq!(out, expected, "{text}");
+            assert_eq!(out.finish().as_deref(), Some(expected), "{text}");
         };
         check(Shape::Integer, b',', "{}", "[]");
         check(Shape::Integer, b',', "{1,NULL,3}", "[1,null,3]");
@@ -216,9 +218,9 @@ mod tests {
     #[test]
     fn record_text_becomes_an_object() {
         let check = |text: &str, expected: &str| {
-            let mut out = String::new();
+            let mut out = Json::new(usize::MAX);
             write_record(text, &mut out).unwrap();
-            assert_eq!(out, expected, "{text}");
+            assert_eq!(out.finish().as_deref(), Some(expected), "{text}");
         };
         check("(1,a)", r#"{"f1":"1","f2":"a"}"#);
         check(
@@ -230,11 +232,38 @@ mod tests {
 
     #[test]
     fn a_composite_with_other_fields_is_stale() {
-        let fields = vec![("a".to_owned(), Shape::Integer)];
-        let mut out = String::new();
+        let fields = [("a".to_owned(), Shape::Integer)];
+        let mut out = Json::new(usize::MAX);
         assert_eq!(
             write_composite(&fields, "(1,2)", &mut out),
             Err(Fault::Stale)
         );
+    }
+
+    #[test]
+    fn a_text_of_commas_does_not_outgrow_the_limit_by_the_names_of_its_fields() {
+        let limit = 100_000;
+        let fields: Arc<[_]> = (0..1600)
+            .map(|n| (format!("{n:\u{1}>63}"), Shape::Text))
+            .collect();
+        let composite = format!("({})", ",".repeat(fields.len() - 1));
+        let array = format!("{{{}}}", vec![format!("\"{composite}\""); 100].join(","));
+        for (shape, text) in [
+            (Shape::Composite(fields.clone()), composite),
+            (
+                Shape::Array {
+                    element: Arc::new(Shape::Composite(fields)),
+                    delimiter: b',',
+                },
+                array,
+            ),
+            (Shape::Record, format!("({})", ",".repeat(limit / 2))),
+            (Shape::Text, "\u{1}".repeat(limit / 2)),
+        ] {
+            let mut out = Json::new(limit);
+            write_value(&shape, &text, &mut out).unwrap();
+            assert!(out.is_full(), "{shape:?}");
+            assert!(out.written() <= limit, "{}", out.written());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The result object: rows in order, keys in column order, a count.
 
-use super::shape::{self, Shape};
+use super::json::Json;
+use super::shape::{Shape, Shapes};
 use super::value::{Fault, write_string, write_value};
 use super::{RenderError, TypeCache};
 use crate::wire::{Column, Reply};
@@ -17,7 +18,10 @@ pub async fn render(reply: &Reply, types: &TypeCache, limit: usize) -> Result<St
         ));
     };
     match attempt(reply, columns, types, limit, false).await {
-        Err(RenderError::StaleType { .. }) => attempt(reply, columns, types, limit, true).await,
+        // Types that are remembered from different times may even seem to hold each other.
+        Err(RenderError::StaleType { .. } | RenderError::TooDeep { .. }) => {
+            attempt(reply, columns, types, limit, true).await
+        }
         other => other,
     }
 }
@@ -32,9 +36,10 @@ async fn attempt(
     let known = types
         .closure(columns.iter().map(|column| column.type_oid), fresh)
         .await?;
+    let mut shapes = Shapes::new(&known);
     let shapes = columns
         .iter()
-        .map(|column| shape::resolve(&column.name, column.type_oid, &known))
+        .map(|column| shapes.of(&column.name, column.type_oid))
         .collect::<Result<Vec<_>, _>>()?;
     write_rows(reply, columns, &shapes, limit)
 }
@@ -46,7 +51,8 @@ fn write_rows(
     limit: usize,
 ) -> Result<String, RenderError> {
     let keys = keys(columns);
-    let mut out = String::from("{\"rows\":[");
+    let mut out = Json::new(limit);
+    out.push_str("{\"rows\":[");
     for (index, row) in reply.rows.iter().enumerate() {
         out.push_str(if index == 0 { "{" } else { ",{" });
         for (position, value) in row.enumerate() {
@@ -61,15 +67,15 @@ fn write_rows(
             }
         }
         out.push('}');
-        if out.len() > limit {
-            return Err(RenderError::TooLarge { limit });
+        if out.is_full() {
+            break;
         }
     }
-    write!(out, "],\"row_count\":{}}}", reply.rows.len()).expect("writing to a String");
-    Ok(out)
+    write!(out, "],\"row_count\":{}}}", reply.rows.len()).expect("writing to memory");
+    out.finish().ok_or(RenderError::TooLarge { limit })
 }
 
-fn write_bytes(shape: &Shape, bytes: &[u8], out: &mut String) -> Result<(), Fault> {
+fn write_bytes(shape: &Shape, bytes: &[u8], out: &mut Json) -> Result<(), Fault> {
     let text = std::str::from_utf8(bytes).map_err(|_| Fault::Unreadable("UTF-8 text"))?;
     write_value(shape, text, out)
 }
@@ -88,10 +94,11 @@ fn keys(columns: &[Column]) -> Vec<String> {
             number += 1;
         }
         used.insert(name.clone());
-        let mut key = String::from(if keys.is_empty() { "" } else { "," });
+        let mut key = Json::new(usize::MAX);
+        key.push_str(if keys.is_empty() { "" } else { "," });
         write_string(&name, &mut key);
         key.push(':');
-        keys.push(key);
+        keys.extend(key.finish());
     }
     keys
 }

@@ -1,6 +1,7 @@
 //! One value's text to JSON.
 
 use super::RenderError;
+use super::json::Json;
 use super::nested;
 use super::shape::Shape;
 use super::time;
@@ -24,7 +25,7 @@ impl Fault {
 }
 
 /// Appends the JSON of a value that is not NULL.
-pub(super) fn write_value(shape: &Shape, text: &str, out: &mut String) -> Result<(), Fault> {
+pub(super) fn write_value(shape: &Shape, text: &str, out: &mut Json) -> Result<(), Fault> {
     match shape {
         Shape::Nothing => out.push_str("null"),
         Shape::Bool => out.push_str(match text {
@@ -48,7 +49,7 @@ pub(super) fn write_value(shape: &Shape, text: &str, out: &mut String) -> Result
 }
 
 /// Appends a JSON string.
-pub(super) fn write_string(text: &str, out: &mut String) {
+pub(super) fn write_string(text: &str, out: &mut Json) {
     out.reserve(text.len() + 2);
     out.push('"');
     let mut start = 0;
@@ -64,7 +65,7 @@ pub(super) fn write_string(text: &str, out: &mut String) {
         };
         out.push_str(&text[start..index]);
         if escape.is_empty() {
-            write!(out, "\\u{byte:04x}").expect("writing to a String");
+            write!(out, "\\u{byte:04x}").expect("writing to memory");
         } else {
             out.push_str(escape);
         }

@@ -291,3 +291,64 @@ async fn a_rendered_result_past_the_limit_is_refused() {
     let error = render(&reply, &s.types, 1000).await.unwrap_err();
     assert_eq!(error.sqlstate(), "54000");
 }
+
+/// Each stands twice in the next: written out, the last has 2^17 fields.
+#[tokio::test]
+async fn a_type_made_of_types_made_of_types_costs_no_more_than_they_are() {
+    let mut script = "create type t0 as (x int);".to_owned();
+    for n in 1..=16 {
+        let below = n - 1;
+        script += &format!("create type t{n} as (a t{below}, b t{below});");
+    }
+    let mut s = session(&script).await;
+    let columns: Vec<_> = (0..1600).map(|n| format!("null::t16 as c{n}")).collect();
+    let json = s.render(&format!("select {}", columns.join(", "))).await;
+    assert!(
+        json.expect("renders")
+            .starts_with(r#"{"rows":[{"c0":null,"c1":null,"#)
+    );
+    s.value(
+        "(row(row(null, row(1))::t1, null)::t2)",
+        r#"{"a":{"a":null,"b":{"x":1}},"b":null}"#,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn types_nested_too_deep_or_of_too_many_fields_fail_the_statement() {
+    let mut script = "create type t0 as (x int);".to_owned();
+    for n in 1..=101 {
+        script += &format!("create type t{n} as (a t{});", n - 1);
+    }
+    script += "do $$ begin for n in 0..69 loop
+        execute format('create type wide%s as (%s)', n,
+            (select string_agg('f' || f || ' int', ', ') from generate_series(1, 1500) f));
+        end loop; end $$";
+    let mut s = session(&script).await;
+    s.value("null::t99", "null").await;
+    let wide: Vec<_> = (0..70).map(|n| format!("null::wide{n}")).collect();
+    for (sql, message) in [
+        (
+            "select null::t101 as v".to_owned(),
+            "column \"v\" has a type nested deeper than 100 levels; cast it to text",
+        ),
+        (
+            format!("select {}", wide.join(", ")),
+            "the types of the columns have more than 100000 fields; cast them to text",
+        ),
+    ] {
+        let error = s.render(&sql).await.expect_err(&sql);
+        assert_eq!(
+            (error.sqlstate(), error.to_string().as_str()),
+            ("54000", message)
+        );
+    }
+    // The text of one value, and all that is written of it.
+    s.database
+        .psql("create type names as (a_name_that_is_long_enough int, another_name_as_long int)");
+    let error = s
+        .render("select array_agg(null::names) || array(select row(null, null)::names from generate_series(1, 700000))")
+        .await
+        .expect_err("too large");
+    assert!(matches!(error, RenderError::TooLarge { .. }), "{error:?}");
+}
