@@ -274,17 +274,29 @@ begin
 end
 $$;
 
--- The results of some runs, as JSON text.
-create or replace function df.relay_results(p_instance text, p_paths text[])
+-- The results of some runs, as JSON text, up to the one with which they are larger than p_enough_bytes:
+-- whoever asks for them cannot hold the rest. They are read one by one, so that the server need not either.
+drop function if exists df.relay_results(text, text[]);  -- read all of them
+create or replace function df.relay_results(p_instance text, p_paths text[], p_enough_bytes bigint default null)
     returns table (run_path text, result text)
     language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
     as $$
 #variable_conflict use_column
+declare
+    v_run   record;
+    v_bytes bigint := 0;
 begin
-    return query
-    select r.run_path, r.result::text from df.node_runs r
-     where r.instance_id = p_instance and r.run_path = any (p_paths);
+    for v_run in
+        select r.run_path, r.result from df.node_runs r
+         where r.instance_id = p_instance and r.run_path = any (p_paths)
+    loop
+        run_path := v_run.run_path;
+        result := v_run.result::text;
+        return next;
+        v_bytes := v_bytes + coalesce(octet_length(result), 0);
+        exit when v_bytes > p_enough_bytes;
+    end loop;
 end
 $$;
 
