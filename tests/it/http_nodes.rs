@@ -347,3 +347,36 @@ async fn a_cancel_ends_no_request_that_had_lost_before() {
     let expected = "root.extra_nodes[0] failed, root.left.left.left intent, root.left.right failed, root.right.right intent";
     assert_eq!(workflows.db.text(recorded).await.as_deref(), Some(expected));
 }
+
+#[tokio::test]
+async fn a_request_too_large_in_its_parts_together_fails_before_it_is_made() {
+    let limit = "select df.configure('http_allow_private', 'true'), df.configure('http_max_request_bytes', '5000000')";
+    let (workflows, web) = (Workflows::prepared(limit).await, Web::start());
+    let url = literal(&web.url("/echo"));
+    let headers = "(select json_object_agg('h' || n, '$r') from generate_series(1, 400) n)::text";
+    let parts = "(select json_agg(json_build_object('name', 'n', 'data_b64', '$r')) from generate_series(1, 400))::text";
+    let head = "the URL and headers of the HTTP request exceed the limit of 65536 bytes";
+    let body =
+        "the body of the HTTP request exceeds the limit of 5000000 bytes (http_max_request_bytes)";
+    for (node, why) in [
+        (
+            format!("df.http({url}, 'GET', NULL, {headers}::jsonb)"),
+            head,
+        ),
+        (format!("df.http({url}, 'POST', repeat('$r', 6))"), body),
+        (
+            format!("df.http_multipart({url}, 'POST', {parts}::jsonb)"),
+            body,
+        ),
+    ] {
+        let failed = workflows
+            .failure(&format!(
+                "df.seq(df.as('select repeat(''A'', 1000000) as x', 'r'), {node})"
+            ))
+            .await;
+        assert_eq!(failed.error.as_deref(), Some(why), "{node}");
+        assert_eq!(failed.sqlstate.as_deref(), Some("54000"));
+        assert_eq!(failed.path.as_deref(), Some("root.right"));
+    }
+    assert!(web.requests().is_empty());
+}

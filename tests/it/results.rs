@@ -400,3 +400,74 @@ async fn a_result_too_deep_to_read_fails_the_step_that_names_it_and_no_other() {
         )
     );
 }
+
+/// `count` branches of some 20,000 bytes each.
+fn wide_join(count: u32) -> String {
+    let branches = format!(
+        "select array_agg(df.sql('select repeat(''x'', 20000) as x')) from generate_series(1, {count})"
+    );
+    format!("df.join(variadic ({branches}))")
+}
+
+#[tokio::test]
+async fn results_that_are_too_large_together_fail_the_node_that_composes_them() {
+    let workflows = Workflows::prepared("select df.configure('max_result_bytes', '100000')").await;
+    let too_large = "54000 the result is larger than 100000 bytes (max_result_bytes)";
+    let together = "54000 the results that are referred to are larger than 100000 bytes together (max_result_bytes)";
+    let (small, large) = (wide_join(4), wide_join(5));
+    let sequence = (0..5)
+        .map(|n| format!("df.as('select repeat(''x'', 20000) as x', 'n{n}')"))
+        .reduce(|all, one| format!("df.seq({all}, {one})"))
+        .unwrap();
+    for (expression, path, why) in [
+        (large.clone(), "root", too_large),
+        (format!("df.join({small}, {small})"), "root", too_large),
+        (
+            format!("df.seq('select 1', {large})"),
+            "root.right",
+            too_large,
+        ),
+        (
+            format!("df.race({large}, df.sleep(600))"),
+            "root.left",
+            too_large,
+        ),
+        (format!("df.timeout({large}, 600)"), "root", too_large),
+        (
+            format!("df.seq(df.as({large}, 'j'), df.if_rows('j', 'select 1', 'select 2'))"),
+            "root.right",
+            too_large,
+        ),
+        (
+            format!("df.seq(df.as({large}, 'j'), 'select ''$j''')"),
+            "root.right",
+            together,
+        ),
+        (
+            format!("df.seq({sequence}, 'select ''$n0$n1$n2$n3$n4''')"),
+            "root.right",
+            together,
+        ),
+    ] {
+        let ended = workflows.run(&expression).await;
+        let error = ended.error.as_deref().unwrap_or_default();
+        let sqlstate = ended.sqlstate.as_deref().unwrap_or_default();
+        assert_eq!(
+            (
+                ended.path.as_deref(),
+                format!("{sqlstate} {error}").as_str()
+            ),
+            (Some(path), why),
+            "{expression}: {ended:?}"
+        );
+    }
+    for expression in [
+        small.clone(),
+        format!("df.seq({large}, 'select 1')"),
+        format!("df.seq(df.as({small}, 'j'), 'select length(''$j'')')"),
+        format!("df.seq({sequence}, 'select length(''$n0$n1$n2$n3'')')"),
+    ] {
+        let ended = workflows.run(&expression).await;
+        assert_eq!(ended.status, "completed", "{expression}: {ended:?}");
+    }
+}

@@ -13,16 +13,19 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{
-    Backend, Effect, Entry, Failure, HttpLeaf, LeafEnd, Recorded, Refused, SqlLeaf,
+    Backend, Effect, Entry, Failure, HttpLeaf, LeafEnd, Limits, Recorded, Refused, SqlLeaf,
 };
-use crate::bindings::Bound;
+use crate::bindings::{Bound, NoResults};
 use crate::loaded::{Loaded, PendingWait, Plan, Run};
 use crate::outcome::{End, LeafReply, ResultRef};
-use crate::request;
+use crate::request::{self, RequestError};
 use crate::walk;
 
 /// The longest wait that the database's clock arithmetic takes, in seconds: some three centuries.
 pub(crate) const MAX_WAIT_SECONDS: f64 = 1e10;
+
+/// The SQLSTATE of what is larger than it may be: `program_limit_exceeded`.
+const TOO_LARGE: &str = "54000";
 
 /// One activity call.
 pub struct Activity<'a> {
@@ -62,18 +65,19 @@ impl Activity<'_> {
                 condition: Condition::HasRows { result_name },
                 ..
             } => self.has_rows(result_name).await,
-            Kind::Http(config) => match self.bound(&request::texts_of(config)).await {
-                Some(bound) => self.http(request::build(config, &bound), limit).await,
-                None => LeafReply::Stopped,
-            },
+            Kind::Http(config) => {
+                let texts = request::texts_of(config);
+                self.http(&texts, limit, |bound, limits| {
+                    request::build(config, bound, limits)
+                })
+                .await
+            }
             Kind::HttpMultipart(config) => {
-                match self.bound(&request::texts_of_multipart(config)).await {
-                    Some(bound) => {
-                        self.http(request::build_multipart(config, &bound), limit)
-                            .await
-                    }
-                    None => LeafReply::Stopped,
-                }
+                let texts = request::texts_of_multipart(config);
+                self.http(&texts, limit, |bound, limits| {
+                    request::build_multipart(config, bound, limits)
+                })
+                .await
             }
             _ => LeafReply::Stopped,
         }
@@ -93,10 +97,10 @@ impl Activity<'_> {
             Some(End::Done(result) | End::Break(result)) => {
                 entry.ends = effect.ends.then_some("completed");
                 if effect.ends {
-                    let Some(text) = self.result_text(result).await else {
-                        return LeafReply::Stopped;
-                    };
-                    entry.result = raw(text);
+                    match self.result_text(result).await {
+                        Ok(text) => entry.result = raw(text),
+                        Err(why) => return self.settle_without_result(why).await,
+                    }
                 }
             }
             Some(End::Failed(failure)) => {
@@ -109,6 +113,32 @@ impl Activity<'_> {
         }
         match self.record(entry).await {
             Ok(_) => LeafReply::Completed { truth: None },
+            Err(reply) => reply,
+        }
+    }
+
+    /// What a construct answers whose result is too large to be the instance's: a JOIN has failed, and so has a LOOP,
+    /// at whose run path its checkpoint stands.
+    async fn settle_without_result(&self, why: NoResults) -> LeafReply {
+        let kind = &self.loaded.graph.nodes[self.plan.node].kind;
+        if why == NoResults::Cancelled || matches!(kind, Kind::Join { .. }) {
+            return self.without_results(why).await;
+        }
+        let effect = self.plan.scope.on_failed.as_deref();
+        let effect = effect.cloned().unwrap_or_default();
+        let failure = Failure {
+            message: why.to_string(),
+            sqlstate: Some(TOO_LARGE.to_owned()),
+            path: self.run_path.to_owned(),
+        };
+        let entry = Entry {
+            ends: effect.ends.then_some("failed"),
+            error: Some(failure.message.clone()),
+            sqlstate: failure.sqlstate.clone(),
+            ..self.entry("settle", &effect)
+        };
+        match self.record(entry).await {
+            Ok(_) => LeafReply::Failed(failure),
             Err(reply) => reply,
         }
     }
@@ -138,13 +168,16 @@ impl Activity<'_> {
     }
 
     async fn sql(&self, query: &str, timeout: Option<Duration>) -> LeafReply {
-        let Some(bound) = self.bound(&[query]).await else {
-            return LeafReply::Stopped;
+        let bound = match self.bound(&[query]).await {
+            Ok(bound) => bound,
+            Err(reply) => return reply,
         };
         let sql = match df_graph::substitute_sql(query, &bound) {
             Ok(sql) => sql,
             Err(error) => return self.failed(error.to_string(), Some("22023")).await,
         };
+        // The step may wait for its turn.
+        drop(bound);
         let outside = df_graph::transaction_class(&sql) == df_graph::Class::OutsideTransaction;
         if outside || self.loaded.assignment.database.is_some() {
             return self
@@ -277,8 +310,9 @@ impl Activity<'_> {
                 .await;
         }
         let text = value.unwrap_or_default();
-        let Some(bound) = self.bound(&[text]).await else {
-            return LeafReply::Stopped;
+        let bound = match self.bound(&[text]).await {
+            Ok(bound) => bound,
+            Err(reply) => return reply,
         };
         match value
             .map(|text| df_graph::substitute_json_text(text, &bound))
@@ -297,8 +331,9 @@ impl Activity<'_> {
             let message = format!("no result is named {name} where the IF asks for its rows");
             return self.failed(message, Some("22023")).await;
         };
-        let Some(text) = self.result_text(result).await else {
-            return LeafReply::Stopped;
+        let text = match self.result_text(result).await {
+            Ok(text) => text,
+            Err(why) => return self.without_results(why).await,
         };
         let has_rows = match df_graph::read_result(&text) {
             Ok(value) => df_graph::has_rows(&value),
@@ -311,24 +346,37 @@ impl Activity<'_> {
             .await
     }
 
-    async fn http(&self, request: Result<HttpLeaf, String>, limit: Option<Duration>) -> LeafReply {
-        match request {
-            Ok(mut request) => {
-                request.timeout = limit.map_or(request.timeout, |limit| limit.min(request.timeout));
-                self.at_least_once(|_| {
-                    let on = &self.loaded.assignment;
-                    self.backend
-                        .send_http(on, self.run_path, request.clone(), self.cancel)
-                })
-                .await
+    async fn http(
+        &self,
+        texts: &[&str],
+        limit: Option<Duration>,
+        build: impl FnOnce(&Bound, &Limits) -> Result<HttpLeaf, RequestError>,
+    ) -> LeafReply {
+        let Some(limits) = self.backend.limits(self.cancel).await else {
+            return LeafReply::Stopped;
+        };
+        let built = match self.bound(texts).await {
+            Ok(bound) => build(&bound, &limits),
+            Err(reply) => return reply,
+        };
+        let mut request = match built {
+            Ok(request) => request,
+            Err(error) => {
+                return self.failed(error.to_string(), Some(error.sqlstate())).await;
             }
-            Err(message) => self.failed(message, Some("22023")).await,
-        }
+        };
+        request.timeout = limit.map_or(request.timeout, |limit| limit.min(request.timeout));
+        self.at_least_once(|_| {
+            let on = &self.loaded.assignment;
+            self.backend
+                .send_http(on, self.run_path, request, self.cancel)
+        })
+        .await
     }
 
     /// What cannot share a transaction with its record: an intent row first, then the act, then its
     /// fenced result. A crash in between acts again, under the same run path.
-    async fn at_least_once<F>(&self, act: impl Fn(i32) -> F) -> LeafReply
+    async fn at_least_once<F>(&self, act: impl FnOnce(i32) -> F) -> LeafReply
     where
         F: Future<Output = Result<String, Failure>>,
     {
@@ -502,20 +550,25 @@ impl Activity<'_> {
         }
     }
 
-    /// The bindings that these texts need, their results loaded. `None` once cancelled.
-    async fn bound(&self, texts: &[&str]) -> Option<Bound> {
-        Bound::load(
-            self.backend,
-            self.loaded,
-            &self.plan.names,
-            texts,
-            self.cancel,
-        )
-        .await
+    /// The bindings that these texts need, their results loaded; or what to answer without them.
+    async fn bound(&self, texts: &[&str]) -> Result<Bound, LeafReply> {
+        let names = &self.plan.names;
+        match Bound::load(self.backend, self.loaded, names, texts, self.cancel).await {
+            Ok(bound) => Ok(bound),
+            Err(why) => Err(self.without_results(why).await),
+        }
     }
 
-    async fn result_text(&self, result: &ResultRef) -> Option<String> {
+    async fn result_text(&self, result: &ResultRef) -> Result<String, NoResults> {
         Bound::text(self.backend, self.loaded, result, self.cancel).await
+    }
+
+    /// What a leaf answers that does not get its results.
+    async fn without_results(&self, why: NoResults) -> LeafReply {
+        match why {
+            NoResults::Cancelled => LeafReply::Stopped,
+            too_large => self.failed(too_large.to_string(), Some(TOO_LARGE)).await,
+        }
     }
 }
 

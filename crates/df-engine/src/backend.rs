@@ -209,6 +209,17 @@ impl Recorded {
     }
 }
 
+/// How large what a leaf is given may become.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `max_result_bytes`: of a JOIN's array, and of several results that one node refers to.
+    pub result_bytes: usize,
+    /// `http_max_request_bytes`.
+    pub request_body_bytes: usize,
+    /// Of a request's URL and headers together.
+    pub request_head_bytes: usize,
+}
+
 /// The outside, as the engine sees it. Every method waits until it has a final answer; a cancelled
 /// token makes it answer [`Refused::Stopped`] (or nothing, for reads) soon.
 #[async_trait]
@@ -250,12 +261,16 @@ pub trait Backend: Send + Sync + 'static {
     /// once cancelled.
     async fn clock(&self, cancel: &CancellationToken) -> Option<i64>;
 
-    /// Results of recorded runs as JSON text, in any order; absent ones are left out. `None` once
-    /// cancelled.
+    /// The operator's limits as they held a moment ago. `None` once cancelled.
+    async fn limits(&self, cancel: &CancellationToken) -> Option<Limits>;
+
+    /// Results of recorded runs as JSON text, in any order; absent ones are left out, and so is what
+    /// comes after the one with which they are larger than `enough_bytes`. `None` once cancelled.
     async fn results(
         &self,
         instance: &str,
         paths: &[String],
+        enough_bytes: Option<usize>,
         cancel: &CancellationToken,
     ) -> Option<Vec<(String, String)>>;
 }

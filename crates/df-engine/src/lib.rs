@@ -23,7 +23,7 @@ mod walk;
 
 pub use backend::{
     Again, Assignment, Backend, Checkpoint, Effect, Entry, Failure, Fence, HttpBody, HttpLeaf,
-    HttpPart, LeafEnd, Recorded, Refused, SqlLeaf,
+    HttpPart, LeafEnd, Limits, Recorded, Refused, SqlLeaf,
 };
 pub use engine::{Engine, EngineConfig, Error, Event};
 pub use loaded::{Run, Runs};

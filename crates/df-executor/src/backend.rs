@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use df_engine::{
-    Again, Assignment, Backend, Entry, Failure, HttpBody, HttpLeaf, LeafEnd, Recorded, Refused,
-    SqlLeaf,
+    Again, Assignment, Backend, Entry, Failure, HttpBody, HttpLeaf, LeafEnd, Limits, Recorded,
+    Refused, SqlLeaf,
 };
 use df_http::{Body, HttpClient, HttpError, HttpPolicy, HttpRequest, Part};
 use df_postgres::{Error, Session};
@@ -386,16 +386,32 @@ impl Backend for Executor {
         Some(rows[0].get(0))
     }
 
+    async fn limits(&self, cancel: &CancellationToken) -> Option<Limits> {
+        let read = async {
+            self.apply_settings().await;
+            self.policy().await
+        };
+        let policy = cancel.run_until_cancelled(read).await?.ok()?;
+        let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        Some(Limits {
+            result_bytes: self.steps.limits().max_result_bytes,
+            request_body_bytes: bytes(policy.max_request_bytes),
+            request_head_bytes: bytes(policy.max_header_bytes),
+        })
+    }
+
     async fn results(
         &self,
         instance: &str,
         paths: &[String],
+        enough_bytes: Option<usize>,
         cancel: &CancellationToken,
     ) -> Option<Vec<(String, String)>> {
-        let parameters: [&dyn df_postgres::Parameter; 2] = [&instance, &paths];
+        let enough = enough_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let parameters: [&dyn df_postgres::Parameter; 3] = [&instance, &paths, &enough];
         let rows = cancel
             .run_until_cancelled(self.session.insist(
-                "select run_path, coalesce(result, 'null') from df.relay_results($1, $2)",
+                "select run_path, coalesce(result, 'null') from df.relay_results($1, $2, $3)",
                 &parameters,
             ))
             .await?

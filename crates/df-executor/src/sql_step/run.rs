@@ -99,7 +99,7 @@ impl SqlSteps {
         *self.limits.lock() = limits;
     }
 
-    pub(super) fn limits(&self) -> StepLimits {
+    pub(crate) fn limits(&self) -> StepLimits {
         self.limits.lock().clone()
     }
 
