@@ -200,7 +200,7 @@ begin
             v_on[n] := null;
         end if;
         -- An instance may fail at a node that has no run: one that could not even be tried.
-        if v_end[n] is null and v_inst.status = 'failed'
+        if v_end[n] is distinct from 'failed' and v_inst.status = 'failed'
            and df.static_path(v_inst.error_path) = v_path[n]
            and df.path_turns(v_inst.error_path) = v_here[n] then
             v_end[n] := 'failed';

@@ -461,6 +461,14 @@ async fn results_that_are_too_large_together_fail_the_node_that_composes_them() 
             "{expression}: {ended:?}"
         );
     }
+    // A LOOP has no run of its own to fail, as where it can count no further.
+    let id = workflows
+        .start(&format!("df.loop({large}, 'select false')"))
+        .await;
+    let why = format!(
+        "select concat_ws(' ', error_path, error_sqlstate, error) from df.instances where id = '{id}'"
+    );
+    workflows.db.until(&why, &format!("root {too_large}")).await;
     for expression in [
         small.clone(),
         format!("df.seq({large}, 'select 1')"),
