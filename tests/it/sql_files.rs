@@ -11,6 +11,8 @@ use tokio::sync::Semaphore;
 use crate::support::{Server, TestDb, sql_folder};
 
 const AT_ONCE: usize = 4;
+/// Fewer than there are: none found is no success.
+const LEAST_FILES: usize = 60;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_sql_test_passes() {
@@ -27,6 +29,7 @@ async fn every_sql_test_passes() {
         });
     }
     let count = runs.len();
+    assert!(count >= LEAST_FILES, "only {count} SQL tests were found");
     let failures: Vec<String> = runs.join_all().await.into_iter().flatten().collect();
     println!("{count} SQL tests, {} failed", failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
