@@ -44,6 +44,46 @@ async fn the_doctor_finds_a_broken_step_login_and_its_statement_mends_it() {
     assert_eq!(db.ended(&id).await, "completed");
 }
 
+/// What the catalog cannot tell: pg_hba.conf, a pooler, a password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_logs_in_as_steps_do() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let login = "select login::text from df.granted_roles";
+    let login = db.text(login).await.unwrap();
+    let found = || {
+        let mut doctor = spawn(&["doctor"], &[("DF_DATABASE_URL", &db.relay_url())]);
+        doctor.wait();
+        doctor.stdout().join("\n")
+    };
+    assert!(found().contains("tried and let in: 1"), "{}", found());
+    db.text(&format!("alter role {login} password 'other'"))
+        .await;
+    let text = found();
+    assert!(
+        text.contains(&format!("no step of role {} can log in", alice.name)),
+        "{text}"
+    );
+    assert!(text.contains("28P01"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_knows_a_copy_that_nobody_has_adopted() {
+    let db = TestDb::new().await;
+    let elsewhere =
+        "insert into df.meta values ('place', '1/2') on conflict (key) do update set value = '1/2'";
+    db.text(elsewhere).await;
+    let (code, text) = run(&db, &["doctor"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("Run df-relay adopt"), "{text}");
+    assert_eq!(run(&db, &["adopt"]).0, 0);
+    let (_, text) = run(&db, &["doctor"]);
+    assert!(text.contains("relays run on this database"), "{text}");
+    let empty = TestDb::empty().await;
+    let (code, text) = run(&empty, &["adopt"]);
+    assert_eq!(code, 4, "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copied_database_asks_for_step_logins_of_its_own() {
     let db = TestDb::new().await;

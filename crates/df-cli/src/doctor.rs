@@ -165,7 +165,7 @@ async fn step_connections(client: &Client, config: &Config) -> Vec<Check> {
         refused.push(Check {
             topic: "step connections".to_owned(),
             well: true,
-            finding: format!("{} step logins were tried and let in", rows.len()),
+            finding: format!("step logins tried and let in: {}", rows.len()),
             mend: None,
         });
     }
