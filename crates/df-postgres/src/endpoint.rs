@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio_postgres::config::{ChannelBinding, Host};
 
-use crate::options::{ConnectOptions, DEFAULT_CONNECT_TIMEOUT, RootCertificates, TlsFiles};
+use crate::options::{ConnectOptions, DEFAULT_CONNECT_TIMEOUT, RootCertificates};
 
 /// One server of a connection string.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,21 +69,37 @@ impl ConnectOptions {
     /// A connection string that leads to the same servers in the same way, without its password and what else
     /// tokio-postgres reads of it.
     pub fn shown(&self) -> String {
-        let files = &self.tls_files;
-        let parameters: Vec<_> = [
-            ("sslmode", Some(self.tls_mode.name().to_owned())),
-            ("sslrootcert", files.shown_roots()),
-            ("sslcert", files.client_cert.as_deref().map(shown)),
-            ("sslkey", files.client_key.as_deref().map(shown)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
-        .collect();
+        let parameters = self.tls_parameters();
+        let parameters: Vec<_> = parameters
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         format!("{self}?{}", parameters.join("&"))
     }
 
+    /// libpq's parameters of TLS, those that are given and the mode.
+    fn tls_parameters(&self) -> Vec<(&'static str, String)> {
+        let files = &self.tls_files;
+        let shown = |path: &Path| path.display().to_string();
+        let roots = match &files.roots {
+            RootCertificates::Usual => None,
+            RootCertificates::System => Some("system".to_owned()),
+            RootCertificates::File(path) => Some(shown(path)),
+        };
+        let given = [
+            ("sslmode", Some(self.tls_mode.name().to_owned())),
+            ("sslrootcert", roots),
+            ("sslcert", files.client_cert.as_deref().map(shown)),
+            ("sslkey", files.client_key.as_deref().map(shown)),
+        ];
+        let given = given.into_iter();
+        given
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+
     /// The same servers, and TLS to them, as environment variables of libpq. No password is among them.
-    pub fn libpq_environment(&self) -> Vec<(&'static str, String)> {
+    pub fn libpq_environment(&self) -> Vec<(String, String)> {
         let endpoints = self.endpoints();
         let list = |part: fn(&Endpoint) -> String| {
             let parts: Vec<_> = endpoints.iter().map(part).collect();
@@ -94,40 +110,19 @@ impl ConnectOptions {
             ("PGPORT", list(|one| one.port.to_string())),
             ("PGUSER", self.user().unwrap_or_default().to_owned()),
             ("PGDATABASE", self.database().unwrap_or_default().to_owned()),
-            ("PGSSLMODE", self.tls_mode.name().to_owned()),
         ];
         if endpoints.iter().any(|one| one.address.is_some()) {
             let text = |one: &Endpoint| one.address.map_or_else(String::new, |ip| ip.to_string());
             variables.push(("PGHOSTADDR", list(text)));
         }
-        let files = &self.tls_files;
-        let named = [
-            ("PGSSLROOTCERT", files.shown_roots()),
-            ("PGSSLCERT", files.client_cert.as_deref().map(shown)),
-            ("PGSSLKEY", files.client_key.as_deref().map(shown)),
-        ];
-        variables.extend(
-            named
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        variables
+        let tls = self.tls_parameters().into_iter();
+        let names = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        names
+            .chain(tls.map(|(name, value)| (format!("PG{}", name.to_uppercase()), value)))
+            .collect()
     }
-}
-
-impl TlsFiles {
-    /// As `sslrootcert` has it.
-    fn shown_roots(&self) -> Option<String> {
-        match &self.roots {
-            RootCertificates::Usual => None,
-            RootCertificates::System => Some("system".to_owned()),
-            RootCertificates::File(path) => Some(shown(path)),
-        }
-    }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 #[cfg(test)]
@@ -180,7 +175,7 @@ mod tests {
         ];
         let expected: Vec<_> = expected
             .iter()
-            .map(|&(name, value)| (name, value.to_owned()))
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         assert_eq!(variables, expected);
         let shown = ConnectOptions::parse(text).unwrap().shown();
