@@ -70,12 +70,8 @@ pub async fn executor(
             ..PoolLimits::default()
         },
         stopping: shutdown.clone(),
-        retry: RetrySchedule {
-            transient_attempts: step_limits.transient_attempts,
-            ..RetrySchedule::default()
-        },
-        max_result_bytes: step_limits.max_result_bytes,
-        fence_lock_timeout: step_limits.fence_lock_timeout,
+        retry: RetrySchedule::default(),
+        limits: step_limits,
     };
     let steps = SqlSteps::new(config, directory.clone(), directory.clone());
     let lanes = (0..RECORDING_LANES)

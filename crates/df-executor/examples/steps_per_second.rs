@@ -6,7 +6,7 @@
 use df_executor::render::{CatalogError, TypeCatalog, TypeInfo};
 use df_executor::sql_step::{
     Fence, Login, LoginError, LoginSource, PoolLimits, RetrySchedule, Sessions, SqlSteps,
-    SqlStepsConfig, Step, StepOutcome,
+    SqlStepsConfig, Step, StepLimits, StepOutcome,
 };
 use df_executor::wire::{ConnectConfig, Connection, Statement};
 use std::sync::Arc;
@@ -143,8 +143,12 @@ async fn main() {
         },
         retry: RetrySchedule::default(),
         stopping: CancellationToken::new(),
-        max_result_bytes: 16 * 1024 * 1024,
-        fence_lock_timeout: Duration::from_secs(5),
+        limits: StepLimits {
+            per_role: 8,
+            transient_attempts: 20,
+            max_result_bytes: 16 * 1024 * 1024,
+            fence_lock_timeout: Duration::from_secs(5),
+        },
     };
     let steps = Arc::new(SqlSteps::new(config, Arc::new(Fixed), Arc::new(Fixed)));
     parts().await;

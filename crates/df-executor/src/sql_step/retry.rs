@@ -7,9 +7,6 @@ use std::time::Duration;
 pub struct RetrySchedule {
     pub first: Duration,
     pub longest: Duration,
-    /// Attempts of one step at serialization failures, deadlocks and the like before its node
-    /// fails.
-    pub transient_attempts: u32,
     /// Attempts of one step whose connection dies while the user's statement runs, before its node
     /// fails; `None` goes on for ever. A statement that ends its own session would do so too.
     pub interrupted_attempts: Option<u32>,
@@ -20,7 +17,6 @@ impl Default for RetrySchedule {
         RetrySchedule {
             first: Duration::from_millis(50),
             longest: Duration::from_secs(10),
-            transient_attempts: 20,
             interrupted_attempts: None,
         }
     }

@@ -25,6 +25,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 pub struct StepLimits {
     /// Steps of one role at a time, within what its pool allows.
     pub per_role: usize,
+    /// Attempts of one step at serialization failures, deadlocks and the like before its node
+    /// fails.
     pub transient_attempts: u32,
     pub max_result_bytes: usize,
     /// How long one record call waits for the instance's lock.
@@ -39,9 +41,8 @@ pub struct SqlStepsConfig {
     pub sessions: Sessions,
     pub pool: PoolLimits,
     pub retry: RetrySchedule,
-    pub max_result_bytes: usize,
-    /// How long one record call waits for the instance's lock.
-    pub fence_lock_timeout: Duration,
+    /// Those that hold until others are set; `per_role` only from then on.
+    pub limits: StepLimits,
     /// Ends the waits of steps that cannot run at the moment, once the service is asked to stop: nothing of them is in
     /// flight, and whoever comes next tries them.
     pub stopping: CancellationToken,
@@ -78,15 +79,9 @@ impl SqlSteps {
             logins,
             config.pool.clone(),
         );
-        let limits = StepLimits {
-            per_role: config.pool.per_role,
-            transient_attempts: config.retry.transient_attempts,
-            max_result_bytes: config.max_result_bytes,
-            fence_lock_timeout: config.fence_lock_timeout,
-        };
         SqlSteps {
+            limits: Mutex::new(config.limits.clone()),
             config,
-            limits: Mutex::new(limits),
             pools,
             types: TypeCache::new(catalog),
             outages: Throttle::default(),

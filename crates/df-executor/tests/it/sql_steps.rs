@@ -65,7 +65,7 @@ async fn a_failure_that_will_be_tried_again_is_not_recorded() {
 
 #[tokio::test]
 async fn a_statement_that_no_step_may_hold_fails_its_node() {
-    let bench = Bench::with(|config| config.max_result_bytes = 100_000).await;
+    let bench = Bench::with(|config| config.limits.max_result_bytes = 100_000).await;
     bench
         .database
         .psql("create procedure app.p() language plpgsql as 'begin commit; end'");

@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::database::{Catalog, Database, LIMIT};
 use df_executor::sql_step::{
     Fence, Login, LoginError, LoginSource, PoolLimits, RetryOn, RetrySchedule, Sessions, SqlSteps,
-    SqlStepsConfig, Step, StepFailure, StepFunctions, StepOutcome,
+    SqlStepsConfig, Step, StepFailure, StepFunctions, StepLimits, StepOutcome,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,12 +89,15 @@ impl Bench {
             retry: RetrySchedule {
                 first: Duration::from_millis(5),
                 longest: Duration::from_millis(100),
-                transient_attempts: 3,
                 interrupted_attempts: None,
             },
             stopping: CancellationToken::new(),
-            max_result_bytes: LIMIT,
-            fence_lock_timeout: Duration::from_millis(200),
+            limits: StepLimits {
+                per_role: PoolLimits::default().per_role,
+                transient_attempts: 3,
+                max_result_bytes: LIMIT,
+                fence_lock_timeout: Duration::from_millis(200),
+            },
         };
         change(&mut config);
         let logins = Arc::new(Logins {
