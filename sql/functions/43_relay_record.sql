@@ -89,6 +89,7 @@ declare
     v_due    timestamptz;
     v_key    text;
     v_left   text;
+    v_woken  boolean := false;
     v_result json;
 begin
     if v_fence <> 'ok' then
@@ -103,12 +104,14 @@ begin
             for v_key in select s.key from df.signals s
                           where s.instance_id = p_instance and s.name = p_signal and s.consumed_at is null
                           order by s.n loop
-                v_left := v_key;
-                exit when df.hand_signal(p_instance, v_key) = '{}';
-                v_left := null;
+                if df.hand_signal(p_instance, v_key) = '{}' then
+                    v_left := v_key;
+                    exit;
+                end if;
+                v_woken := true;
             end loop;
             -- What was woken may have ended the instance, or decided against this wait.
-            if found then
+            if v_woken then
                 v_fence := df.fence(p_instance, p_epoch, p_incarnation, true, true);
                 if v_fence <> 'ok' then
                     return v_fence;
