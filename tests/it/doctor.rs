@@ -20,11 +20,7 @@ async fn mends(db: &TestDb, topic: &str) -> Vec<String> {
 async fn the_doctor_finds_a_broken_step_login_and_its_statement_mends_it() {
     let db = TestDb::new().await;
     let alice = db.role("alice").await;
-    let login = format!(
-        "select login::text from df.granted_roles where role_oid = '{}'::regrole",
-        alice.name
-    );
-    let login = db.text(&login).await.unwrap();
+    let login = db.step_login(&alice).await;
     for fault in ["nologin", "inherit", "valid until '2001-01-01'"] {
         db.client
             .batch_execute(&format!("alter role {login} {fault}"))
@@ -49,8 +45,7 @@ async fn the_doctor_finds_a_broken_step_login_and_its_statement_mends_it() {
 async fn the_doctor_logs_in_as_steps_do() {
     let db = TestDb::new().await;
     let alice = db.role("alice").await;
-    let login = "select login::text from df.granted_roles";
-    let login = db.text(login).await.unwrap();
+    let login = db.step_login(&alice).await;
     let found = || {
         let mut doctor = spawn(&["doctor"], &[("DF_DATABASE_URL", &db.relay_url())]);
         doctor.wait();

@@ -39,11 +39,7 @@ async fn a_closed_terminal_stops_a_relay_cleanly_and_nohup_lets_it_go_on() {
 async fn a_step_that_cannot_run_does_not_hold_up_a_stop() {
     let db = TestDb::new().await;
     let alice = db.role("alice").await;
-    let login = format!(
-        "select login::text from df.granted_roles where role_oid = '{}'::regrole",
-        alice.name
-    );
-    let login = db.text(&login).await.unwrap();
+    let login = db.step_login(&alice).await;
     db.text(&format!("alter role {login} nologin")).await;
     alice.text("select df.start('select 1')").await;
     let mut relay = db.spawn_relay(&["--shutdown-grace-seconds", "3600"]);

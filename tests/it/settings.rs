@@ -36,10 +36,7 @@ async fn a_step_that_waits_for_its_set_up_takes_the_settings_as_they_are_then() 
     let db = TestDb::new().await;
     let alice = db.role("alice").await;
     let relay = db.start_relay();
-    let login =
-        "select login from df.granted_roles where role_oid = quote_ident($$alice$$)::regrole";
-    let login = db.text(&login.replace("alice", &alice.name)).await;
-    let login = login.expect("a step login");
+    let login = db.step_login(&alice).await;
     let may = async |what: &str| {
         let sql = format!("alter role {login} {what}");
         db.client.batch_execute(&sql).await.unwrap();

@@ -146,6 +146,14 @@ impl TestDb {
         }
     }
 
+    /// The step login of a granted role.
+    pub async fn step_login(&self, role: &Role) -> String {
+        let name = quote_literal(&quote_identifier(&role.name));
+        let login =
+            format!("select login::text from df.granted_roles where role_oid = {name}::regrole");
+        self.text(&login).await.expect("a step login")
+    }
+
     /// A relay of this database as a child process, once it says that it is ready.
     pub fn start_relay(&self) -> Process {
         let relay = self.spawn_relay(&[]);
