@@ -81,8 +81,8 @@ create or replace function df.tell(p_instance text, p_kind text, p_payload text)
     values (p_instance, p_kind, nextval('df.signal_numbers')::text, p_payload)
 $$;
 
--- Gives an event its id, and one that takes effect with the caller's commit a payload, by which the trigger
--- that applies it tells. The event of a start comes with its id (df.admit_instance) and needs neither.
+-- Gives an event its id, puts it in the queue, and gives one that takes effect with the caller's commit a payload, by
+-- which the trigger that applies it tells. The event of a start comes with its id (df.admit_instance) and needs none of it.
 create or replace function df.name_event() returns trigger
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
@@ -92,7 +92,19 @@ begin
     if new.kind not in ('start', 'signal') then
         new.payload := coalesce(new.payload, '');
     end if;
+    new.queued := new.kind <> 'start' and new.delivered_at is null;
     return new;
+end
+$$;
+
+-- Puts an event back into the queue that is no longer delivered, or takes it out.
+create or replace function df.queue_event() returns trigger
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+begin
+    update df.outbox o set queued = new.delivered_at is null where o.event_id = new.event_id;
+    return null;
 end
 $$;
 
@@ -100,6 +112,13 @@ $$;
 drop trigger if exists outbox_named on df.outbox;
 create trigger outbox_named before insert on df.outbox
     for each row when (new.event_id is null) execute function df.name_event();
+
+-- A delivery says so itself; what does not is somebody's doing who has events delivered again. After the update: before
+-- it the row would be locked by itself, also where the condition does not hold, as at every start's claim.
+drop trigger if exists outbox_queued on df.outbox;
+create trigger outbox_queued after update of delivered_at on df.outbox
+    for each row when (new.queued = (new.delivered_at is not null) and new.kind <> 'start')
+    execute function df.queue_event();
 
 -- Applies what takes effect with the caller's commit: a cancel, and an operator's event. Fires for a
 -- forged outbox row too, which is then no more than the call that its submitter could have made.

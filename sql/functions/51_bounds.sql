@@ -76,7 +76,7 @@ begin
             union select x.role from waiting x) k
       left join waiting w on w.role = k.role;
     select min(o.created_at) into v_event from df.outbox o
-     where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null;
+     where o.queued and o.parked_at is null;
     bounds := json_build_object('instances', coalesce(v_all, '{}'),
         'events', least(v_event, clock_timestamp() - interval '5 seconds'))::text;
     cost := extract(epoch from clock_timestamp() - v_began);

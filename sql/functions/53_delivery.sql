@@ -24,7 +24,7 @@ begin
     select coalesce(w.seconds <= 0, false)
            or exists (select from (
                   select o.instance_id from df.outbox o
-                   where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                   where o.queued and o.parked_at is null
                      and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                      and (o.retry_at is null or o.retry_at <= clock_timestamp())
                    order by o.created_at offset 0) e join df.instances i on i.id = e.instance_id
@@ -68,7 +68,7 @@ begin
         -- Event by event, in the order of the index that knows the bound; an instance once for each.
         select i.id, i.owner, i.status, i.ended_at, i.paused_at
           from (select o.instance_id from df.outbox o
-                 where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                 where o.queued and o.parked_at is null
                    and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                    and (o.retry_at is null or o.retry_at <= clock_timestamp())
                  order by o.created_at offset 0) e
@@ -84,7 +84,7 @@ begin
             select o.event_id, o.kind, s.key, s.name, s.created_at, s.consumed_at is not null as is_consumed
               from df.outbox o
               left join df.signals s on s.instance_id = o.instance_id and s.key = o.key
-             where o.instance_id = v_inst.id and o.delivered_at is null and o.kind <> 'start'
+             where o.instance_id = v_inst.id and o.queued
                -- Said so that the index of what is to be delivered cannot serve: statistics from a quiet time promise
                -- that there is nothing in it, and each instance would read all of it.
                and coalesce(o.parked_at, 'infinity') = 'infinity'
@@ -112,7 +112,8 @@ begin
                          where i.id = v_inst.id and i.wake_at > df.clock() and i.ended_at is null;
                     end if;
                 end if;
-                update df.outbox o set delivered_at = clock_timestamp() where o.event_id = v_event.event_id;
+                update df.outbox o set delivered_at = clock_timestamp(), queued = false
+                 where o.event_id = v_event.event_id;
                 if v_event.kind = 'pause' and v_inst.paused_at is null
                    or v_event.kind = 'resume' and v_inst.paused_at is not null then
                     kind := 'overtaken';

@@ -19,7 +19,7 @@ create or replace function df.relay_health(p_incarnation uuid)
           limit 100000)
         union all
         (select o.created_at from df.outbox o
-          where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null limit 100000))
+          where o.queued and o.parked_at is null limit 100000))
     select (select count(*) from waiting),
            coalesce((select extract(epoch from clock_timestamp() - min(w.created_at)) from waiting w), 0),
            (select count(*) from (select from df.outbox o where o.parked_at is not null limit 100000) p),

@@ -17,8 +17,7 @@ begin
         select i.id from df.instances i
          where i.ended_at <= v_before and i.owner is null
            and not exists (select from df.outbox o
-                            where o.instance_id = i.id and o.delivered_at is null
-                              and o.kind <> 'start' and o.parked_at is null)
+                            where o.instance_id = i.id and o.queued and o.parked_at is null)
          order by i.ended_at limit p_limit for update skip locked);
     if v_ids = '{}' then
         return 0;
@@ -43,7 +42,7 @@ declare
 begin
     with orphans as (
         select o.event_id, o.instance_id from df.outbox o
-         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+         where o.queued and o.parked_at is null
            and not exists (select from df.instances i where i.id = o.instance_id)
          limit p_limit for update skip locked),
     signals as (delete from df.signals s using orphans o where s.instance_id = o.instance_id)
@@ -64,11 +63,11 @@ declare
 begin
     with old as (
         select o.event_id, o.instance_id, o.key from df.outbox o
-         where o.kind = 'signal' and o.delivered_at <= v_before
+         where o.kind = 'signal' and not o.queued and o.created_at <= v_before and o.delivered_at <= v_before
            and not exists (select from df.signals s
                             where s.instance_id = o.instance_id and s.key = o.key
                               and s.consumed_at is null)
-         order by o.delivered_at limit p_limit for update skip locked),
+         order by o.created_at limit p_limit for update skip locked),
     signals as (
         delete from df.signals s using old where s.instance_id = old.instance_id and s.key = old.key)
     delete from df.outbox o using old where o.event_id = old.event_id;

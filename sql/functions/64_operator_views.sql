@@ -36,7 +36,7 @@ create or replace view df.parked_events with (security_barrier) as
         select 'parked' as state, o.* from df.outbox o where o.parked_at is not null
         union all
         select 'retrying', o.* from df.outbox o
-         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null and o.attempts > 0)
+         where o.queued and o.parked_at is null and o.attempts > 0)
     select u.event_id, u.instance_id, u.kind, u.state, u.attempts, u.last_error, u.created_at,
            u.parked_at, case u.state when 'retrying' then u.retry_at end as retry_at,
            format('SELECT df.release(%L);', u.event_id) as release_by, u.submitted_by
@@ -78,7 +78,7 @@ create or replace view df.outbox_lag with (security_barrier) as
                 order by i.wake_at limit 1000000) i
         union all
         select o.submitted_by, o.created_at, false from df.outbox o
-         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+         where o.queued and o.parked_at is null
         union all
         select o.submitted_by, o.created_at, true from df.outbox o where o.parked_at is not null)
     select w.submitted_by,

@@ -216,8 +216,7 @@ begin
         detail := nullif(concat_ws(' ', detail, case when v_relay.live = 0 then v_none end,
             (select format('A signal %L sent at %s is not delivered yet.', s.name, df.readable_time(s.created_at))
                from df.outbox o join df.signals s on s.instance_id = o.instance_id and s.key = o.key
-              where o.instance_id = v_inst.id and o.kind = 'signal' and o.delivered_at is null
-                and o.parked_at is null and s.consumed_at is null
+              where o.instance_id = v_inst.id and o.kind = 'signal' and o.queued and o.parked_at is null and s.consumed_at is null
               order by s.n limit 1)), '');
     end if;
     return next;

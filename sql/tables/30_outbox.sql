@@ -8,6 +8,9 @@ create domain df.event_payload as text constraint event_payload_size check (octe
 -- The event id is made by the database from (instance, kind, key), in the trigger outbox_named: a duplicate is
 -- the same row. (A generated column says the same, and every start would read its expression anew.)
 -- payload is null for what takes effect when it is delivered, a start or a signal, and for nothing else.
+-- queued says whether it is to be delivered: it is no start, which is found by its instance, and delivered_at is null. Two
+-- triggers keep it so. For the indexes: the claim of a start writes delivered_at, which is in none of them, so the new version of
+-- the row stays on its page, for which there is room, and enters no index.
 create table df.outbox (
     event_id     text collate "C" primary key,
     instance_id  text collate "C" not null,
@@ -20,19 +23,18 @@ create table df.outbox (
     attempts     integer not null default 0,
     retry_at     timestamptz,
     parked_at    timestamptz,
-    last_error   text
-);
+    last_error   text,
+    queued       boolean not null default false
+) with (fillfactor = 45);
 
--- Starts are found by their instance, so they stay out of these indexes and their update stays cheap.
 -- An instance's events, of which those that are parked are few.
-create index outbox_undelivered on df.outbox (instance_id)
-    where delivered_at is null and kind <> 'start';
+create index outbox_undelivered on df.outbox (instance_id) where queued;
 -- The scan for what is to be delivered starts at a lower bound: see df.relay_bounds.
 create index outbox_undelivered_since on df.outbox (created_at)
-    where delivered_at is null and kind <> 'start' and parked_at is null;
+    where queued and parked_at is null;
 -- Retention's way to signals that have had their time.
-create index outbox_delivered_signals on df.outbox (delivered_at)
-    where kind = 'signal' and delivered_at is not null;
+create index outbox_delivered_signals on df.outbox (created_at)
+    where kind = 'signal' and not queued;
 create index outbox_parked on df.outbox (parked_at) where parked_at is not null;
 
 create sequence df.signal_numbers;

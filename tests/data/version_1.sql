@@ -1602,7 +1602,7 @@ CREATE FUNCTION df.internal_functions() RETURNS SETOF text
     AS $$
     select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance',
         'checkpoint', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
-        'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'woken_since', 'pending_signals', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event',
+        'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'woken_since', 'pending_signals', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event', 'queue_event',
         'undo_failure', 'end_intents', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'admitted_vars', 'ask_at_starts', 'calling_role', 'refuse_view_write', 'waiting_roles',
@@ -1985,6 +1985,7 @@ begin
     if new.kind not in ('start', 'signal') then
         new.payload := coalesce(new.payload, '');
     end if;
+    new.queued := new.kind <> 'start' and new.delivered_at is null;
     return new;
 end
 $$;
@@ -2738,6 +2739,16 @@ begin
 end
 $$;
 ALTER FUNCTION df.prepare_record(p_xid xid8, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) OWNER TO df_owner;
+CREATE FUNCTION df.queue_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    update df.outbox o set queued = new.delivered_at is null where o.event_id = new.event_id;
+    return null;
+end
+$$;
+ALTER FUNCTION df.queue_event() OWNER TO df_owner;
 CREATE FUNCTION df.race(a text, b text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3198,7 +3209,7 @@ begin
             union select x.role from waiting x) k
       left join waiting w on w.role = k.role;
     select min(o.created_at) into v_event from df.outbox o
-     where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null;
+     where o.queued and o.parked_at is null;
     bounds := json_build_object('instances', coalesce(v_all, '{}'),
         'events', least(v_event, clock_timestamp() - interval '5 seconds'))::text;
     cost := extract(epoch from clock_timestamp() - v_began);
@@ -3282,7 +3293,7 @@ begin
         -- Event by event, in the order of the index that knows the bound; an instance once for each.
         select i.id, i.owner, i.status, i.ended_at, i.paused_at
           from (select o.instance_id from df.outbox o
-                 where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                 where o.queued and o.parked_at is null
                    and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                    and (o.retry_at is null or o.retry_at <= clock_timestamp())
                  order by o.created_at offset 0) e
@@ -3298,7 +3309,7 @@ begin
             select o.event_id, o.kind, s.key, s.name, s.created_at, s.consumed_at is not null as is_consumed
               from df.outbox o
               left join df.signals s on s.instance_id = o.instance_id and s.key = o.key
-             where o.instance_id = v_inst.id and o.delivered_at is null and o.kind <> 'start'
+             where o.instance_id = v_inst.id and o.queued
                -- Said so that the index of what is to be delivered cannot serve: statistics from a quiet time promise
                -- that there is nothing in it, and each instance would read all of it.
                and coalesce(o.parked_at, 'infinity') = 'infinity'
@@ -3326,7 +3337,8 @@ begin
                          where i.id = v_inst.id and i.wake_at > df.clock() and i.ended_at is null;
                     end if;
                 end if;
-                update df.outbox o set delivered_at = clock_timestamp() where o.event_id = v_event.event_id;
+                update df.outbox o set delivered_at = clock_timestamp(), queued = false
+                 where o.event_id = v_event.event_id;
                 if v_event.kind = 'pause' and v_inst.paused_at is null
                    or v_event.kind = 'resume' and v_inst.paused_at is not null then
                     kind := 'overtaken';
@@ -3515,7 +3527,7 @@ CREATE FUNCTION df.relay_health(p_incarnation uuid) RETURNS TABLE(undelivered bi
           limit 100000)
         union all
         (select o.created_at from df.outbox o
-          where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null limit 100000))
+          where o.queued and o.parked_at is null limit 100000))
     select (select count(*) from waiting),
            coalesce((select extract(epoch from clock_timestamp() - min(w.created_at)) from waiting w), 0),
            (select count(*) from (select from df.outbox o where o.parked_at is not null limit 100000) p),
@@ -3599,7 +3611,7 @@ begin
     select coalesce(w.seconds <= 0, false)
            or exists (select from (
                   select o.instance_id from df.outbox o
-                   where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+                   where o.queued and o.parked_at is null
                      and o.created_at >= coalesce((p_bounds ->> 'events')::timestamptz, '-infinity')
                      and (o.retry_at is null or o.retry_at <= clock_timestamp())
                    order by o.created_at offset 0) e join df.instances i on i.id = e.instance_id
@@ -4042,8 +4054,7 @@ begin
         select i.id from df.instances i
          where i.ended_at <= v_before and i.owner is null
            and not exists (select from df.outbox o
-                            where o.instance_id = i.id and o.delivered_at is null
-                              and o.kind <> 'start' and o.parked_at is null)
+                            where o.instance_id = i.id and o.queued and o.parked_at is null)
          order by i.ended_at limit p_limit for update skip locked);
     if v_ids = '{}' then
         return 0;
@@ -4099,7 +4110,7 @@ declare
 begin
     with orphans as (
         select o.event_id, o.instance_id from df.outbox o
-         where o.delivered_at is null and o.kind <> 'start' and o.parked_at is null
+         where o.queued and o.parked_at is null
            and not exists (select from df.instances i where i.id = o.instance_id)
          limit p_limit for update skip locked),
     signals as (delete from df.signals s using orphans o where s.instance_id = o.instance_id)
@@ -4119,11 +4130,11 @@ declare
 begin
     with old as (
         select o.event_id, o.instance_id, o.key from df.outbox o
-         where o.kind = 'signal' and o.delivered_at <= v_before
+         where o.kind = 'signal' and not o.queued and o.created_at <= v_before and o.delivered_at <= v_before
            and not exists (select from df.signals s
                             where s.instance_id = o.instance_id and s.key = o.key
                               and s.consumed_at is null)
-         order by o.delivered_at limit p_limit for update skip locked),
+         order by o.created_at limit p_limit for update skip locked),
     signals as (
         delete from df.signals s using old where s.instance_id = old.instance_id and s.key = old.key)
     delete from df.outbox o using old where o.event_id = old.event_id;
@@ -5530,8 +5541,7 @@ begin
         detail := nullif(concat_ws(' ', detail, case when v_relay.live = 0 then v_none end,
             (select format('A signal %L sent at %s is not delivered yet.', s.name, df.readable_time(s.created_at))
                from df.outbox o join df.signals s on s.instance_id = o.instance_id and s.key = o.key
-              where o.instance_id = v_inst.id and o.kind = 'signal' and o.delivered_at is null
-                and o.parked_at is null and s.consumed_at is null
+              where o.instance_id = v_inst.id and o.kind = 'signal' and o.queued and o.parked_at is null and s.consumed_at is null
               order by s.n limit 1)), '');
     end if;
     return next;
@@ -5800,8 +5810,10 @@ CREATE TABLE df.outbox (
     attempts integer DEFAULT 0 NOT NULL,
     retry_at timestamp with time zone,
     parked_at timestamp with time zone,
-    last_error text
-);
+    last_error text,
+    queued boolean DEFAULT false NOT NULL
+)
+WITH (fillfactor='45');
 ALTER TABLE ONLY df.outbox FORCE ROW LEVEL SECURITY;
 ALTER TABLE df.outbox OWNER TO df_owner;
 CREATE VIEW df.outbox_lag WITH (security_barrier='true') AS
@@ -5821,7 +5833,7 @@ CREATE VIEW df.outbox_lag WITH (security_barrier='true') AS
             o.created_at,
             false
            FROM df.outbox o
-          WHERE ((o.delivered_at IS NULL) AND ((o.kind)::text <> 'start'::text) AND (o.parked_at IS NULL))
+          WHERE (o.queued AND (o.parked_at IS NULL))
         UNION ALL
          SELECT o.submitted_by,
             o.created_at,
@@ -5852,7 +5864,8 @@ CREATE VIEW df.parked_events WITH (security_barrier='true') AS
             o.attempts,
             o.retry_at,
             o.parked_at,
-            o.last_error
+            o.last_error,
+            o.queued
            FROM df.outbox o
           WHERE (o.parked_at IS NOT NULL)
         UNION ALL
@@ -5868,9 +5881,10 @@ CREATE VIEW df.parked_events WITH (security_barrier='true') AS
             o.attempts,
             o.retry_at,
             o.parked_at,
-            o.last_error
+            o.last_error,
+            o.queued
            FROM df.outbox o
-          WHERE ((o.delivered_at IS NULL) AND ((o.kind)::text <> 'start'::text) AND (o.parked_at IS NULL) AND (o.attempts > 0))
+          WHERE (o.queued AND (o.parked_at IS NULL) AND (o.attempts > 0))
         )
  SELECT u.event_id,
     u.instance_id,
@@ -6043,126 +6057,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16862, 'df_step_16861_16862', '4b643ced0683439bbf7e1d5ec62a7af2e8ebbd8378f348a9af890eb22b2920b0', '2026-11-23 08:55:49.410462+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 08:55:49.51509+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 08:55:49.930471+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 08:55:50.079322+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 08:55:50.104958+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 08:55:50.420138+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 08:55:50.44723+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 08:55:50.473034+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 08:55:50.563915+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 08:55:50.589786+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 08:55:50.614605+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 08:55:50.665448+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 08:55:50.692944+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 08:55:50.718347+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 08:55:50.743493+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 08:55:50.772377+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 08:55:50.816348+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('h0qODfdL', 'mid sequence', 'h0qODfdL:root', '@alice@', 'running', NULL, '2026-11-23 08:55:49.51509+00', '2026-11-23 08:55:49.888188+00', NULL, 1, NULL, NULL, 1, '83dcf1ea-1a6c-55f5-0aaf-30c08a5a28b1', '2026-11-23 08:55:49.51509+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qhzlLA', 'signal', 'h0qhzlLA:root', '@alice@', 'running', NULL, '2026-11-23 08:55:49.930471+00', '2026-11-23 08:55:49.950887+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qa1nbG', 'timer', 'h0qa1nbG:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.079322+00', '2026-11-23 08:55:50.084075+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 09:55:50.090212+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0q4Ij4h', 'loop', 'h0q4Ij4h:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.104958+00', '2026-11-23 08:55:50.10964+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 09:55:50.392287+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('h0qkaQUu', 'race decided', 'h0qkaQUu:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.420138+00', '2026-11-23 08:55:50.425333+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0q80Aua', 'race open', 'h0q80Aua:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.44723+00', '2026-11-23 08:55:50.451403+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 09:55:50.454277+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0q8oD6Q', 'join', 'h0q8oD6Q:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.473034+00', '2026-11-23 08:55:50.476273+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qqT83w', 'failed', 'h0qqT83w:root', '@alice@', 'failed', NULL, '2026-11-23 08:55:50.563915+00', '2026-11-23 08:55:50.575203+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 08:55:50.563915+00', NULL, '2026-11-23 08:55:50.575203+00', '937', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('h0qmMJnT', 'left failed', 'h0qmMJnT:root', '@alice@', 'failed', NULL, '2026-11-23 08:55:50.589786+00', '2026-11-23 08:55:50.59853+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 08:55:50.589786+00', NULL, '2026-11-23 08:55:50.59853+00', '942', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('h0qQjTSY', 'attempts', 'h0qQjTSY:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.614605+00', '2026-11-23 08:55:50.622184+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 09:00:50.628647+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qv8Rdk', 'timed', 'h0qv8Rdk:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.665448+00', '2026-11-23 08:55:50.670869+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 14:15:50.675518+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qJubXP', 'parked event', 'h0qJubXP:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.692944+00', '2026-11-23 08:55:50.696239+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qrduXl', 'cancelled', 'h0qrduXl:root', '@alice@', 'cancelled', NULL, '2026-11-23 08:55:50.743493+00', '2026-11-23 08:55:50.771674+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 08:55:50.771674+00', '968', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qLOMIp', 'completed', 'h0qLOMIp:root', '@alice@', 'completed', NULL, '2026-11-23 08:55:50.772377+00', '2026-11-23 08:55:50.781744+00', '2026-11-23 08:55:50.781744+00', 15, NULL, NULL, 1, NULL, '2026-11-23 08:55:50.772377+00', NULL, '2026-11-23 08:55:50.781744+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qwA7kw', 'pending', 'h0qwA7kw:root', '@alice@', 'pending', NULL, '2026-11-23 08:55:50.816348+00', '2026-11-23 08:55:50.816348+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 08:55:50.816348+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('h0qYZkjy', 'paused', 'h0qYZkjy:root', '@alice@', 'running', NULL, '2026-11-23 08:55:50.718347+00', '2026-11-23 08:55:50.824168+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 09:55:50.727127+00', '2026-11-23 08:55:50.824168+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', '7ec7fc14-d991-4678-bf5f-faa9f9418dea');
-INSERT INTO df.meta VALUES ('content_hash', '148e28d83b14e5c8520ea5939c72f3d4a92bbfae9df92bd5d77405a9b3fa205b');
+INSERT INTO df.granted_roles VALUES (16865, 'df_step_16864_16865', '4233390bf2e04442b6696d7abeb407eee3013491985144f09b3ad2b4c41b0707', '2026-11-23 11:06:36.827043+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 11:06:36.896289+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 11:06:37.132686+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 11:06:37.227782+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 11:06:37.252555+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 11:06:37.562129+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 11:06:37.588432+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 11:06:37.684449+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 11:06:37.709444+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 11:06:37.733312+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 11:06:37.75813+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 11:06:37.783974+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 11:06:37.80938+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 11:06:37.834165+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 11:06:37.858331+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 11:06:37.885956+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 11:06:37.925005+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('WxnRQ0GC', 'mid sequence', 'WxnRQ0GC:root', '@alice@', 'running', NULL, '2026-11-23 11:06:36.896289+00', '2026-11-23 11:06:37.11049+00', NULL, 1, NULL, NULL, 1, 'e12212c0-9162-9bba-160e-c9d1eb5bf5c6', '2026-11-23 11:06:36.896289+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxmFwGhu', 'signal', 'WxmFwGhu:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.132686+00', '2026-11-23 11:06:37.146105+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxnuzNfA', 'timer', 'WxnuzNfA:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.227782+00', '2026-11-23 11:06:37.231589+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 12:06:37.236+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxmuWJmZ', 'loop', 'WxmuWJmZ:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.252555+00', '2026-11-23 11:06:37.262043+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 12:06:37.531532+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('WxmD4jkH', 'race decided', 'WxmD4jkH:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.562129+00', '2026-11-23 11:06:37.566703+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxmqaPme', 'race open', 'WxmqaPme:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.588432+00', '2026-11-23 11:06:37.592118+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 12:06:37.661163+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Wxnv30xo', 'join', 'Wxnv30xo:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.684449+00', '2026-11-23 11:06:37.688267+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxmdzPJv', 'failed', 'WxmdzPJv:root', '@alice@', 'failed', NULL, '2026-11-23 11:06:37.709444+00', '2026-11-23 11:06:37.716504+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 11:06:37.709444+00', NULL, '2026-11-23 11:06:37.716504+00', '937', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('WxmQ4wV0', 'left failed', 'WxmQ4wV0:root', '@alice@', 'failed', NULL, '2026-11-23 11:06:37.733312+00', '2026-11-23 11:06:37.739938+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 11:06:37.733312+00', NULL, '2026-11-23 11:06:37.739938+00', '942', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('WxnNOqrI', 'attempts', 'WxnNOqrI:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.75813+00', '2026-11-23 11:06:37.762561+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 11:11:37.767263+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxnuoNhU', 'timed', 'WxnuoNhU:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.783974+00', '2026-11-23 11:06:37.787531+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 16:26:37.791151+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxnXr8Be', 'parked event', 'WxnXr8Be:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.80938+00', '2026-11-23 11:06:37.812268+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxnxAeQQ', 'cancelled', 'WxnxAeQQ:root', '@alice@', 'cancelled', NULL, '2026-11-23 11:06:37.858331+00', '2026-11-23 11:06:37.885398+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 11:06:37.885398+00', '968', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxnkbwDJ', 'completed', 'WxnkbwDJ:root', '@alice@', 'completed', NULL, '2026-11-23 11:06:37.885956+00', '2026-11-23 11:06:37.894382+00', '2026-11-23 11:06:37.894382+00', 15, NULL, NULL, 1, NULL, '2026-11-23 11:06:37.885956+00', NULL, '2026-11-23 11:06:37.894382+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('Wxmxi4Pp', 'pending', 'Wxmxi4Pp:root', '@alice@', 'pending', NULL, '2026-11-23 11:06:37.925005+00', '2026-11-23 11:06:37.925005+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 11:06:37.925005+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('WxmgVQgb', 'paused', 'WxmgVQgb:root', '@alice@', 'running', NULL, '2026-11-23 11:06:37.834165+00', '2026-11-23 11:06:37.931042+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 12:06:37.841371+00', '2026-11-23 11:06:37.931042+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', '30d5f4e8-977b-40fb-b94e-667a416c882d');
+INSERT INTO df.meta VALUES ('content_hash', '56c49bc704904a2cddd8b0db60a9dcc50fdf71a85de2332711563387e17d1c5f');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7711288000224295192/16861');
-INSERT INTO df.node_runs VALUES ('h0qODfdL', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:49.908496+00', '2026-11-23 08:55:49.914298+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qhzlLA', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:49.960085+00', '2026-11-23 08:55:49.966639+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qhzlLA', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.037421+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0qa1nbG', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.08705+00', '2026-11-23 08:55:50.087793+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qa1nbG', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.089641+00', NULL, '2026-11-23 09:55:50.090212+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.339129+00', '2026-11-23 08:55:50.341606+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 08:55:50.339129+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.347421+00', '2026-11-23 08:55:50.348+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.349361+00', '2026-11-23 08:55:50.349782+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.350437+00', '2026-11-23 08:55:50.350826+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.3514+00', '2026-11-23 08:55:50.351695+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.353056+00', '2026-11-23 08:55:50.353526+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.355411+00', '2026-11-23 08:55:50.355736+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.356274+00', '2026-11-23 08:55:50.356651+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.357205+00', '2026-11-23 08:55:50.35749+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.358892+00', '2026-11-23 08:55:50.359375+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.360755+00', '2026-11-23 08:55:50.361281+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.361813+00', '2026-11-23 08:55:50.362196+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.362682+00', '2026-11-23 08:55:50.362902+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.364339+00', '2026-11-23 08:55:50.364785+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.36628+00', '2026-11-23 08:55:50.366718+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.367304+00', '2026-11-23 08:55:50.367669+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.368261+00', '2026-11-23 08:55:50.368525+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.370254+00', '2026-11-23 08:55:50.370703+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.372209+00', '2026-11-23 08:55:50.372636+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.373153+00', '2026-11-23 08:55:50.373582+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.374223+00', '2026-11-23 08:55:50.374577+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.376084+00', '2026-11-23 08:55:50.376825+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.378501+00', '2026-11-23 08:55:50.378934+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.379449+00', '2026-11-23 08:55:50.379796+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.380308+00', '2026-11-23 08:55:50.380551+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.382169+00', '2026-11-23 08:55:50.3827+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.384372+00', '2026-11-23 08:55:50.384779+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.385383+00', '2026-11-23 08:55:50.385761+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.386352+00', '2026-11-23 08:55:50.38675+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.388635+00', '2026-11-23 08:55:50.389244+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qkaQUu', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.428173+00', '2026-11-23 08:55:50.429703+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qkaQUu', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 08:55:50.428173+00', '2026-11-23 08:55:50.430102+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0q8oD6Q', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.478807+00', '2026-11-23 08:55:50.47931+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qqT83w', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.571152+00', '2026-11-23 08:55:50.57186+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qqT83w', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 08:55:50.573324+00', '2026-11-23 08:55:50.575008+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0qmMJnT', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.595768+00', '2026-11-23 08:55:50.596488+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qmMJnT', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 08:55:50.597793+00', '2026-11-23 08:55:50.598477+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0qv8Rdk', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.674093+00', '2026-11-23 08:55:50.674841+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qYZkjy', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.724193+00', '2026-11-23 08:55:50.724964+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qrduXl', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.748806+00', '2026-11-23 08:55:50.749253+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qLOMIp', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.779728+00', '2026-11-23 08:55:50.780371+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0qLOMIp', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 08:55:50.781311+00', '2026-11-23 08:55:50.781744+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('h0q4Ij4h', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.391322+00', NULL, '2026-11-23 09:55:50.392287+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('h0qkaQUu', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.42845+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('h0qkaQUu', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.432062+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0q80Aua', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.453797+00', NULL, '2026-11-23 09:55:50.454277+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('h0q80Aua', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.454718+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('h0q8oD6Q', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.542701+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0qQjTSY', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.627315+00', NULL, '2026-11-23 09:00:50.628647+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0qv8Rdk', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.674653+00', NULL, '2121-12-17 14:15:50.675518+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0qv8Rdk', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.677507+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('h0qJubXP', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.698787+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0qYZkjy', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.726679+00', NULL, '2026-11-23 09:55:50.727127+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('h0qrduXl', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 08:55:50.751008+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
-INSERT INTO df.outbox VALUES ('h0qODfdL/start', 'h0qODfdL', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:49.51509+00', '2026-11-23 08:55:49.887728+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qhzlLA/start', 'h0qhzlLA', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:49.930471+00', '2026-11-23 08:55:49.950802+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qa1nbG/start', 'h0qa1nbG', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.079322+00', '2026-11-23 08:55:50.084022+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0q4Ij4h/start', 'h0q4Ij4h', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.104958+00', '2026-11-23 08:55:50.109576+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qkaQUu/start', 'h0qkaQUu', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.420138+00', '2026-11-23 08:55:50.425267+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0q80Aua/start', 'h0q80Aua', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.44723+00', '2026-11-23 08:55:50.451349+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0q8oD6Q/start', 'h0q8oD6Q', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.473034+00', '2026-11-23 08:55:50.476221+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qqT83w/start', 'h0qqT83w', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.563915+00', '2026-11-23 08:55:50.568109+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qmMJnT/start', 'h0qmMJnT', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.589786+00', '2026-11-23 08:55:50.592988+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qQjTSY/start', 'h0qQjTSY', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.614605+00', '2026-11-23 08:55:50.622111+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qv8Rdk/start', 'h0qv8Rdk', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.665448+00', '2026-11-23 08:55:50.670797+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qJubXP/start', 'h0qJubXP', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.692944+00', '2026-11-23 08:55:50.696185+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qYZkjy/start', 'h0qYZkjy', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.718347+00', '2026-11-23 08:55:50.721637+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qrduXl/start', 'h0qrduXl', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.743493+00', '2026-11-23 08:55:50.746584+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qrduXl/cancel', 'h0qrduXl', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 08:55:50.768824+00', '2026-11-23 08:55:50.774353+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qLOMIp/start', 'h0qLOMIp', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.772377+00', '2026-11-23 08:55:50.77678+00', 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qwA7kw/start', 'h0qwA7kw', 'start', NULL, NULL, '@alice@', '2026-11-23 08:55:50.816348+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qhzlLA/signal/n/1', 'h0qhzlLA', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 08:55:50.819749+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qYZkjy/pause/3', 'h0qYZkjy', 'pause', '3', '', '@alice@', '2026-11-23 08:55:50.823229+00', NULL, 0, NULL, NULL, NULL);
-INSERT INTO df.outbox VALUES ('h0qJubXP/signal/n/4', 'h0qJubXP', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 08:55:50.825004+00', NULL, 10, NULL, '2026-11-23 08:55:50.825004+00', 'broken');
-INSERT INTO df.relays VALUES ('83dcf1ea-1a6c-55f5-0aaf-30c08a5a28b1', '2026-11-23 08:55:49.748684+00', '2026-11-23 08:55:49.879301+00', '2026-11-23 08:56:04.879301+00', '0.1.0', 1, false, 1000, 26933);
+INSERT INTO df.meta VALUES ('place', '7711321703682031136/16864');
+INSERT INTO df.node_runs VALUES ('WxnRQ0GC', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.120612+00', '2026-11-23 11:06:37.123964+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmFwGhu', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.151344+00', '2026-11-23 11:06:37.154579+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmFwGhu', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.196365+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxnuzNfA', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.233413+00', '2026-11-23 11:06:37.234282+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxnuzNfA', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.235621+00', NULL, '2026-11-23 12:06:37.236+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.479333+00', '2026-11-23 11:06:37.481845+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 11:06:37.479333+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.487343+00', '2026-11-23 11:06:37.48786+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.489161+00', '2026-11-23 11:06:37.48958+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.49021+00', '2026-11-23 11:06:37.490666+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.491339+00', '2026-11-23 11:06:37.491706+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.493128+00', '2026-11-23 11:06:37.493562+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.494909+00', '2026-11-23 11:06:37.495396+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.496133+00', '2026-11-23 11:06:37.496534+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.49717+00', '2026-11-23 11:06:37.497486+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.498685+00', '2026-11-23 11:06:37.499275+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.500427+00', '2026-11-23 11:06:37.500868+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.501547+00', '2026-11-23 11:06:37.502034+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.502535+00', '2026-11-23 11:06:37.502831+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.503752+00', '2026-11-23 11:06:37.504285+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.505434+00', '2026-11-23 11:06:37.505867+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.506425+00', '2026-11-23 11:06:37.506914+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.507554+00', '2026-11-23 11:06:37.507927+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.50938+00', '2026-11-23 11:06:37.509924+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.511297+00', '2026-11-23 11:06:37.511769+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.512451+00', '2026-11-23 11:06:37.512886+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.513461+00', '2026-11-23 11:06:37.513661+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.515168+00', '2026-11-23 11:06:37.515677+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.517387+00', '2026-11-23 11:06:37.517805+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.518511+00', '2026-11-23 11:06:37.518953+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.519533+00', '2026-11-23 11:06:37.519863+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.521499+00', '2026-11-23 11:06:37.522079+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.523722+00', '2026-11-23 11:06:37.524243+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.52488+00', '2026-11-23 11:06:37.52533+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.525966+00', '2026-11-23 11:06:37.526338+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.528051+00', '2026-11-23 11:06:37.528591+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmD4jkH', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.569494+00', '2026-11-23 11:06:37.570928+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmD4jkH', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 11:06:37.569494+00', '2026-11-23 11:06:37.571326+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('Wxnv30xo', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.690508+00', '2026-11-23 11:06:37.692035+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmdzPJv', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.713563+00', '2026-11-23 11:06:37.713966+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmdzPJv', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 11:06:37.715148+00', '2026-11-23 11:06:37.71636+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxmQ4wV0', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.73798+00', '2026-11-23 11:06:37.738613+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmQ4wV0', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 11:06:37.739386+00', '2026-11-23 11:06:37.73989+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxnuoNhU', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.790065+00', '2026-11-23 11:06:37.790556+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmgVQgb', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.838845+00', '2026-11-23 11:06:37.839495+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxnxAeQQ', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.863326+00', '2026-11-23 11:06:37.863924+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxnkbwDJ', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.892923+00', '2026-11-23 11:06:37.893357+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxnkbwDJ', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 11:06:37.894039+00', '2026-11-23 11:06:37.894382+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('WxmuWJmZ', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.530625+00', NULL, '2026-11-23 12:06:37.531532+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('WxmD4jkH', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.56948+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('WxmD4jkH', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.572953+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxmqaPme', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.654201+00', NULL, '2026-11-23 12:06:37.661163+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('WxmqaPme', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.663267+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('Wxnv30xo', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.690923+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxnNOqrI', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.766296+00', NULL, '2026-11-23 11:11:37.767263+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxnuoNhU', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.789944+00', NULL, '2121-12-17 16:26:37.791151+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxnuoNhU', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.793125+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('WxnXr8Be', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.814216+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxmgVQgb', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.840971+00', NULL, '2026-11-23 12:06:37.841371+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('WxnxAeQQ', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 11:06:37.865405+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
+INSERT INTO df.outbox VALUES ('WxnRQ0GC/start', 'WxnRQ0GC', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:36.896289+00', '2026-11-23 11:06:37.110202+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxmFwGhu/start', 'WxmFwGhu', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.132686+00', '2026-11-23 11:06:37.146053+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxnuzNfA/start', 'WxnuzNfA', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.227782+00', '2026-11-23 11:06:37.231534+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxmuWJmZ/start', 'WxmuWJmZ', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.252555+00', '2026-11-23 11:06:37.261971+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxmD4jkH/start', 'WxmD4jkH', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.562129+00', '2026-11-23 11:06:37.566636+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxmqaPme/start', 'WxmqaPme', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.588432+00', '2026-11-23 11:06:37.592049+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('Wxnv30xo/start', 'Wxnv30xo', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.684449+00', '2026-11-23 11:06:37.688203+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxmdzPJv/start', 'WxmdzPJv', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.709444+00', '2026-11-23 11:06:37.711768+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxmQ4wV0/start', 'WxmQ4wV0', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.733312+00', '2026-11-23 11:06:37.735848+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxnNOqrI/start', 'WxnNOqrI', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.75813+00', '2026-11-23 11:06:37.762485+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxnuoNhU/start', 'WxnuoNhU', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.783974+00', '2026-11-23 11:06:37.787482+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxnXr8Be/start', 'WxnXr8Be', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.80938+00', '2026-11-23 11:06:37.81221+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxmgVQgb/start', 'WxmgVQgb', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.834165+00', '2026-11-23 11:06:37.83645+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxnxAeQQ/start', 'WxnxAeQQ', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.858331+00', '2026-11-23 11:06:37.861002+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxnxAeQQ/cancel', 'WxnxAeQQ', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 11:06:37.882834+00', '2026-11-23 11:06:37.887895+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxnkbwDJ/start', 'WxnkbwDJ', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.885956+00', '2026-11-23 11:06:37.890203+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('Wxmxi4Pp/start', 'Wxmxi4Pp', 'start', NULL, NULL, '@alice@', '2026-11-23 11:06:37.925005+00', NULL, 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('WxmFwGhu/signal/n/1', 'WxmFwGhu', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 11:06:37.927363+00', NULL, 0, NULL, NULL, NULL, true);
+INSERT INTO df.outbox VALUES ('WxmgVQgb/pause/3', 'WxmgVQgb', 'pause', '3', '', '@alice@', '2026-11-23 11:06:37.930076+00', NULL, 0, NULL, NULL, NULL, true);
+INSERT INTO df.outbox VALUES ('WxnXr8Be/signal/n/4', 'WxnXr8Be', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 11:06:37.931647+00', NULL, 10, NULL, '2026-11-23 11:06:37.931647+00', 'broken', true);
+INSERT INTO df.relays VALUES ('e12212c0-9162-9bba-160e-c9d1eb5bf5c6', '2026-11-23 11:06:37.051678+00', '2026-11-23 11:06:37.105222+00', '2026-11-23 11:06:52.105222+00', '0.1.0', 1, false, 1000, 15934);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.', NULL, NULL);
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.', NULL, NULL);
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.', NULL, NULL);
@@ -6183,9 +6197,9 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.', 0, 2147483647);
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.', 0, 1073741823);
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.', 1, 1000);
-INSERT INTO df.signals VALUES ('h0qhzlLA', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 08:55:50.819749+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('h0qJubXP', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 08:55:50.825004+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16862, 16385, true, false);
+INSERT INTO df.signals VALUES ('WxmFwGhu', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 11:06:37.927363+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('WxnXr8Be', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 11:06:37.931647+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16865, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -6225,10 +6239,10 @@ CREATE INDEX instances_claimable ON df.instances USING btree (submitted_by, wake
 CREATE INDEX instances_ended ON df.instances USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE UNIQUE INDEX instances_once ON df.instances USING btree (submitted_by, once_key) WHERE (once_key IS NOT NULL);
 CREATE INDEX instances_owned ON df.instances USING btree (owner) WHERE (owner IS NOT NULL);
-CREATE INDEX outbox_delivered_signals ON df.outbox USING btree (delivered_at) WHERE (((kind)::text = 'signal'::text) AND (delivered_at IS NOT NULL));
+CREATE INDEX outbox_delivered_signals ON df.outbox USING btree (created_at) WHERE (((kind)::text = 'signal'::text) AND (NOT queued));
 CREATE INDEX outbox_parked ON df.outbox USING btree (parked_at) WHERE (parked_at IS NOT NULL);
-CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text));
-CREATE INDEX outbox_undelivered_since ON df.outbox USING btree (created_at) WHERE ((delivered_at IS NULL) AND ((kind)::text <> 'start'::text) AND (parked_at IS NULL));
+CREATE INDEX outbox_undelivered ON df.outbox USING btree (instance_id) WHERE queued;
+CREATE INDEX outbox_undelivered_since ON df.outbox USING btree (created_at) WHERE (queued AND (parked_at IS NULL));
 CREATE INDEX signals_pending ON df.signals USING btree (instance_id, name, n) WHERE (consumed_at IS NULL);
 CREATE TRIGGER graphs_checked BEFORE INSERT ON df.graphs FOR EACH ROW EXECUTE FUNCTION df.refuse_bad_graph();
 CREATE TRIGGER instances_admitted BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION df.admit_instance();
@@ -6237,6 +6251,7 @@ ALTER TABLE df.setting_values ENABLE ALWAYS TRIGGER limit_asked;
 CREATE TRIGGER nodes_only_read INSTEAD OF INSERT OR DELETE OR UPDATE ON df.nodes FOR EACH ROW EXECUTE FUNCTION df.refuse_view_write();
 CREATE TRIGGER outbox_apply AFTER INSERT ON df.outbox FOR EACH ROW WHEN ((new.payload IS NOT NULL)) EXECUTE FUNCTION df.apply_event();
 CREATE TRIGGER outbox_named BEFORE INSERT ON df.outbox FOR EACH ROW WHEN ((new.event_id IS NULL)) EXECUTE FUNCTION df.name_event();
+CREATE TRIGGER outbox_queued AFTER UPDATE OF delivered_at ON df.outbox FOR EACH ROW WHEN (((new.queued = (new.delivered_at IS NOT NULL)) AND ((new.kind)::text <> 'start'::text))) EXECUTE FUNCTION df.queue_event();
 CREATE CONSTRAINT TRIGGER outbox_wake AFTER INSERT ON df.outbox DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION df.wake_relays();
 CREATE TRIGGER vars_asked AFTER INSERT ON df.vars FOR EACH STATEMENT EXECUTE FUNCTION df.ask_at_starts();
 ALTER TABLE df.vars ENABLE ALWAYS TRIGGER vars_asked;
@@ -6571,6 +6586,7 @@ REVOKE ALL ON FUNCTION df.pending_signals(p_instance text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.place() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.postpone_event(p_event_id text, p_error text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.prepare_record(p_xid xid8, p_run_path text, p_status text, p_result text, p_checkpoints text, p_lock_timeout text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION df.queue_event() FROM PUBLIC;
 REVOKE ALL ON FUNCTION df.race(a text, b text) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.race(a text, b text) TO df_admin;
 GRANT ALL ON FUNCTION df.race(a text, b text) TO @alice@;
