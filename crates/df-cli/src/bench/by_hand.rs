@@ -265,7 +265,7 @@ impl Hand {
     async fn step(&mut self, job: i64, step: usize, ends: bool) -> anyhow::Result<()> {
         let run = [
             Statement::command("BEGIN"),
-            Statement::query(STEP, RESULT_BYTES),
+            Statement::single(STEP, RESULT_BYTES),
         ];
         self.session.pipeline(&run).await?;
         let (job, path) = (job.to_string(), format!("root.{step}"));

@@ -74,7 +74,7 @@ impl SqlSteps {
         let (key, bound) = (texts.key(step), texts.bound());
         let mut statements = texts.opening(&key, &bound, lease.checked);
         let user_at = statements.len();
-        statements.push(Statement::query(step.sql, self.limits().max_result_bytes));
+        statements.push(texts.users(step.sql, self.limits().max_result_bytes));
         let (answer, stopped) =
             watched(&mut lease.connection, &statements, None, &step.cancel).await;
         if stopped {

@@ -183,6 +183,15 @@ impl Texts {
         statements
     }
 
+    /// The user's statement, behind `opening`, whose BEGIN is an extended one: where that fails, what stands behind it is
+    /// skipped and does not run outside of its transaction.
+    pub fn users<'a>(&self, sql: &'a str, max_result_bytes: usize) -> Statement<'a> {
+        match self.sessions {
+            Sessions::Own => Statement::single(sql, max_result_bytes),
+            Sessions::Lent => Statement::query(sql, max_result_bytes),
+        }
+    }
+
     /// As `opening`, always answering the statement_timeout in force, as its last reply.
     pub fn probing<'a>(
         &'a self,

@@ -104,8 +104,8 @@ impl Connection {
         self.frames.terminate().await;
     }
 
-    /// Runs the statements in order under one Sync: after the first error the server skips the
-    /// rest, but for an error of one that is alone ([`Statement::simple`], [`Statement::function`]).
+    /// Runs the statements in order: after the first error the server skips the rest, but for an error of one
+    /// that is alone ([`Statement::simple`], [`Statement::function`]).
     pub async fn pipeline(
         &mut self,
         statements: &[Statement<'_>],
@@ -113,7 +113,7 @@ impl Connection {
         self.pipeline_then(statements, None).await
     }
 
-    /// As `pipeline`, with a simple query or a function call sent in the same write, behind the Sync. Its
+    /// As `pipeline`, with a simple query or a function call sent in the same write, behind all of it. Its
     /// replies are left to [`Connection::settle`]; it runs whether the pipeline succeeds or not.
     pub async fn pipeline_then(
         &mut self,
@@ -121,13 +121,20 @@ impl Connection {
         trailing: Option<Statement<'_>>,
     ) -> Result<Vec<Reply>, PipelineError> {
         self.settle().await?;
-        encode(statements, trailing.as_ref(), &mut self.frames.outbound).inspect_err(|_| {
+        let synced = takes_sync(statements, trailing.is_some());
+        encode(
+            statements,
+            synced,
+            trailing.as_ref(),
+            &mut self.frames.outbound,
+        )
+        .inspect_err(|_| {
             self.in_flight = true;
         })?;
         self.in_flight = true;
         self.trailing = usize::from(trailing.is_some());
         self.frames.flush().await?;
-        let replies = self.read_batch(statements).await;
+        let replies = self.read_batch(statements, synced).await;
         match &replies {
             Err(PipelineError::Io(_) | PipelineError::Protocol(_)) => {}
             Err(PipelineError::Server {
@@ -194,9 +201,11 @@ impl Connection {
         }
     }
 
+    /// `synced` says whether a Sync was sent behind the statements.
     async fn read_batch(
         &mut self,
         statements: &[Statement<'_>],
+        mut synced: bool,
     ) -> Result<Vec<Reply>, PipelineError> {
         let mut batch = Batch::default();
         loop {
@@ -214,7 +223,11 @@ impl Connection {
             let alone = statements.get(index).is_some_and(Statement::is_alone);
             match tag {
                 b'D' => self.row(&mut batch, length, limit).await?,
-                b'T' => batch.reply.columns = Some(columns(&self.frames.body(length).await?)?),
+                b'T' => {
+                    // Of several results, which rules can give a simple query, the last one counts.
+                    batch.reply.rows = Default::default();
+                    batch.reply.columns = Some(columns(&self.frames.body(length).await?)?);
+                }
                 b'C' => {
                     batch.reply.tag = Fields(&self.frames.body(length).await?).text()?;
                     if !alone {
@@ -237,12 +250,20 @@ impl Connection {
                         batch.failed = index;
                         batch.error = Some(error);
                     }
+                    if !alone && !synced {
+                        synced = true;
+                        frontend::sync(&mut self.frames.outbound);
+                        self.frames.flush().await?;
+                    }
                 }
                 b'G' => {
                     batch.copy = true;
-                    // The server ignores the Sync already sent while it waits for COPY data.
                     frontend::copy_fail("no client", &mut self.frames.outbound)?;
-                    frontend::sync(&mut self.frames.outbound);
+                    if !alone {
+                        // The server ignores the Sync already sent while it waits for COPY data.
+                        synced = true;
+                        frontend::sync(&mut self.frames.outbound);
+                    }
                     self.frames.skip(length).await?;
                     self.frames.flush().await?;
                 }
@@ -261,7 +282,7 @@ impl Connection {
                         return batch.outcome(statements, self.status);
                     }
                     batch.finish_statement();
-                    if batch.replies.len() == statements.len() && !takes_sync(statements) {
+                    if batch.replies.len() == statements.len() && !synced {
                         return batch.outcome(statements, self.status);
                     }
                 }
@@ -382,6 +403,7 @@ fn lost(statement: usize, error: DbError) -> PipelineError {
 /// Everything uses the unnamed statement: a named one could be replaced by SQL of the same session.
 fn encode(
     statements: &[Statement<'_>],
+    synced: bool,
     trailing: Option<&Statement<'_>>,
     out: &mut bytes::BytesMut,
 ) -> io::Result<()> {
@@ -410,15 +432,21 @@ fn encode(
         }
         frontend::execute("", 0, out)?;
     }
-    if takes_sync(statements) {
+    if synced {
         frontend::sync(out);
     }
     trailing.map_or(Ok(()), |one| encode_alone(one, out))
 }
 
-/// Whether a Sync ends the batch: each that is alone has its own ReadyForQuery.
-fn takes_sync(statements: &[Statement<'_>]) -> bool {
-    statements.is_empty() || !statements.iter().all(Statement::is_alone)
+/// Whether a Sync ends the batch: each that is alone has its own ReadyForQuery, so that where one ends the batch a
+/// Sync is sent only once something has failed. What trails is no part of what that failure skips.
+fn takes_sync(statements: &[Statement<'_>], has_trailing: bool) -> bool {
+    let ends_alone = if has_trailing {
+        statements.iter().all(Statement::is_alone)
+    } else {
+        statements.last().is_some_and(Statement::is_alone)
+    };
+    statements.is_empty() || !ends_alone
 }
 
 /// A function call, or else a simple query, without parameters. Each has a ReadyForQuery of its own.

@@ -88,6 +88,18 @@ impl<'a> Statement<'a> {
             ..Self::command(sql)
         }
     }
+
+    /// As `query`, of one statement and no more, by the cheapest message that is sure of that: a simple query runs
+    /// whatever stands behind a semicolon, so a text that has one is parsed by itself, which refuses a second statement.
+    pub fn single(sql: &'a str, max_result_bytes: usize) -> Self {
+        if sql.contains(';') {
+            return Self::query(sql, max_result_bytes);
+        }
+        Statement {
+            max_result_bytes,
+            ..Self::simple(sql)
+        }
+    }
 }
 
 /// A column of a reply.

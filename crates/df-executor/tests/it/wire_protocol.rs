@@ -212,6 +212,37 @@ async fn a_simple_query_stands_alone_in_a_pipeline() {
     ];
     let error = connection.pipeline(&skipped).await.unwrap_err();
     assert!(matches!(error, PipelineError::Server { statement: 0, .. }));
+    // One statement is no two, whichever message it goes out by; nor does it run where the BEGIN before it fails.
+    let two = [Statement::single("select 1; select 2", LIMIT)];
+    match connection.pipeline(&two).await.unwrap_err() {
+        PipelineError::Server { error, .. } => assert_eq!(error.sqlstate, "42601"),
+        other => panic!("{other}"),
+    }
+    for begin in ["begin isolation level chaos", "select 1/0"] {
+        let opening = [
+            Statement::command(begin),
+            Statement::function(length, &word),
+            Statement::single("insert into t values (2)", LIMIT),
+        ];
+        match connection.pipeline(&opening).await.unwrap_err() {
+            PipelineError::Server { statement, .. } => assert_eq!(statement, 0),
+            other => panic!("{other}"),
+        }
+        assert_eq!(connection.status(), TransactionStatus::Idle);
+    }
+    // Of several results, as a rule gives them, the last one counts.
+    database.psql(
+        "create table seen (a int); create table told (b int, c int); insert into told values (7, 8);
+         create rule also as on insert to seen do also select b, c from told",
+    );
+    let several = [Statement::single(
+        "insert into seen values (1) returning a",
+        LIMIT,
+    )];
+    let replies = connection.pipeline(&several).await.unwrap();
+    let names = replies[0].columns.iter().flatten().map(|one| &*one.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["b", "c"]);
+    assert_eq!(replies[0].rows.len(), 1);
     // Commands that are none are answered, too.
     let empty = [Statement::simple(""), Statement::simple("select 1")];
     assert_eq!(connection.pipeline(&empty).await.unwrap().len(), 2);
@@ -230,16 +261,15 @@ async fn copy_is_an_error_and_never_a_hang() {
         "copy t to stdout",
         "copy (select generate_series(1,1000)) to stdout",
     ] {
-        let error = connection
-            .pipeline(&[Statement::query(sql, LIMIT)])
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(error, PipelineError::Copy { statement: 0 }),
-            "{sql}: {error}"
-        );
-        assert!(connection.is_reusable(), "{sql}");
-        assert_eq!(scalar(&mut connection, "select 5").await, "5", "{sql}");
+        for statement in [Statement::query(sql, LIMIT), Statement::single(sql, LIMIT)] {
+            let error = connection.pipeline(&[statement]).await.unwrap_err();
+            assert!(
+                matches!(error, PipelineError::Copy { statement: 0 }),
+                "{statement:?}: {error}"
+            );
+            assert!(connection.is_reusable(), "{statement:?}");
+            assert_eq!(scalar(&mut connection, "select 5").await, "5", "{sql}");
+        }
     }
     let sql = "copy (select repeat('x', 1000), generate_series(1,1000000000)) to stdout";
     let error = connection
@@ -257,25 +287,27 @@ async fn copy_is_an_error_and_never_a_hang() {
 async fn a_result_past_its_limit_is_dropped_and_an_endless_one_cancelled() {
     let database = Database::create();
     let mut connection = database.connect("postgres").await;
-    let small = Statement::query(
-        "select repeat('x', 100) from generate_series(1, 100)",
-        5_000,
-    );
-    let error = connection
-        .pipeline(&[Statement::command("select 1"), small])
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            PipelineError::ResultTooLarge {
-                statement: 1,
-                limit: 5_000
-            }
-        ),
-        "{error}"
-    );
-    assert!(connection.is_reusable());
+    let small = "select repeat('x', 100) from generate_series(1, 100)";
+    for small in [
+        Statement::query(small, 5_000),
+        Statement::single(small, 5_000),
+    ] {
+        let error = connection
+            .pipeline(&[Statement::command("select 1"), small])
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                PipelineError::ResultTooLarge {
+                    statement: 1,
+                    limit: 5_000
+                }
+            ),
+            "{error}"
+        );
+        assert!(connection.is_reusable());
+    }
     let wide = Statement::query("select repeat('x', 3000000)", 5_000);
     let error = connection.pipeline(&[wide]).await.unwrap_err();
     assert!(
