@@ -1,5 +1,6 @@
 //! The relay's life: an incarnation after the other, and within one the loop of rounds and sleep.
 
+mod pace;
 mod round;
 
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use crate::bounds::Bounds;
 use crate::graphs::Graphs;
 use crate::lease::{self, Lease};
 use crate::retain;
-use crate::wake::{Calm, Rush};
 use crate::{Engine, Event, RelayConfig, wake};
+use pace::{Pace, Round, WakeAt};
 
 /// Why a relay ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -70,13 +71,23 @@ struct Parked {
     delay: Option<f64>,
 }
 
-/// What wakes a relay before its time, besides a notification.
-#[derive(Debug, Clone, Copy, Default)]
-struct WakeAt {
-    /// There is room for a batch.
-    room: bool,
-    /// So many instances have ended since the last claim.
-    ended: Option<usize>,
+/// When what comes by the clock is due.
+struct Due {
+    take_over: Instant,
+    compare: Instant,
+    /// How often the session had connected when last compared.
+    connections: u64,
+}
+
+impl Due {
+    fn new(config: &RelayConfig, connections: u64) -> Self {
+        let now = Instant::now();
+        Due {
+            take_over: now,
+            compare: now + config.compare_interval,
+            connections,
+        }
+    }
 }
 
 /// Why a relay no longer sleeps.
@@ -212,120 +223,86 @@ impl Relay {
         Ok(rows[0].get(0))
     }
 
+    /// Rounds and sleep, until the incarnation is over.
     async fn drain(
         &mut self,
         lease: &Lease,
         shutdown: &CancellationToken,
     ) -> Result<(), PostgresError> {
         let incarnation = lease.incarnation;
-        let mut connections = self.session.connections();
-        let mut next_take_over = Instant::now();
-        let mut next_compare = Instant::now() + self.config.compare_interval;
-        let mut busy_until = Instant::now() + self.config.grace;
-        let mut idle = false;
-        let mut backlog = true;
-        let (mut rush, mut calm) = (Rush::default(), Calm::default());
+        let mut due = Due::new(&self.config, self.session.connections());
+        let mut pace = Pace::new(&self.config, Instant::now());
         // One that slept when it was killed has left callers notifying it.
         self.set_idle(false).await?;
-        let (mut told, mut rests) = (false, false);
-        let mut look = self.config.grace_interval;
         loop {
-            if Instant::now() >= next_take_over {
-                self.take_over().await?;
-                let jitter = rand::rng().random_range(0.75..1.25);
-                next_take_over = Instant::now() + (self.config.lease / 3).mul_f64(jitter);
-            }
-            let reconnected = connections != self.session.connections();
-            if reconnected {
-                connections = self.session.connections();
-                lease.beat.notify_one();
-            }
-            if reconnected || Instant::now() >= next_compare {
-                self.compare(incarnation, reconnected).await?;
-                next_compare = Instant::now() + self.config.compare_interval;
-            }
-            self.park(incarnation).await?;
-            self.bounds.refresh(&self.session, incarnation).await?;
-            let until = next_take_over.min(next_compare);
-            if idle && !told {
-                // After a round what it took comes first; and what is due and was not to be had is locked, and no
-                // reason to spin.
-                let pause = if rests {
-                    Some(self.config.grace_interval)
-                } else {
-                    self.nothing_to_do(incarnation).await?
+            let until = self.keep_up(lease, &mut due).await?;
+            if pace.looks_first() {
+                let pause = match pace.rest() {
+                    Some(rest) => Some(rest),
+                    None => self.nothing_to_do(incarnation).await?,
                 };
                 if let Some(pause) = pause {
                     let now = Instant::now();
-                    // While what comes comes untold.
-                    let pause = if now < busy_until {
-                        pause.min(self.config.grace_interval)
-                    } else {
-                        pause
-                    };
-                    let until = until.min(now + self.at_most_locked(pause));
-                    match self
-                        .sleep(until, WakeAt::default(), &lease.lost, shutdown)
-                        .await
-                    {
+                    let until = until.min(now + self.at_most_locked(pace.nap(pause, now)));
+                    let wake = WakeAt::default();
+                    match self.sleep(until, wake, &lease.lost, shutdown).await {
                         Woken::Over => return Ok(()),
-                        woken => told = woken == Woken::Told,
+                        woken => pace.slept(woken == Woken::Told),
                     }
-                    rests = false;
                     continue;
                 }
             }
-            let is_told = std::mem::take(&mut told);
             let room = self.room();
             // Without room too: a role that has next to nothing here gets its share all the same.
             let began = Instant::now();
             let (delivered, claimed) = self.deliver_and_claim(incarnation, room).await?;
-            backlog = if room > 0 { claimed >= room } else { backlog };
-            let now = Instant::now();
-            let took = now - began;
-            let fruitful = claimed + delivered > 0;
-            told = is_told && !fruitful && self.bounds.doubt();
-            rests = true;
-            look = if fruitful {
-                self.config.busy_interval
-            } else {
-                (look * 2).min(self.config.grace_interval)
+            let ended = Instant::now();
+            let round = Round {
+                room,
+                has_room: self.room() > 0,
+                delivered,
+                claimed,
+                ended,
+                took: ended - began,
             };
-            if fruitful && (!idle || !is_told) {
-                busy_until = now + self.config.grace;
-            }
-            // What comes now and then is best told of each time, a rush is best polled for.
-            if idle && (backlog || (fruitful && rush.has_come(now, took))) {
-                self.set_idle(false).await?;
-                (idle, calm) = (false, Calm::default());
-            }
+            let next = pace.after(&round, || self.bounds.doubt());
             if lease.lost.is_cancelled() || shutdown.is_cancelled() {
                 return Ok(());
             }
-            if idle || (backlog && self.room() > 0) {
-                continue;
+            if let Some(idle) = next.idle {
+                self.set_idle(idle).await?;
             }
-            let pause = if backlog {
-                self.config.poll_interval
-            } else if now < busy_until && !calm.has_come(now, took, delivered + claimed) {
-                look
-            } else {
-                // One more look follows: a caller that read the flag before it was set did not
-                // notify.
-                self.set_idle(true).await?;
-                (idle, rests) = (true, false);
-                continue;
-            };
-            let until = until.min(now + self.at_most_locked(pause));
-            let wake = WakeAt {
-                room: backlog,
-                // A full relay took a role's share: the next is due once half of it is done.
-                ended: (room == 0 && claimed > 0).then(|| claimed.div_ceil(2)),
-            };
-            if self.sleep(until, wake, &lease.lost, shutdown).await == Woken::Over {
-                return Ok(());
+            if let Some((pause, wake)) = next.sleep {
+                let until = until.min(ended + self.at_most_locked(pause));
+                if self.sleep(until, wake, &lease.lost, shutdown).await == Woken::Over {
+                    return Ok(());
+                }
             }
         }
+    }
+
+    /// What is due besides rounds: takes over from relays that are gone, compares what it owns with what the engine
+    /// holds, gives back what only waits. Returns when the next of the first two is due.
+    async fn keep_up(&mut self, lease: &Lease, due: &mut Due) -> Result<Instant, PostgresError> {
+        if Instant::now() >= due.take_over {
+            self.take_over().await?;
+            let jitter = rand::rng().random_range(0.75..1.25);
+            due.take_over = Instant::now() + (self.config.lease / 3).mul_f64(jitter);
+        }
+        let reconnected = due.connections != self.session.connections();
+        if reconnected {
+            due.connections = self.session.connections();
+            lease.beat.notify_one();
+        }
+        if reconnected || Instant::now() >= due.compare {
+            self.compare(lease.incarnation, reconnected).await?;
+            due.compare = Instant::now() + self.config.compare_interval;
+        }
+        self.park(lease.incarnation).await?;
+        self.bounds
+            .refresh(&self.session, lease.incarnation)
+            .await?;
+        Ok(due.take_over.min(due.compare))
     }
 
     /// Sleeps until there may be something to do.
