@@ -184,7 +184,8 @@ create trigger outbox_apply after insert on df.outbox
 
 -- Takes back what a failure left, so that a walk comes to the node that failed once more:
 --   the failed run at p_path, and where JOINs surround it those of their other branches, since a
---   JOIN whose branches all ended would fail by the next of them;
+--   JOIN whose branches all ended would fail by the next of them; those below p_path as well, where
+--   that is a node whose time was up;
 --   the decisions of the RACEs around those runs that were decided by their failing;
 --   the decisions and timers of nodes with a timeout around them: their time begins anew.
 -- Everything else stays recorded and is not run again. The caller holds the instance's lock.
@@ -206,7 +207,20 @@ begin
     v_failed := array(
         select r.run_path from df.node_runs r
          where r.instance_id = p_instance and r.status = 'failed'
-           and (r.run_path = p_path or starts_with(r.run_path, v_join || '.')));
+           and (r.run_path = p_path or starts_with(r.run_path, p_path || '.')
+                or starts_with(r.run_path, v_join || '.')));
+    if v_failed <> array[p_path] then
+        -- But for those that nothing came of: a break had gone before them in their JOIN, or their race was lost to another.
+        -- What surrounds them has ended otherwise, or is in a later iteration, and what follows may have run.
+        v_failed := array(
+            with state as materialized (
+                select s.path, s.run_path, s.status from df.node_states_of(p_instance, false) s)
+            select f.path from unnest(v_failed) as f(path)
+             where f.path = p_path
+                or (exists (select from state s where s.run_path = f.path)
+                    and not exists (select from state s
+                                     where s.status = 'completed' and starts_with(df.static_path(f.path), s.path || '.'))));
+    end if;
     v_above := array(
         select distinct a.path from unnest(v_failed || p_path) as f(path), df.paths_above(f.path) as a(path));
     -- A RACE whose winning branch holds the failure, or a timeout above it (or of it).

@@ -98,6 +98,20 @@ async fn a_retry_goes_on_from_the_node_that_failed() {
         "a a late1 late1",
     )
     .await;
+    // Nothing came of the failure beside a break, and what follows it has run.
+    let set_aside = format!("df.loop(df.join(df.break(), {fails})) ~> {a}");
+    check(
+        &format!("df.join({set_aside}, {fails}) ~> {b}"),
+        "a b late1",
+    )
+    .await;
+    check(
+        &format!(
+            "df.join(df.loop({set_aside}, 'select count(*) < 2 from public.log'), {fails}) ~> {b}"
+        ),
+        "a a b late1",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -127,6 +141,27 @@ async fn a_retry_gives_a_timed_node_its_time_anew() {
     assert_eq!(db.ended(&id).await, "failed");
     let rounds = alice.text("select count(*) from public.log").await;
     assert_eq!(rounds.as_deref(), Some("40"));
+}
+
+#[tokio::test]
+async fn a_retry_tries_again_what_had_failed_in_a_node_whose_time_was_up() {
+    let db = TestDb::new().await;
+    let alice = with_switch(&db).await;
+    let _relay = db.spawn_relay(&["--linger-ms", "10"]);
+    let node = format!("df.timeout(df.join({FAILS_WHILE_OFF}, df.sleep(150)), 100)");
+    let id = start(&alice, &node).await;
+    db.parked(&id).await;
+    db.pass("101 seconds").await;
+    assert_eq!(db.ended(&id).await, "failed");
+    switch_on(&alice).await;
+    alice
+        .text(&format!("select df.retry('{id}')"))
+        .await
+        .unwrap();
+    db.until("select count(*) from public.log", "1").await;
+    db.parked(&id).await;
+    db.pass("50 seconds").await;
+    assert_eq!(db.ended(&id).await, "completed");
 }
 
 #[tokio::test]
