@@ -106,7 +106,8 @@ begin
             using errcode = '54000',
                   hint = 'Send a reference to it, or an administrator raises max_signal_bytes with df.configure.';
     end if;
-    if df.visible_status(p_instance) not in ('pending', 'running') then
+    -- A failed one may be retried, and then its waits wait on.
+    if df.visible_status(p_instance) in ('completed', 'cancelled') then
         return 'OK';
     end if;
     v_data := df.text_as_json(p_data);

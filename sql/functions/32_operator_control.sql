@@ -159,6 +159,7 @@ begin
                    ended_at = null, ending_xid = null, error = null, error_sqlstate = null,
                    error_path = null, paused_at = null, updated_at = clock_timestamp()
              where i.id = v_inst.id;
+            perform df.hand_inbox(v_inst.id);
         end if;
     when 'pause' then
         -- One that no relay has claimed yet reads running, too: its epoch of 0 still says so.
@@ -242,6 +243,29 @@ begin
      where r.instance_id = p_instance and r.run_path = any (v_failed) and r.detail -> 'was' is not null;
     delete from df.node_runs r
      where r.instance_id = p_instance and r.run_path = any (v_failed) and r.status = 'failed';
+end
+$$;
+
+-- Hands the signals of the inbox to the waits that are pending again: what was sent after a failure, or after a race was
+-- decided that a retry has opened, was delivered while nobody could take it. The first of each name wakes all who wait
+-- for it. The caller holds the instance's lock.
+create or replace function df.hand_inbox(p_instance text) returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+    as $$
+declare
+    v_key text;
+begin
+    for v_key in
+        select f.key
+          from (select distinct on (s.name) s.key, s.n from df.signals s
+                 where s.instance_id = p_instance and s.consumed_at is null
+                   and s.name = any (df.pending_signals(p_instance))
+                 order by s.name, s.n) f
+         order by f.n
+    loop
+        perform df.hand_signal(p_instance, v_key);
+    end loop;
 end
 $$;
 

@@ -9,7 +9,7 @@ create or replace function df.internal_functions() returns setof text
     select unnest(array['fence', 'may_write', 'decide', 'decided_against', 'end_instance',
         'checkpoint', 'prepare_record', 'record_run', 'record_wait', 'record_settle',
         'record_retry', 'record_timer', 'end_wait', 'hand_signal', 'woken_since', 'pending_signals', 'postpone_event', 'raise_refusal', 'apply_cancel', 'apply_event', 'name_event', 'queue_event',
-        'undo_failure', 'end_intents', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
+        'undo_failure', 'hand_inbox', 'end_intents', 'wake_relays', 'configure', 'write_setting', 'reconcile', 'scram_verifier',
         'hmac_sha256', 'server_run', 'is_of_this_server_run', 'remove_unset_var',
         'refuse_bad_graph', 'admit_instance', 'admitted_vars', 'ask_at_starts', 'calling_role', 'refuse_view_write', 'waiting_roles',
         'claimable', 'bound_of', 'replay_signal', 'place', 'remove_expired', 'remove_orphans',

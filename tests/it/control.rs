@@ -93,11 +93,15 @@ async fn a_terminal_instance_is_left_as_it_is() {
         assert_eq!(after.status, status);
         assert_eq!((after.result, after.error), (before.result, before.error));
     }
+    // The signal to the failed one, for its retry.
     let left = workflows
         .db
-        .text("select count(*) from df.outbox where kind <> 'start'")
+        .text(
+            "select string_agg(o.kind || ' ' || i.status, ', ')
+               from df.outbox o join df.instances i on i.id = o.instance_id where o.kind <> 'start'",
+        )
         .await;
-    assert_eq!(left.as_deref(), Some("0"));
+    assert_eq!(left.as_deref(), Some("signal failed"));
 }
 
 #[tokio::test]

@@ -165,6 +165,47 @@ async fn a_retry_tries_again_what_had_failed_in_a_node_whose_time_was_up() {
 }
 
 #[tokio::test]
+async fn a_signal_that_came_after_the_failure_is_taken_at_the_retry() {
+    let db = TestDb::new().await;
+    let alice = with_switch(&db).await;
+    let _relay = db.spawn_relay(&["--linger-ms", "10"]);
+    let wait = "df.wait_for_signal('go')";
+    for node in [
+        format!("df.timeout({wait} ~> 'select 1', 100)"),
+        format!("df.race({wait}, df.sleep(100) ~> {FAILS_WHILE_OFF} ~> df.sleep(3600))"),
+    ] {
+        let off = "update public.switch set on_ = 0";
+        alice.client.batch_execute(off).await.unwrap();
+        let id = start(&alice, &node).await;
+        db.parked(&id).await;
+        db.pass("101 seconds").await;
+        assert_eq!(db.ended(&id).await, "failed", "{node}");
+        for data in 1..=2 {
+            let sent = format!("select df.signal('{id}', 'go', '{data}')");
+            alice.text(&sent).await.unwrap();
+        }
+        db.until(
+            "select count(*) from df.outbox where delivered_at is null",
+            "0",
+        )
+        .await;
+        switch_on(&alice).await;
+        let retried = format!("select df.retry('{id}')");
+        alice.text(&retried).await.unwrap();
+        assert_eq!(db.ended(&id).await, "completed", "{node}");
+        let taken =
+            "select string_agg(data::text, ' ') from df.signals where consumed_at is not null";
+        assert_eq!(
+            alice
+                .text(&format!("{taken} and instance_id = '{id}'"))
+                .await
+                .as_deref(),
+            Some("1")
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_set_of_failed_instances_is_retried_in_one_statement() {
     let db = TestDb::new().await;
     let alice = with_switch(&db).await;
