@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use df_local::StopMode;
+use df_postgres::{ConnectOptions, Session};
 use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{OwnServer, Process, TestDb};
 
@@ -91,4 +93,128 @@ async fn a_relay_waits_patiently_for_a_schema() {
     let relay = db.spawn_relay(&[]);
     relay.wait_for_log("df-relay install");
     assert_patient(&relay).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_was_read_only_for_a_while_fails_nothing() {
+    let own = OwnServer::start().await;
+    let relay = own.relay();
+    relay.wait_for_log("relay ready");
+    let (superuser, alice) = (own.superuser().await, own.alice().await);
+    // First those that record, so that the relay goes on owning what it cannot record for.
+    for whose in [
+        "application_name = 'df-relay record'",
+        "usename = 'df_relay'",
+    ] {
+        assert_completes(&alice, "df.start(df.sleep(0))", &relay).await;
+        let id = text(&alice, "select df.start(df.sleep(1))").await.unwrap();
+        let before = relay.log().matches("25006").count();
+        let shut = format!(
+            "alter database postgres set default_transaction_read_only = on;
+             select pg_terminate_backend(pid) from pg_stat_activity where {whose}"
+        );
+        superuser.batch_execute(&shut).await.unwrap();
+        for _ in 0..200 {
+            if relay.log().matches("25006").count() > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let open = "alter database postgres reset default_transaction_read_only";
+        superuser.batch_execute(open).await.unwrap();
+        assert_ends(&alice, &id, &relay).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_cut_short_fails_nothing() {
+    let own = OwnServer::start().await;
+    let superuser = own.superuser().await;
+    let short =
+        "alter database postgres set statement_timeout = '300ms'; set statement_timeout = 0";
+    superuser.batch_execute(short).await.unwrap();
+    let relay = own.relay();
+    relay.wait_for_log("relay ready");
+    let alice = own.alice().await;
+    alice
+        .batch_execute("set statement_timeout = 0")
+        .await
+        .unwrap();
+    assert_completes(&alice, "df.start(df.sleep(0))", &relay).await;
+    let id = text(&alice, "select df.start(df.sleep(1) ~> df.sleep(0))")
+        .await
+        .unwrap();
+    // As somebody who rebuilds the table does.
+    let hold = "begin; lock table df.node_runs in exclusive mode";
+    superuser.batch_execute(hold).await.unwrap();
+    let blocked = "select count(*)::text from pg_stat_activity
+                    where application_name = 'df-relay record' and wait_event_type = 'Lock'";
+    let other = own.superuser().await;
+    while text(&other, blocked).await.as_deref() == Some("0") {
+        assert!(!relay.has_ended(), "{}", relay.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!relay.log().contains("57014"), "{}", relay.log());
+    let cancel = "select count(pg_cancel_backend(pid))::text from pg_stat_activity
+                   where application_name = 'df-relay record' and wait_event_type = 'Lock'";
+    assert_eq!(text(&other, cancel).await.as_deref(), Some("1"));
+    relay.wait_for_log("57014");
+    superuser.batch_execute("commit").await.unwrap();
+    assert_ends(&alice, &id, &relay).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relays_calls_are_as_they_are_whatever_the_database_says() {
+    let own = OwnServer::start().await;
+    let defaults = [
+        (
+            "transaction_isolation",
+            "default_transaction_isolation",
+            "serializable",
+            "read committed",
+        ),
+        ("statement_timeout", "statement_timeout", "1min", "0"),
+        ("lock_timeout", "lock_timeout", "1min", "0"),
+        ("idle_session_timeout", "idle_session_timeout", "1min", "0"),
+        (
+            "idle_in_transaction_session_timeout",
+            "idle_in_transaction_session_timeout",
+            "1min",
+            "0",
+        ),
+    ];
+    let superuser = own.superuser().await;
+    for (_, name, value, _) in defaults {
+        let set = format!("alter role df_relay in database postgres set {name} = '{value}'");
+        superuser.batch_execute(&set).await.unwrap();
+    }
+    let url = own.cluster.url("df_relay", "relay", "postgres");
+    let options = ConnectOptions::parse(&url).unwrap();
+    let plain = options.connect().await.unwrap();
+    let session = Session::new(options.clone(), CancellationToken::new());
+    let show = "select current_setting($1)";
+    for (name, _, value, pinned) in defaults {
+        assert_eq!(
+            text(&plain, &format!("show {name}")).await.as_deref(),
+            Some(value)
+        );
+        let rows = session.query(show, &[&name.to_owned()]).await.unwrap();
+        assert_eq!(rows[0].get::<_, String>(0), pinned, "{name}");
+    }
+    // What the connection string says is meant.
+    let asked = options.with_server_options("-c statement_timeout=7000");
+    let session = Session::new(asked, CancellationToken::new());
+    let rows = session.query("show statement_timeout", &[]).await.unwrap();
+    assert_eq!(rows[0].get::<_, String>(0), "7s");
+}
+
+async fn assert_completes(alice: &Client, start: &str, relay: &Process) {
+    let id = text(alice, &format!("select {start}")).await.unwrap();
+    assert_ends(alice, &id, relay).await;
+}
+
+async fn assert_ends(alice: &Client, id: &str, relay: &Process) {
+    let ended = text(alice, &format!("select df.await_instance('{id}', 45)")).await;
+    assert_eq!(ended.as_deref(), Some("completed"), "{}", relay.log());
 }

@@ -3,14 +3,14 @@
 use std::error::Error as StdError;
 use std::io;
 
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
     /// The server or the way to it is gone or full: connect again, after a while.
     Outage,
-    /// This transaction lost against another one: run it again.
+    /// This transaction lost against another one, or was cut short: run it again.
     Transient,
     /// The server refuses this role or database: somebody must mend it, waiting may help.
     Login,
@@ -22,6 +22,20 @@ impl ErrorClass {
     pub fn is_retryable(self) -> bool {
         matches!(self, ErrorClass::Outage | ErrorClass::Transient)
     }
+}
+
+/// A standby, or a server or database that was set to read only.
+const READ_ONLY: &str = "25006";
+
+/// Whether the session is good for nothing more: there is no answer, it ends with this one (whatever its SQLSTATE), or
+/// it began read only, which it stays though the others no longer are.
+pub(crate) fn ends_session(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_none_or(|db| {
+        matches!(
+            db.parsed_severity(),
+            Some(Severity::Fatal | Severity::Panic)
+        ) || db.code().code() == READ_ONLY
+    })
 }
 
 /// The class of an error of tokio-postgres.
@@ -40,9 +54,11 @@ pub fn class_of_sqlstate(code: &SqlState) -> ErrorClass {
     let code = code.code();
     match (&code[..code.len().min(2)], code) {
         (_, "57P01" | "57P02" | "57P03" | "57P05") => ErrorClass::Outage,
-        (_, "55P03") => ErrorClass::Transient,
+        (_, READ_ONLY) => ErrorClass::Outage,
+        // A statement_timeout or an administrator cut it short: nothing is wrong with the call.
+        (_, "55P03" | "57014") => ErrorClass::Transient,
         (_, "3D000") => ErrorClass::Login,
-        ("08" | "53", _) => ErrorClass::Outage,
+        ("08" | "53" | "58", _) => ErrorClass::Outage,
         ("40", _) => ErrorClass::Transient,
         ("28", _) => ErrorClass::Login,
         _ => ErrorClass::Permanent,
@@ -115,13 +131,15 @@ mod tests {
             ("57P01", Outage),
             ("57P02", Outage),
             ("57P03", Outage),
+            ("25006", Outage),
             ("40001", Transient),
             ("40P01", Transient),
             ("55P03", Transient),
             ("28P01", Login),
             ("28000", Login),
             ("3D000", Login),
-            ("57014", Permanent),
+            ("57014", Transient),
+            ("58030", Outage),
             ("42501", Permanent),
             ("23505", Permanent),
             ("DF001", Permanent),

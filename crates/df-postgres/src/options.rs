@@ -194,6 +194,16 @@ impl ConnectOptions {
         self
     }
 
+    /// The same where no pooler is in between, which takes none; what the connection string says comes after them.
+    pub(crate) fn with_defaults(mut self, options: &str) -> Self {
+        if !self.pooled {
+            let own = self.config.get_options().unwrap_or_default();
+            let all = format!("{options} {own}");
+            self.config.options(all.trim_end());
+        }
+        self
+    }
+
     /// Says that a transaction pooler may be in between: each transaction can meet another session.
     pub fn with_pooler(mut self, pooled: bool) -> Self {
         self.pooled = pooled;

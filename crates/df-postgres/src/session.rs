@@ -10,8 +10,14 @@ use tokio::sync::Mutex;
 use tokio_postgres::{Client, Row, Statement};
 use tokio_util::sync::CancellationToken;
 
+use crate::class::ends_session;
 use crate::retry::{Delays, RetryPolicy};
 use crate::{ConnectOptions, Error, Parameter, class, connect_when_up, describe, query_unnamed};
+
+/// What the relay's calls rely on, whatever the database or the role says by default: that they see what was committed
+/// before each statement, and run until they are done. A lent session cannot be told.
+const PINNED: &str = "-c default_transaction_isolation=read\\ committed -c statement_timeout=0 -c lock_timeout=0 \
+                      -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0";
 
 /// One connection at a time, opened when first needed and again whenever it broke.
 pub struct Session {
@@ -33,7 +39,7 @@ impl Session {
     /// A session that is not connected yet. `shutdown` ends every wait.
     pub fn new(options: ConnectOptions, shutdown: CancellationToken) -> Self {
         Session {
-            options,
+            options: options.with_defaults(PINNED),
             policy: RetryPolicy::default(),
             shutdown,
             current: Mutex::new(None),
@@ -63,7 +69,7 @@ impl Session {
                 Ok(rows) => return Ok(rows),
                 Err(error) => error,
             };
-            let broken = connected.client.is_closed() || error.as_db_error().is_none();
+            let broken = connected.client.is_closed() || ends_session(&error);
             if broken {
                 self.forget(&connected).await;
             } else if !class(&error).is_retryable() {
@@ -116,7 +122,7 @@ impl Session {
             };
             // With the connection goes whatever had begun.
             self.forget(&connected).await;
-            if error.as_db_error().is_none() || class(&error).is_retryable() {
+            if ends_session(&error) || class(&error).is_retryable() {
                 tracing::warn!(error = %describe(&error), "a call to df failed; trying again");
             } else {
                 tracing::error!(error = %describe(&error), call = sql, "postgres refuses a call to df");
