@@ -96,6 +96,37 @@ async fn a_relay_waits_patiently_for_a_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_is_not_let_in_for_a_while_goes_on_afterwards() {
+    let own = OwnServer::start().await;
+    let relay = own.relay();
+    relay.wait_for_log("relay ready");
+    let (superuser, alice) = (own.superuser().await, own.alice().await);
+    // The connection of the lease alone, which the others do not notice; then all of them.
+    for whose in [
+        "application_name = 'df-relay lease'",
+        "usename = 'df_relay'",
+    ] {
+        let refused = |relay: &Process| relay.log().matches("postgres refuses the login").count();
+        let before = refused(&relay);
+        let shut = format!(
+            "revoke connect on database postgres from public;
+             select pg_terminate_backend(pid) from pg_stat_activity where {whose}"
+        );
+        superuser.batch_execute(&shut).await.unwrap();
+        for _ in 0..200 {
+            if refused(&relay) > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(refused(&relay) > before, "{}", relay.log());
+        let open = "grant connect on database postgres to public";
+        superuser.batch_execute(open).await.unwrap();
+        assert_completes(&alice, "df.start('select 1')", &relay).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_was_read_only_for_a_while_fails_nothing() {
     let own = OwnServer::start().await;
     let relay = own.relay();

@@ -124,7 +124,8 @@ async fn relay(
         Ok(handed_over) => tracing::info!(handed_over, "handed over"),
         Err(error) => tracing::warn!(%error, "could not hand over; the lease will run out"),
     }
-    Ok(ended?)
+    // As itself: the exit code and the message go by its kind.
+    Ok(ended.map_err(|df_relay::Error::Postgres(error)| error)?)
 }
 
 /// Ends the service on a restored copy that nobody has adopted; notes where the database is when

@@ -89,9 +89,15 @@ impl Error {
     /// The class of the Postgres error inside, if there is one.
     pub fn class(&self) -> Option<ErrorClass> {
         match self {
-            Error::Connect { source, .. }
-            | Error::Database { source, .. }
-            | Error::SchemaFile { source, .. } => Some(class(source)),
+            // Whatever a server says to who connects is its set-up, which somebody may mend: CONNECT was revoked, or
+            // the database takes no connections for now.
+            Error::Connect { source, .. } => Some(match class(source) {
+                ErrorClass::Permanent if source.as_db_error().is_some() => ErrorClass::Login,
+                class => class,
+            }),
+            Error::Database { source, .. } | Error::SchemaFile { source, .. } => {
+                Some(class(source))
+            }
             _ => None,
         }
     }

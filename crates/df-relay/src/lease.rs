@@ -105,7 +105,15 @@ impl Keeper {
                     break;
                 }
                 rows = renewed => {
-                    let Ok(rows) = rows else { return };
+                    let rows = match rows {
+                        Ok(rows) => rows,
+                        Err(Error::Cancelled) => return,
+                        // Nobody renews the lease any more: whoever registers next is told the same.
+                        Err(error) => {
+                            tracing::error!(relay = %name, %error, "the lease cannot be renewed; starting over");
+                            break;
+                        }
+                    };
                     let row = &rows[0];
                     if !row.get::<_, bool>(0) {
                         tracing::warn!(relay = %name, "lease was taken over; starting over");

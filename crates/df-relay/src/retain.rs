@@ -21,8 +21,13 @@ const DEFAULT_INTERVAL_SECONDS: f64 = 60.0;
 pub async fn keep_reconciled(session: Session, end: CancellationToken) {
     let mut look_at_graphs = true;
     loop {
-        let Ok(interval) = interval(&session).await else {
-            return;
+        let interval = match interval(&session).await {
+            Ok(interval) => interval,
+            Err(Error::Cancelled) => return,
+            Err(error) => {
+                tracing::error!(%error, "nothing is reconciled; trying again");
+                None
+            }
         };
         let pause = interval.map_or(DISABLED_PAUSE, |interval| {
             interval.mul_f64(rand::rng().random_range(0.75..1.25))
@@ -30,8 +35,10 @@ pub async fn keep_reconciled(session: Session, end: CancellationToken) {
         if end.run_until_cancelled(sleep(pause)).await.is_none() {
             return;
         }
-        if interval.is_some() && pass(&session, &mut look_at_graphs).await.is_err() {
-            return;
+        if interval.is_some()
+            && let Err(error) = pass(&session, &mut look_at_graphs).await
+        {
+            tracing::debug!(%error, "a pass was cut short");
         }
     }
 }
