@@ -22,6 +22,8 @@ use crate::tuning::Tuning;
 
 const DEFAULT_LOG_LEVEL: &str = "info";
 const DEFAULT_SHUTDOWN_GRACE_SECONDS: u64 = 30;
+/// A year: what adds to it and to the clock does not overflow.
+const MOST_SHUTDOWN_GRACE_SECONDS: u64 = 31_536_000;
 const HIDDEN: &str = "(hidden)";
 
 /// How log lines look.
@@ -88,8 +90,22 @@ impl Config {
             .unwrap_or_default()
             .or(file.relay.unwrap_or_default());
         tuning.check().context(WrongUsage)?;
+        let shutdown_grace_seconds = given
+            .shutdown_grace_seconds
+            .or(file.shutdown_grace_seconds)
+            .unwrap_or(DEFAULT_SHUTDOWN_GRACE_SECONDS);
+        if shutdown_grace_seconds > MOST_SHUTDOWN_GRACE_SECONDS {
+            let refused = anyhow::anyhow!(
+                "shutdown_grace_seconds is {shutdown_grace_seconds}; it must be at most {MOST_SHUTDOWN_GRACE_SECONDS}"
+            );
+            return Err(refused.context(WrongUsage));
+        }
         Ok(Config {
-            database_url: given.database_url.or(file.database_url),
+            // An empty one, of a variable that nobody filled, would be this machine's own server.
+            database_url: given
+                .database_url
+                .or(file.database_url)
+                .filter(|Secret(url)| !url.trim().is_empty()),
             // An empty one would leave df_relay, and every relay of the server, without a password.
             relay_password: given
                 .relay_password
@@ -101,10 +117,7 @@ impl Config {
                 .log_level
                 .or(file.log_level)
                 .unwrap_or_else(|| default_log_level(&command_line.command).to_string()),
-            shutdown_grace_seconds: given
-                .shutdown_grace_seconds
-                .or(file.shutdown_grace_seconds)
-                .unwrap_or(DEFAULT_SHUTDOWN_GRACE_SECONDS),
+            shutdown_grace_seconds,
             listen: given.listen.or(file.listen),
             data_dir: given.data_dir.or(file.data_dir),
             port: given.port.or(file.port),

@@ -106,7 +106,13 @@ fn a_wrong_value_is_refused_in_words_that_say_what_is_wanted() {
             &[],
             "step_connections_per_role is 17; it must be at most 16",
         ),
+        (
+            &["run", "--shutdown-grace-seconds", "18446744073709551615"],
+            &[],
+            "it must be at most 31536000",
+        ),
         (&["run", "--listen", "9187"], &[], "as in 127.0.0.1:9187"),
+        (&["run"], &[("DF_DATABASE_URL", "")], "no database given"),
     ] {
         let url = [("DF_DATABASE_URL", "postgres://u:p@localhost:1/d")];
         let output = df_relay(args, &[&url, variables].concat());
