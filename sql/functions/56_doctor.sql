@@ -7,15 +7,27 @@ create or replace function df.relay_doctor()
     language sql volatile security definer
     set search_path = pg_catalog, pg_temp
     as $$
-    with granted as (
-        select g.role_oid, g.login, r.rolname as role_name, r.rolcanlogin,
+    with starts as (
+        -- Who may start workflows, as the tables say: a dump has that, and what its roles were called, and not their OIDs.
+        select distinct a.grantee as role_oid
+          from pg_attribute t, aclexplode(t.attacl) a join pg_roles r on r.oid = a.grantee
+         where t.attrelid = 'df.instances'::regclass and a.privilege_type = 'INSERT'
+           and r.rolname not in ('df_owner', 'df_admin', 'df_relay')
+           and (not r.rolsuper or df.setting('allow_superuser_instances') = 'true')
+    ), granted as (
+        select g.role_oid, coalesce(g.login, df.step_login_name(g.role_oid)) as login, r.rolname as role_name, r.rolcanlogin,
                l.oid as login_oid, l.rolcanlogin as login_can, l.rolinherit, l.rolvaliduntil,
                array(select m.roleid from pg_auth_members m where m.member = l.oid) as member_of,
                exists (select from pg_db_role_setting s where s.setrole = l.oid and s.setdatabase = 0
                           and 'role=' || r.rolname = any (s.setconfig)) as acts_as_role
-          from df.granted_roles g
+          from (select coalesce(k.role_oid, s.role_oid) as role_oid, k.login
+                  from df.granted_roles k full join starts s on s.role_oid = k.role_oid
+                 -- What a copy brought along of its original's roles, whose OIDs are nobody's here, or somebody else's.
+                 where s.role_oid is not null or k.login = df.step_login_name(k.role_oid)) g
           left join pg_roles r on r.oid = g.role_oid
           left join pg_roles l on l.rolname = g.login
+         -- Of a role that is gone its login is all that is left to mend.
+         where r.oid is not null or l.oid is not null
     ), login_fault as (
         select g.*, case
                    when g.role_name is null then 'its role was dropped'
@@ -38,7 +50,10 @@ create or replace function df.relay_doctor()
                max(r.heartbeat_at) as seen from df.relays r
     ), relay_role as (
         select r.rolname, r.rolsuper, r.rolcanlogin,
-               case when not has_schema_privilege(r.oid, 'df', 'usage') then 'use the schema df'
+               has_database_privilege(r.oid, current_database(), 'connect') as is_let_in,
+               case when not has_database_privilege(r.oid, current_database(), 'connect')
+                        then format('connect to database %s', current_database())
+                    when not has_schema_privilege(r.oid, 'df', 'usage') then 'use the schema df'
                     else (select 'execute ' || string_agg(p.oid::regprocedure::text, ', ' order by p.proname) from pg_proc p
                            where p.pronamespace = 'df'::regnamespace and starts_with(p.proname, 'relay_')
                              and not has_function_privilege(r.oid, p.oid, 'execute')) end as lacks
@@ -65,6 +80,7 @@ create or replace function df.relay_doctor()
                 when r.rolname is null then 'Run df-relay install again.'
                 when r.rolsuper then 'ALTER ROLE df_relay NOSUPERUSER;'
                 when not r.rolcanlogin then 'ALTER ROLE df_relay LOGIN;'
+                when not r.is_let_in then format('GRANT CONNECT ON DATABASE %I TO df_relay;', current_database())
                 when r.lacks is not null then 'Run df-relay install again.' end
       from pg_roles o left join relay_role r on true where o.rolname = 'df_owner'
     union all

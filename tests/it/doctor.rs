@@ -98,6 +98,58 @@ async fn a_copied_database_asks_for_step_logins_of_its_own() {
     assert_eq!(db.ended(&id).await, "completed");
 }
 
+/// A dump names roles, and df.granted_roles numbers them as they were where it was made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_in_another_cluster_asks_for_step_logins_of_its_own_roles() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let bystander = db.login("bystander", "pw").await;
+    // As pg_restore leaves it: one number is nobody's here, and one is somebody else's.
+    let copied = format!(
+        "update df.granted_roles set role_oid = 4294967001, login = 'df_step_1_4294967001';
+         insert into df.granted_roles (role_oid, login, password)
+         values ('{0}'::regrole, 'df_step_1_' || '{0}'::regrole::oid, 'x')",
+        bystander.name
+    );
+    db.client.batch_execute(&copied).await.unwrap();
+    let found = mends(&db, "step logins").await;
+    assert_eq!(found, [format!("SELECT df.grant_usage('{}');", alice.name)]);
+    db.client.batch_execute(&found[0]).await.unwrap();
+    assert_eq!(mends(&db, "step logins").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_is_satisfied_once_a_dropped_roles_login_is_dropped() {
+    let db = TestDb::new().await;
+    let carl = db.role("carl").await;
+    let login = db.step_login(&carl).await;
+    let drop = format!("drop owned by {0}; drop role {0}", carl.name);
+    db.client.batch_execute(&drop).await.unwrap();
+    let found = mends(&db, "step logins").await;
+    assert_eq!(found, [format!("DROP ROLE IF EXISTS {login};")]);
+    db.client.batch_execute(&found[0]).await.unwrap();
+    assert_eq!(mends(&db, "step logins").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_names_the_grants_that_a_database_without_public_connect_lacks() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let login = db.step_login(&alice).await;
+    let revoke = format!("revoke connect on database {} from public", db.name);
+    db.client.batch_execute(&revoke).await.unwrap();
+    let grant = |role: &str| format!("GRANT CONNECT ON DATABASE {} TO {role};", db.name);
+    assert_eq!(mends(&db, "roles").await, [grant("df_relay")]);
+    let (_, text) = run(&db, &["doctor"]);
+    let of_steps = format!("GRANT CONNECT ON DATABASE \"{}\" TO {login};", db.name);
+    assert!(text.contains(&of_steps), "{text}");
+    let both = format!("{} {}", grant("df_relay"), grant(&login));
+    db.client.batch_execute(&both).await.unwrap();
+    assert_eq!(mends(&db, "roles").await, Vec::<String>::new());
+    let (_, text) = run(&db, &["doctor"]);
+    assert!(text.contains("tried and let in: 1"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_doctor_names_the_grant_that_another_database_lacks() {
     let db = TestDb::new().await;

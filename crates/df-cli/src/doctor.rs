@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use df_postgres::query_unnamed;
 use df_postgres::schema::Fit;
+use df_postgres::{Error, query_unnamed};
 use serde::Serialize;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::command_line::ReportOptions;
 use crate::config::Config;
@@ -149,15 +150,23 @@ async fn step_connections(client: &Client, config: &Config) -> Vec<Check> {
             as_step = as_step.with_password(password);
         }
         if let Err(error) = as_step.connect().await {
+            let mend = if may_not_connect(&error) {
+                format!(
+                    "GRANT CONNECT ON DATABASE {} TO {login};",
+                    df_postgres::quote_identifier(as_step.database().unwrap_or_default())
+                )
+            } else {
+                format!(
+                    "Let {login} in from where relays run as df_relay is let in (pg_hba.conf, the pooler); \
+                     if its password is wrong: SELECT df.grant_usage({});",
+                    df_postgres::quote_literal(&role)
+                )
+            };
             refused.push(Check {
                 topic: "step connections".to_owned(),
                 well: false,
                 finding: format!("no step of role {role} can log in: {error}"),
-                mend: Some(format!(
-                    "Let {login} in from where relays run as df_relay is let in (pg_hba.conf, the pooler); \
-                     if its password is wrong: SELECT df.grant_usage({});",
-                    df_postgres::quote_literal(&role)
-                )),
+                mend: Some(mend),
             });
         }
     }
@@ -170,6 +179,12 @@ async fn step_connections(client: &Client, config: &Config) -> Vec<Check> {
         });
     }
     refused
+}
+
+/// Whether CONNECT was taken from PUBLIC.
+fn may_not_connect(error: &Error) -> bool {
+    matches!(error, Error::Connect { source, .. }
+        if source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE))
 }
 
 /// Two connections that meet one and the same session, or one that meets several, give a transaction
