@@ -15,7 +15,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::support::effects::{TABLES, VIOLATIONS, trace};
 use crate::support::proxy::Proxy;
-use crate::support::{Process, own_server, spawn};
+use crate::support::{Process, TestDb, own_server, spawn};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const WORKFLOWS: usize = 40;
@@ -212,4 +212,28 @@ async fn a_promoted_replica_that_lacks_the_last_commits_is_rebuilt_from() {
         after.split(',').all(|one| !before.contains(one)),
         "{after} {before}"
     );
+}
+
+/// A survivor that lacks the last commits, or a backup that was restored in place, gives the ids of lost graphs to others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_graph_is_run_for_another_that_has_its_number_now() {
+    let db = TestDb::new().await;
+    let alice = db.role("alice").await;
+    let relay = db.start_relay();
+    let lost = alice.text("select df.start('select 1 as lost')").await;
+    assert_eq!(db.ended(&lost.unwrap()).await, "completed");
+    let gone = "truncate df.instances, df.node_runs, df.outbox, df.signals, df.graphs;
+                alter table df.graphs alter id restart; delete from df.relays";
+    db.client.batch_execute(gone).await.unwrap();
+    relay.wait_for_log("starting over");
+    let id = alice
+        .text("select df.start('select 2 as kept')")
+        .await
+        .unwrap();
+    assert_eq!(db.ended(&id).await, "completed");
+    let result = alice
+        .text(&format!("select df.result('{id}')"))
+        .await
+        .unwrap();
+    assert!(result.contains(r#""kept":2"#), "{result}");
 }

@@ -180,6 +180,8 @@ impl Relay {
         };
         let lease = lease?;
         *self.incarnation.write() = lease.incarnation;
+        // What survived a failover or a restore may number its graphs from before the last that were read.
+        self.graphs = Graphs::default();
         tracing::info!(relay = %lease.name, "relay ready");
         let retention = self
             .options
