@@ -34,7 +34,8 @@ end
 $$;
 
 -- Ends the instance, if p_submitter may: a forged event is no more than a cancel of one's own. Locks
--- that one row, found by its key. Called by df.apply_event.
+-- that one row, found by its key. One that has ended before keeps no event of this: its df.retry may yet be cancelled, and
+-- there is one event of a cancel for each instance. Called by df.apply_event.
 create or replace function df.apply_cancel(p_instance text, p_submitter regrole, p_reason text) returns void
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
@@ -49,6 +50,9 @@ begin
            ending_xid = pg_current_xact_id()
      where i.id = p_instance and i.ended_at is null
        and (i.submitted_by = p_submitter or df.is_admin(p_submitter));
+    if not found then
+        delete from df.outbox o where o.event_id = p_instance || '/cancel';
+    end if;
 end
 $$;
 

@@ -1,5 +1,10 @@
 //! df.retry, df.pause, df.resume and df.release, as an operator uses them.
 
+use std::time::Duration;
+
+use df_postgres::ConnectOptions;
+
+use crate::support::effects::until;
 use crate::support::{Role, TestDb};
 
 async fn start(role: &Role, expression: &str) -> String {
@@ -249,6 +254,53 @@ async fn a_retry_rolled_back_never_was() {
     assert_eq!(alice.text(&status).await.as_deref(), Some("running"));
     alice.client.batch_execute("rollback").await.unwrap();
     assert_eq!(alice.text(&status).await.as_deref(), Some("failed"));
+    drop(relay);
+}
+
+#[tokio::test]
+async fn a_cancel_that_came_too_late_leaves_a_later_one_its_effect() {
+    let db = TestDb::new().await;
+    let alice = with_switch(&db).await;
+    let id = start(&alice, FAILS_WHILE_OFF).await;
+    // No relay: the workflow fails here, while a cancel that has seen it run waits for its row.
+    let fails =
+        format!("begin; select df.end_instance('{id}', 'failed', null, 'failed', 'P0001', 'root')");
+    let options = ConnectOptions::parse(&db.superuser_url()).unwrap();
+    let failing = options.connect().await.unwrap();
+    failing.batch_execute(&fails).await.unwrap();
+    let cancel = format!("select df.cancel('{id}')");
+    let waits = "select exists (select from pg_stat_activity
+                  where datname = current_database() and wait_event_type = 'Lock' and query like '%df.cancel%')";
+    let ((), said) = tokio::join!(
+        async {
+            until(&db, waits, Duration::from_secs(30)).await;
+            failing.batch_execute("commit").await.unwrap();
+        },
+        alice.text(&cancel)
+    );
+    assert!(said.is_some());
+    let status = format!("select df.status('{id}')");
+    assert_eq!(alice.text(&status).await.as_deref(), Some("failed"));
+    let retry = format!("select df.retry('{id}')");
+    assert_eq!(alice.text(&retry).await.as_deref(), Some("OK"));
+    alice.text(&cancel).await;
+    assert_eq!(alice.text(&status).await.as_deref(), Some("cancelled"));
+}
+
+#[tokio::test]
+async fn a_cancel_written_by_hand_to_a_failed_workflow_keeps_nobody_from_cancelling_its_retry() {
+    let db = TestDb::new().await;
+    let alice = with_switch(&db).await;
+    let relay = db.start_relay();
+    let id = start(&alice, &format!("{FAILS_WHILE_OFF} ~> df.sleep(600)")).await;
+    assert_eq!(db.ended(&id).await, "failed");
+    let by_hand = format!("insert into df.outbox (instance_id, kind) values ('{id}', 'cancel')");
+    alice.client.batch_execute(&by_hand).await.unwrap();
+    switch_on(&alice).await;
+    alice.text(&format!("select df.retry('{id}')")).await;
+    let cancel = format!("select df.cancel('{id}')");
+    db.client.batch_execute(&cancel).await.unwrap();
+    assert_eq!(db.ended(&id).await, "cancelled");
     drop(relay);
 }
 
