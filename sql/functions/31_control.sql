@@ -56,12 +56,12 @@ begin
 end
 $$;
 
--- Whether a role sees and cancels every instance: members of df_admin, and superusers.
+-- Whether a role sees and controls every instance: members of df_admin, of df_owner, and superusers.
 create or replace function df.is_admin(p_role oid) returns boolean
     language sql stable
     set search_path = pg_catalog, pg_temp
     as $$
-    select coalesce((select r.rolsuper or pg_has_role(r.oid, 'df_admin', 'member')
+    select coalesce((select r.rolsuper or pg_has_role(r.oid, 'df_admin', 'member') or pg_has_role(r.oid, 'df_owner', 'usage')
                        from pg_roles r where r.oid = p_role), false)
 $$;
 

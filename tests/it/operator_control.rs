@@ -305,6 +305,30 @@ async fn a_cancel_written_by_hand_to_a_failed_workflow_keeps_nobody_from_cancell
 }
 
 #[tokio::test]
+async fn a_member_of_df_owner_controls_every_instance() {
+    let db = TestDb::new().await;
+    let alice = with_switch(&db).await;
+    let installer = db.role("installer").await;
+    let member = format!("grant df_owner to {}", installer.name);
+    db.client.batch_execute(&member).await.unwrap();
+    let id = start(&alice, "'select 1'").await;
+    let paused =
+        format!("select (paused_at is not null)::text from df.instances where id = '{id}'");
+    for (call, expected) in [("pause", "true"), ("resume", "false")] {
+        let call = format!("select df.{call}('{id}')");
+        assert_eq!(installer.text(&call).await.as_deref(), Some("OK"));
+        assert_eq!(
+            alice.text(&paused).await.as_deref(),
+            Some(expected),
+            "{call}"
+        );
+    }
+    installer.text(&format!("select df.cancel('{id}')")).await;
+    let status = format!("select df.status('{id}')");
+    assert_eq!(alice.text(&status).await.as_deref(), Some("cancelled"));
+}
+
+#[tokio::test]
 async fn only_who_may_see_an_instance_controls_it() {
     let db = TestDb::new().await;
     let alice = with_switch(&db).await;
