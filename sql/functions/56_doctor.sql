@@ -104,6 +104,14 @@ create or replace function df.relay_doctor()
     select 'step logins', true, format('%s granted, each with its own', count(*)), null
       from login_fault f having count(f.fault) = 0
     union all
+    -- Of one that was dropped, the pass that removes what has expired fails the workflows.
+    select 'step logins', false, format('role %s is not granted any more, and its workflows wait', r.rolname),
+           format('SELECT df.grant_usage(%L);', r.rolname)
+      from pg_roles r
+     where not exists (select from granted g where g.role_oid = r.oid)
+       -- Looked up for each role: there may be millions that wait.
+       and exists (select from df.instances i where i.submitted_by = r.oid and i.status in ('pending', 'running'))
+    union all
     select 'other databases', false, format('%s may not connect to database %s', e.login, e.database),
            format('GRANT CONNECT ON DATABASE %I TO %I;', e.database, e.login)
       from elsewhere e join pg_database d on d.datname = e.database

@@ -124,7 +124,13 @@ begin
     if v_count > c_most then
         waiting_for := waiting_for || format('; and %s more', v_count - c_most);
     end if;
-    if v_steps then
+    if v_steps and exists (select from pg_roles r where r.oid = p_role)
+       and (to_regrole(df.step_login_name(p_role)::text) is null or not has_schema_privilege(p_role, 'df', 'usage')) then
+        state := 'stalled';
+        detail := concat_ws(' ', detail, format('Role %s is not granted the use of df any more, or has no step login.', p_role::regrole));
+        release_by := concat_ws(E'\n', release_by, format('SELECT df.grant_usage(%L);',
+            (select r.rolname from pg_roles r where r.oid = p_role)));
+    elsif v_steps then
         select b.blocker, b.detail into v_lock from df.blocked_steps(p_instance, p_role) b limit 1;
         if found then
             detail := concat_ws(' ', detail, v_lock.detail);

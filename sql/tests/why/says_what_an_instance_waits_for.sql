@@ -59,6 +59,30 @@ select pg_temp.check('a step', df.seq('select 1', E'select\n  2'),
     $$status = 'running', epoch = 1, owner = '00000000-0000-0000-0000-000000000001'$$,
     $$('root.left', 'completed', 1, '2030-01-02 00:00+00'::timestamptz, null::timestamptz, null, 1, null, null)$$,
     'running', 'step root.right: select 2', '-', '');
+savepoint granted;
+select df.revoke_usage('test_why');
+create function pg_temp.why_to_an_admin() returns void language plpgsql as $$
+declare
+    v_why record;
+begin
+    grant df_admin to test_why_other;
+    set local role test_why_other;
+    select * into strict v_why from df.why('whyaaaaa');
+    reset role;
+    if v_why.state <> 'stalled' or v_why.release_by is distinct from 'SELECT df.grant_usage(''test_why'');'
+       or v_why.detail not like 'Role test_why is not granted%' then
+        raise exception 'a step of a role that is not granted any more: found %', v_why;
+    end if;
+end
+$$;
+select pg_temp.why_to_an_admin();
+do $$
+begin
+    assert exists (select from df.relay_doctor() d where not d.well and d.topic = 'step logins'
+                      and d.mend = 'SELECT df.grant_usage(''test_why'');'), 'the doctor does not tell of it';
+end
+$$;
+rollback to granted;
 select pg_temp.check('a signal, with the statement that sends it', df.wait_for_signal('it''s on', 60),
     $$status = 'running', epoch = 1, wake_at = '2040-01-01 00:00+00'$$,
     $$('root', 'waiting', 1, '2030-01-02 00:00+00'::timestamptz, '2040-01-01 00:00+00'::timestamptz, 'it''s on', 1, null, null)$$,
