@@ -45,6 +45,29 @@ async fn what_notified_nobody_is_found_within_the_poll_interval() {
 }
 
 #[tokio::test]
+async fn what_a_prepared_transaction_did_is_found_once_it_commits() {
+    let db = TestDb::new().await;
+    let role = role_with_traces(&db).await;
+    let _relay = db.relay_with(&[], &[]);
+    until(&db, "select last_value = 2 from df.relay_idle", PATIENCE).await;
+    let gid = &db.name;
+    let prepared = format!(
+        "begin; set local df.notify = off; select df.start('select 1'); prepare transaction '{gid}'"
+    );
+    let refused = prepared.replace("set local df.notify = off;", "");
+    let error = role.client.batch_execute(&refused).await.unwrap_err();
+    assert_eq!(error.code().map(|code| code.code()), Some("0A000"));
+    role.client.batch_execute(&prepared).await.unwrap();
+    // Longer than a scan of the queue begins before the present.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let commit = format!("commit prepared '{gid}'");
+    role.client.batch_execute(&commit).await.unwrap();
+    until_all_ended(&db, Duration::from_secs(5)).await;
+    let started = db.text("select count(*) from df.instances").await;
+    assert_eq!(started.as_deref(), Some("1"));
+}
+
+#[tokio::test]
 async fn what_commits_late_is_not_passed_by() {
     let db = TestDb::new().await;
     let role = role_with_traces(&db).await;
