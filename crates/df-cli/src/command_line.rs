@@ -95,7 +95,8 @@ pub enum Command {
     /// Remove the schema and all workflows
     ///
     /// Drops the schema `df` with every workflow in it, the step logins, and the df roles unless another
-    /// database of the server needs them.
+    /// database of the server needs them. Refuses where something else depends on it, as a view over its tables
+    /// does: that would be dropped with it.
     Uninstall(UninstallOptions),
     /// Run workflows; any number of these may run
     ///

@@ -63,6 +63,9 @@ pub enum Error {
     )]
     OperatorSchemaDiffers { installed: String, asked: String },
 
+    #[error("what is not df's depends on it, and nothing was changed; drop it first, or have it do without: {}", .0.join("; "))]
+    HasDependents(Vec<String>),
+
     #[error("{why}; an administrator must run:\n{}", statements.join("\n"))]
     NeedsAdministrator {
         why: String,

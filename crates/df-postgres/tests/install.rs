@@ -471,6 +471,50 @@ async fn uninstall_takes_step_logins_and_keeps_roles_that_another_database_uses(
     assert!(last.kept_roles.is_empty(), "{last:?}");
 }
 
+#[tokio::test]
+async fn uninstall_takes_nothing_that_is_not_its_own() {
+    let cluster = fresh_cluster();
+    let target = superuser(&cluster, "postgres");
+    let files = SchemaFiles::embedded().unwrap();
+    let (options, token) = (InstallOptions::default(), CancellationToken::new());
+    install(&target, &files, &options, &token).await.unwrap();
+    let theirs = "create schema app;
+        create view app.running as select id from df.instances where status = 'running';
+        create view app.above as select * from app.running;
+        create table app.orders (workflow text default df.sleep(1));
+        create table app.states (state df.instance_status);
+        create function app.f() returns bigint begin atomic select count(*) from df.instances; end;
+        create table app.apart (id text)";
+    execute(&target, theirs).await;
+    let error = uninstall(&target).await.unwrap_err();
+    let Error::HasDependents(dependents) = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(
+        dependents[..],
+        [
+            "function app.f()",
+            "table app.orders",
+            "table app.states",
+            "view app.running"
+        ],
+    );
+    let client = target.connect().await.unwrap();
+    assert!(matches!(
+        inspect(&client).await.unwrap(),
+        Installed::Ours(_)
+    ));
+    execute(
+        &target,
+        "drop function app.f(); drop table app.orders, app.states; drop view app.running cascade",
+    )
+    .await;
+    uninstall(&target).await.unwrap();
+    let left =
+        "select string_agg(relname, ' ') from pg_class where relnamespace = 'app'::regnamespace";
+    assert_eq!(text(&client, left).await, "apart");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connecting_waits_for_postgres_to_come_up_and_for_cancellation() {
     let mut cluster = fresh_cluster();

@@ -24,7 +24,10 @@ const STEP_LOGINS: &str = "
     where d.datname = current_database()
       and r.rolname ~ ('^df_step_' || d.oid || '_[0-9]+$') order by 1";
 
-/// Removes everything that `install` and its users made in this database, in one transaction.
+const DEPENDENTS: &str = include_str!("dependents.sql");
+
+/// Removes everything that `install` and its users made in this database, in one transaction. Errors:
+/// `HasDependents` where something else would go with it, such as a view over its tables.
 pub async fn uninstall(target: &ConnectOptions) -> Result<UninstallReport, Error> {
     let mut client = target.connect().await?;
     let transaction = begin(&mut client).await?;
@@ -40,6 +43,12 @@ pub async fn uninstall(target: &ConnectOptions) -> Result<UninstallReport, Error
             return Err(Error::NeedsAdministrator { why, statements });
         }
         execute(&transaction, &grant_owner(&privileges)).await?;
+    }
+    let dependents = transaction.query(DEPENDENTS, &[]).await;
+    let dependents = dependents.map_err(Error::doing("looking for what depends on df"))?;
+    if !dependents.is_empty() {
+        let dependents = dependents.iter().map(|row| row.get(0)).collect();
+        return Err(Error::HasDependents(dependents));
     }
     let operator_schema = match found {
         Found::Ours => lock_meta(&transaction, &privileges).await?.operator_schema,
