@@ -254,13 +254,13 @@ create or replace function df.hand_inbox(p_instance text) returns void
     set search_path = pg_catalog, pg_temp
     as $$
 declare
-    v_key text;
+    v_pending text[] := df.pending_signals(p_instance);  -- Apart, or each signal would look at every wait.
+    v_key     text;
 begin
     for v_key in
         select f.key
           from (select distinct on (s.name) s.key, s.n from df.signals s
-                 where s.instance_id = p_instance and s.consumed_at is null
-                   and s.name = any (df.pending_signals(p_instance))
+                 where s.instance_id = p_instance and s.consumed_at is null and s.name = any (v_pending)
                  order by s.name, s.n) f
          order by f.n
     loop
