@@ -49,15 +49,14 @@ create or replace function df.relay_doctor()
                count(*) filter (where r.lease_until <= clock_timestamp()) as gone,
                max(r.heartbeat_at) as seen from df.relays r
     ), relay_role as (
-        select r.rolname, r.rolsuper, r.rolcanlogin,
-               has_database_privilege(r.oid, current_database(), 'connect') as is_let_in,
-               case when not has_database_privilege(r.oid, current_database(), 'connect')
-                        then format('connect to database %s', current_database())
+        select r.rolname, r.rolsuper, r.rolcanlogin, l.is_let_in,
+               case when not l.is_let_in then format('connect to database %s', current_database())
                     when not has_schema_privilege(r.oid, 'df', 'usage') then 'use the schema df'
                     else (select 'execute ' || string_agg(p.oid::regprocedure::text, ', ' order by p.proname) from pg_proc p
                            where p.pronamespace = 'df'::regnamespace and starts_with(p.proname, 'relay_')
                              and not has_function_privilege(r.oid, p.oid, 'execute')) end as lacks
-          from pg_roles r where r.rolname = 'df_relay'
+          from pg_roles r, has_database_privilege(r.oid, current_database(), 'connect') as l(is_let_in)
+         where r.rolname = 'df_relay'
     ), waiting as (
         select count(*) as due, min(w.wake_at) as since from (
             select i.wake_at from df.instances i

@@ -52,7 +52,8 @@ begin
 end
 $$;
 
--- Removes delivered signals, taken by a wait, that are older than dedupe_days. Returns how many.
+-- Removes delivered signals, taken by a wait, that are older than dedupe_days. Returns how many. The index has when they
+-- were sent, which is before they were delivered.
 create or replace function df.remove_taken_signals(p_limit integer) returns bigint
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
