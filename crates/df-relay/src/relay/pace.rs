@@ -10,10 +10,7 @@ use crate::RelayConfig;
 /// What a relay does by turns, decided after each round.
 #[derive(Debug)]
 pub(super) struct Pace {
-    poll_interval: Duration,
-    grace: Duration,
-    grace_interval: Duration,
-    busy_interval: Duration,
+    config: RelayConfig,
     /// Callers notify it.
     idle: bool,
     /// It was told of something that no round has looked for yet.
@@ -63,10 +60,7 @@ impl Pace {
     /// Begins busy: whatever there is, nobody has notified it.
     pub fn new(config: &RelayConfig, now: Instant) -> Self {
         Pace {
-            poll_interval: config.poll_interval,
-            grace: config.grace,
-            grace_interval: config.grace_interval,
-            busy_interval: config.busy_interval,
+            config: config.clone(),
             idle: false,
             told: false,
             rests: false,
@@ -86,13 +80,13 @@ impl Pace {
     /// How long to sleep before that look: after a round what it took comes first; and what is due and was not
     /// to be had is locked, and no reason to spin.
     pub fn rest(&self) -> Option<Duration> {
-        self.rests.then_some(self.grace_interval)
+        self.rests.then_some(self.config.grace_interval)
     }
 
     /// A pause in which nothing is due, cut short while what comes comes untold.
     pub fn nap(&self, pause: Duration, now: Instant) -> Duration {
         if now < self.busy_until {
-            pause.min(self.grace_interval)
+            pause.min(self.config.grace_interval)
         } else {
             pause
         }
@@ -117,19 +111,19 @@ impl Pace {
         self.told = was_told && !fruitful && doubt();
         self.rests = true;
         self.look = if fruitful {
-            self.busy_interval
+            self.config.busy_interval
         } else {
-            (self.look * 2).min(self.grace_interval)
+            (self.look * 2).min(self.config.grace_interval)
         };
         if fruitful && (!self.idle || !was_told) {
-            self.busy_until = now + self.grace;
+            self.busy_until = now + self.config.grace;
         }
         // What comes now and then is best told of each time, a rush is best polled for.
         let wakes =
             self.idle && (self.backlog || (fruitful && self.rush.has_come(now, round.took)));
         if wakes {
             self.idle = false;
-            self.busy_until = now + self.grace;
+            self.busy_until = now + self.config.grace;
             self.calm = Calm::default();
         }
         let idle = wakes.then_some(false);
@@ -137,7 +131,7 @@ impl Pace {
             return Next { idle, sleep: None };
         }
         let pause = if self.backlog {
-            self.poll_interval
+            self.config.poll_interval
         } else if now < self.busy_until && !self.calm.has_come(now, round.took, found) {
             self.look
         } else {
@@ -261,7 +255,7 @@ mod tests {
         assert_eq!(calm_after(2, ROUND / 2), Some(20));
     }
 
-    /// A pace, and how it goes on after rounds that begin a millisecond after what the one before asked for.
+    /// A pace, and how it goes on after rounds that each begin when the one before asked for it.
     struct Paced {
         pace: Pace,
         now: Instant,
@@ -282,6 +276,10 @@ mod tests {
         }
 
         fn round(&mut self, room: usize, claimed: usize) -> Next {
+            self.round_in_doubt(room, claimed, false)
+        }
+
+        fn round_in_doubt(&mut self, room: usize, claimed: usize, doubt: bool) -> Next {
             self.now += ROUND;
             let round = Round {
                 room,
@@ -291,7 +289,7 @@ mod tests {
                 ended: self.now,
                 took: ROUND,
             };
-            let next = self.pace.after(&round, || false);
+            let next = self.pace.after(&round, || doubt);
             self.now += next.sleep.map_or(Duration::ZERO, |(pause, _)| pause);
             next
         }
@@ -358,15 +356,7 @@ mod tests {
         let mut paced = Paced::idle();
         for doubts in [true, false] {
             paced.pace.slept(true);
-            let round = Round {
-                room: 200,
-                has_room: true,
-                delivered: 0,
-                claimed: 0,
-                ended: paced.now,
-                took: ROUND,
-            };
-            paced.pace.after(&round, || doubts);
+            paced.round_in_doubt(200, 0, doubts);
             assert_eq!(paced.pace.looks_first(), !doubts);
         }
     }
