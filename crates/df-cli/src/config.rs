@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::command_line::{Command, CommandLine, DatabaseOptions};
 use crate::exit::WrongUsage;
 use crate::service::{ReadySignal, ServiceConfig};
-use crate::tuning::Tuning;
+use crate::tuning::{Tuning, check_range};
 
 const DEFAULT_LOG_LEVEL: &str = "info";
 const DEFAULT_SHUTDOWN_GRACE_SECONDS: u64 = 30;
@@ -94,12 +94,13 @@ impl Config {
             .shutdown_grace_seconds
             .or(file.shutdown_grace_seconds)
             .unwrap_or(DEFAULT_SHUTDOWN_GRACE_SECONDS);
-        if shutdown_grace_seconds > MOST_SHUTDOWN_GRACE_SECONDS {
-            let refused = anyhow::anyhow!(
-                "shutdown_grace_seconds is {shutdown_grace_seconds}; it must be at most {MOST_SHUTDOWN_GRACE_SECONDS}"
-            );
-            return Err(refused.context(WrongUsage));
-        }
+        check_range(
+            "shutdown_grace_seconds",
+            Some(shutdown_grace_seconds),
+            0,
+            MOST_SHUTDOWN_GRACE_SECONDS,
+        )
+        .context(WrongUsage)?;
         Ok(Config {
             // An empty one, of a variable that nobody filled, would be this machine's own server.
             database_url: given

@@ -90,15 +90,7 @@ impl Tuning {
             ),
         ];
         for (name, given, least, most) in ranges {
-            match given {
-                Some(value) if value < least => {
-                    bail!("{name} is {value}; it must be at least {least}")
-                }
-                Some(value) if value > most => {
-                    bail!("{name} is {value}; it must be at most {most}")
-                }
-                _ => {}
-            }
+            check_range(name, given, least, most)?;
         }
         Ok(())
     }
@@ -153,5 +145,14 @@ impl Tuning {
             step_connections_open: self.step_connections_open.unwrap_or(OPEN_PER_STEP * steps),
             step_connections_per_role: self.step_connections_per_role.unwrap_or(steps),
         }
+    }
+}
+
+/// Refuses a value, where one is given, that lies outside of its range.
+pub fn check_range(name: &str, given: Option<u64>, least: u64, most: u64) -> anyhow::Result<()> {
+    match given {
+        Some(value) if value < least => bail!("{name} is {value}; it must be at least {least}"),
+        Some(value) if value > most => bail!("{name} is {value}; it must be at most {most}"),
+        _ => Ok(()),
     }
 }
