@@ -38,6 +38,20 @@ async fn switch_on(alice: &Role) {
         .unwrap();
 }
 
+async fn retry(role: &Role, id: &str) {
+    let retry = format!("select df.retry('{id}')");
+    assert_eq!(role.text(&retry).await.as_deref(), Some("OK"));
+}
+
+/// Starts what waits, and fails once 100 seconds have passed.
+async fn failed_in_time(db: &TestDb, alice: &Role, expression: &str) -> String {
+    let id = start(alice, expression).await;
+    db.parked(&id).await;
+    db.pass("101 seconds").await;
+    assert_eq!(db.ended(&id).await, "failed", "{expression}");
+    id
+}
+
 async fn log_of(alice: &Role) -> String {
     let sql = "select string_agg(step, ' ' order by step) from public.log";
     alice.text(sql).await.unwrap_or_default()
@@ -128,15 +142,9 @@ async fn a_retry_gives_a_timed_node_its_time_anew() {
     let node = "df.timeout(df.loop('insert into public.log values (''a'')' ~> df.if(
                     'select count(*) < 40 from public.log', 'select 1',
                     df.if('select on_ = 1 from public.switch', df.break(), df.sleep(3600)))), 100)";
-    let id = start(&alice, node).await;
-    db.parked(&id).await;
-    db.pass("101 seconds").await;
-    assert_eq!(db.ended(&id).await, "failed");
+    let id = failed_in_time(&db, &alice, node).await;
     switch_on(&alice).await;
-    alice
-        .text(&format!("select df.retry('{id}')"))
-        .await
-        .unwrap();
+    retry(&alice, &id).await;
     // The sleep is recorded, and its time has not come; the node's own time has begun anew.
     db.parked(&id).await;
     db.pass("99 seconds").await;
@@ -154,15 +162,9 @@ async fn a_retry_tries_again_what_had_failed_in_a_node_whose_time_was_up() {
     let alice = with_switch(&db).await;
     let _relay = db.spawn_relay(&["--linger-ms", "10"]);
     let node = format!("df.timeout(df.join({FAILS_WHILE_OFF}, df.sleep(150)), 100)");
-    let id = start(&alice, &node).await;
-    db.parked(&id).await;
-    db.pass("101 seconds").await;
-    assert_eq!(db.ended(&id).await, "failed");
+    let id = failed_in_time(&db, &alice, &node).await;
     switch_on(&alice).await;
-    alice
-        .text(&format!("select df.retry('{id}')"))
-        .await
-        .unwrap();
+    retry(&alice, &id).await;
     db.until("select count(*) from public.log", "1").await;
     db.parked(&id).await;
     db.pass("50 seconds").await;
@@ -181,10 +183,7 @@ async fn a_signal_that_came_after_the_failure_is_taken_at_the_retry() {
     ] {
         let off = "update public.switch set on_ = 0";
         alice.client.batch_execute(off).await.unwrap();
-        let id = start(&alice, &node).await;
-        db.parked(&id).await;
-        db.pass("101 seconds").await;
-        assert_eq!(db.ended(&id).await, "failed", "{node}");
+        let id = failed_in_time(&db, &alice, &node).await;
         for data in 1..=2 {
             let sent = format!("select df.signal('{id}', 'go', '{data}')");
             alice.text(&sent).await.unwrap();
@@ -195,8 +194,7 @@ async fn a_signal_that_came_after_the_failure_is_taken_at_the_retry() {
         )
         .await;
         switch_on(&alice).await;
-        let retried = format!("select df.retry('{id}')");
-        alice.text(&retried).await.unwrap();
+        retry(&alice, &id).await;
         assert_eq!(db.ended(&id).await, "completed", "{node}");
         let taken =
             "select string_agg(data::text, ' ') from df.signals where consumed_at is not null";
@@ -281,8 +279,7 @@ async fn a_cancel_that_came_too_late_leaves_a_later_one_its_effect() {
     assert!(said.is_some());
     let status = format!("select df.status('{id}')");
     assert_eq!(alice.text(&status).await.as_deref(), Some("failed"));
-    let retry = format!("select df.retry('{id}')");
-    assert_eq!(alice.text(&retry).await.as_deref(), Some("OK"));
+    retry(&alice, &id).await;
     alice.text(&cancel).await;
     assert_eq!(alice.text(&status).await.as_deref(), Some("cancelled"));
 }
@@ -297,7 +294,7 @@ async fn a_cancel_written_by_hand_to_a_failed_workflow_keeps_nobody_from_cancell
     let by_hand = format!("insert into df.outbox (instance_id, kind) values ('{id}', 'cancel')");
     alice.client.batch_execute(&by_hand).await.unwrap();
     switch_on(&alice).await;
-    alice.text(&format!("select df.retry('{id}')")).await;
+    retry(&alice, &id).await;
     let cancel = format!("select df.cancel('{id}')");
     db.client.batch_execute(&cancel).await.unwrap();
     assert_eq!(db.ended(&id).await, "cancelled");

@@ -106,20 +106,13 @@ async fn a_relay_that_is_not_let_in_for_a_while_goes_on_afterwards() {
         "application_name = 'df-relay lease'",
         "usename = 'df_relay'",
     ] {
-        let refused = |relay: &Process| relay.log().matches("postgres refuses the login").count();
-        let before = refused(&relay);
+        let before = said(&relay, "postgres refuses the login");
         let shut = format!(
             "revoke connect on database postgres from public;
              select pg_terminate_backend(pid) from pg_stat_activity where {whose}"
         );
         superuser.batch_execute(&shut).await.unwrap();
-        for _ in 0..200 {
-            if refused(&relay) > before {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert!(refused(&relay) > before, "{}", relay.log());
+        says_again(&relay, "postgres refuses the login", before).await;
         let open = "grant connect on database postgres to public";
         superuser.batch_execute(open).await.unwrap();
         assert_completes(&alice, "df.start('select 1')", &relay).await;
@@ -139,18 +132,13 @@ async fn a_database_that_was_read_only_for_a_while_fails_nothing() {
     ] {
         assert_completes(&alice, "df.start(df.sleep(0))", &relay).await;
         let id = text(&alice, "select df.start(df.sleep(1))").await.unwrap();
-        let before = relay.log().matches("25006").count();
+        let before = said(&relay, "25006");
         let shut = format!(
             "alter database postgres set default_transaction_read_only = on;
              select pg_terminate_backend(pid) from pg_stat_activity where {whose}"
         );
         superuser.batch_execute(&shut).await.unwrap();
-        for _ in 0..200 {
-            if relay.log().matches("25006").count() > before {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        says_again(&relay, "25006", before).await;
         let open = "alter database postgres reset default_transaction_read_only";
         superuser.batch_execute(open).await.unwrap();
         assert_ends(&alice, &id, &relay).await;
@@ -238,6 +226,22 @@ async fn a_relays_calls_are_as_they_are_whatever_the_database_says() {
     let session = Session::new(asked, CancellationToken::new());
     let rows = session.query("show statement_timeout", &[]).await.unwrap();
     assert_eq!(rows[0].get::<_, String>(0), "7s");
+}
+
+/// How often a relay has said something.
+fn said(relay: &Process, what: &str) -> usize {
+    relay.log().matches(what).count()
+}
+
+/// Waits until it has said so more often than before.
+async fn says_again(relay: &Process, what: &str, before: usize) {
+    for _ in 0..200 {
+        if said(relay, what) > before {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{}", relay.log());
 }
 
 async fn assert_completes(alice: &Client, start: &str, relay: &Process) {
