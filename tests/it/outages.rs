@@ -211,15 +211,26 @@ async fn a_relays_calls_are_as_they_are_whatever_the_database_says() {
     let url = own.cluster.url("df_relay", "relay", "postgres");
     let options = ConnectOptions::parse(&url).unwrap();
     let plain = options.connect().await.unwrap();
-    let session = Session::new(options.clone(), CancellationToken::new());
     let show = "select current_setting($1)";
     for (name, _, value, pinned) in defaults {
         assert_eq!(
             text(&plain, &format!("show {name}")).await.as_deref(),
             Some(value)
         );
-        let rows = session.query(show, &[&name.to_owned()]).await.unwrap();
-        assert_eq!(rows[0].get::<_, String>(0), pinned, "{name}");
+        for is_lent in [false, true] {
+            // It acts between transactions only, where a lent session is the pooler's.
+            if is_lent && name == "idle_session_timeout" {
+                continue;
+            }
+            let options = options.clone().with_pooler(is_lent);
+            let session = Session::new(options, CancellationToken::new());
+            let rows = session.query(show, &[&name.to_owned()]).await.unwrap();
+            assert_eq!(rows[0].get::<_, String>(0), pinned, "{name}");
+            let open = session.insist_open(show, &[&name.to_owned()]).await;
+            let (rows, open) = open.unwrap();
+            assert_eq!(rows[0].get::<_, String>(0), pinned, "{name}");
+            assert!(open.commit().await);
+        }
     }
     // What the connection string says is meant.
     let asked = options.with_server_options("-c statement_timeout=7000");

@@ -15,9 +15,13 @@ use crate::retry::{Delays, RetryPolicy};
 use crate::{ConnectOptions, Error, Parameter, class, connect_when_up, describe, query_unnamed};
 
 /// What the relay's calls rely on, whatever the database or the role says by default: that they see what was committed
-/// before each statement, and run until they are done. A lent session cannot be told.
+/// before each statement, and run until they are done.
 const PINNED: &str = "-c default_transaction_isolation=read\\ committed -c statement_timeout=0 -c lock_timeout=0 \
                       -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0";
+
+/// The same for a session that a pooler lends, which keeps nothing that is set: each of its transactions is told.
+const BEGIN_PINNED: &str = "begin isolation level read committed; set local statement_timeout = 0; \
+                            set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 
 /// One connection at a time, opened when first needed and again whenever it broke.
 pub struct Session {
@@ -30,8 +34,8 @@ pub struct Session {
 
 struct Connected {
     client: Client,
-    /// Whether a statement prepared now is still there at the next call.
-    keeps_statements: bool,
+    /// Whether a pooler may give the next transaction another session.
+    is_lent: bool,
     statements: parking_lot::Mutex<HashMap<&'static str, Statement>>,
 }
 
@@ -111,8 +115,7 @@ impl Session {
         let mut delays = self.policy.delays();
         loop {
             let connected = self.connected().await?;
-            let begun = connected.client.batch_execute("begin");
-            let (begun, answer) = tokio::join!(begun, connected.query(sql, parameters));
+            let (begun, answer) = tokio::join!(connected.begin(), connected.ask(sql, parameters));
             let error = match begun.and(answer) {
                 Ok(rows) => {
                     let session = self;
@@ -152,7 +155,7 @@ impl Session {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let connected = Arc::new(Connected {
             client,
-            keeps_statements: !self.options.is_pooled(),
+            is_lent: self.options.is_pooled(),
             statements: Default::default(),
         });
         *current = Some(connected.clone());
@@ -191,12 +194,39 @@ impl Open<'_> {
 }
 
 impl Connected {
+    async fn begin(&self) -> Result<(), tokio_postgres::Error> {
+        let begin = if self.is_lent { BEGIN_PINNED } else { "begin" };
+        self.client.batch_execute(begin).await
+    }
+
+    /// One statement in a transaction of its own.
     async fn query(
         &self,
         sql: &'static str,
         parameters: &[&dyn Parameter],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        if !self.keeps_statements {
+        if !self.is_lent {
+            return self.ask(sql, parameters).await;
+        }
+        // In one write: each is sent when it is first polled. A COMMIT behind a failure rolls back.
+        let (begun, answer, ended) = tokio::join!(
+            self.begin(),
+            self.ask(sql, parameters),
+            self.client.batch_execute("commit")
+        );
+        begun?;
+        let rows = answer?;
+        ended?;
+        Ok(rows)
+    }
+
+    /// One statement in whatever transaction there is.
+    async fn ask(
+        &self,
+        sql: &'static str,
+        parameters: &[&dyn Parameter],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if self.is_lent {
             return query_unnamed(&self.client, sql, parameters).await;
         }
         let prepared = self.statements.lock().get(sql).cloned();
