@@ -73,10 +73,10 @@ begin
 end
 $$;
 
--- Begins a wait, or looks after one that has begun. Reaching it first looks in the inbox, under the
--- instance's lock; a due wait is ended here. A signal that nobody has delivered yet was sent before this wait was reached:
--- it is for the waits that are pending already, as if it had been delivered in time, and only where there is none for
--- this one. Returns 'ok' when it has ended, else 'waiting'.
+-- Begins a wait, or looks after one that has begun; a due one is ended here. Both look in the inbox first, under the
+-- instance's lock. A signal that nobody has delivered yet was sent before this wait was reached, or before its timeout is
+-- decided: it is for the waits that are pending, as if it had been delivered in time, and for one that begins only where
+-- there is none. Returns 'ok' when it has ended, else 'waiting'.
 create or replace function df.record_wait(
     p_instance text, p_epoch bigint, p_incarnation uuid, p_path text, p_signal text,
     p_seconds double precision, p_due timestamptz, p_result json, p_within text[],
@@ -86,6 +86,7 @@ create or replace function df.record_wait(
 declare
     v_fence  text := df.fence(p_instance, p_epoch, p_incarnation, true, true);
     v_run    df.node_runs%rowtype;
+    v_begins boolean;
     v_due    timestamptz;
     v_key    text;
     v_left   text;
@@ -99,19 +100,21 @@ begin
         return 'DF003';
     end if;
     select * into v_run from df.node_runs r where r.instance_id = p_instance and r.run_path = p_path;
-    if not found then
-        if p_signal is not null then
-            for v_key in select s.key from df.signals s
-                          where s.instance_id = p_instance and s.name = p_signal and s.consumed_at is null
-                          order by s.n loop
-                if df.hand_signal(p_instance, v_key) = '{}' then
-                    v_left := v_key;
-                    exit;
-                end if;
-                v_woken := true;
-            end loop;
-            -- What was woken may have ended the instance, or decided against this wait.
-            if v_woken then
+    v_begins := not found;
+    if p_signal is not null and (v_begins or (v_run.status = 'waiting' and v_run.due_at <= df.clock())) then
+        for v_key in select s.key from df.signals s
+                      where s.instance_id = p_instance and s.name = p_signal and s.consumed_at is null
+                      order by s.n loop
+            if df.hand_signal(p_instance, v_key) = '{}' then
+                v_left := v_key;
+                exit;
+            end if;
+            v_woken := true;
+        end loop;
+        if v_woken then
+            select * into v_run from df.node_runs r where r.instance_id = p_instance and r.run_path = p_path;
+            -- Another that was woken may have ended the instance, or decided against this wait.
+            if v_begins or v_run.status = 'waiting' then
                 v_fence := df.fence(p_instance, p_epoch, p_incarnation, true, true);
                 if v_fence <> 'ok' then
                     return v_fence;
@@ -120,6 +123,8 @@ begin
                 end if;
             end if;
         end if;
+    end if;
+    if v_begins then
         v_due := coalesce(p_due, df.clock() + make_interval(secs => p_seconds));
         insert into df.node_runs (instance_id, run_path, status, epoch, due_at, signal_name, detail)
         values (p_instance, p_path, 'waiting', p_epoch, v_due, p_signal,
@@ -135,17 +140,6 @@ begin
             returning df.signal_result(s.name, s.data) into v_result;
             perform df.end_wait(p_instance, p_path, v_result);
             v_run.status := 'completed';
-        end if;
-    end if;
-    if v_run.status = 'waiting' and v_run.due_at <= df.clock() and v_run.signal_name is not null then
-        -- A signal that was sent while nobody delivered it has come before the timeout is decided.
-        select s.key into v_key from df.signals s
-         where s.instance_id = p_instance and s.name = v_run.signal_name and s.consumed_at is null
-         order by s.n limit 1;
-        if found then
-            perform df.hand_signal(p_instance, v_key);
-            select * into v_run from df.node_runs r
-             where r.instance_id = p_instance and r.run_path = p_path;
         end if;
     end if;
     if v_run.status = 'waiting' and v_run.due_at <= df.clock() then
