@@ -82,7 +82,7 @@ async fn every_recipe_prints_what_it_says() {
     let web = Web::start();
     let mut recipes = recipes(&guide().join("cookbook.md"));
     recipes.retain(|recipe| !recipe.sql.is_empty());
-    assert_eq!(recipes.len(), 10);
+    assert_eq!(recipes.len(), 11);
     recipes.push(whole("quick-start.md"));
     for mut recipe in recipes {
         let db = TestDb::new().await;
