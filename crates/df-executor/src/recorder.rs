@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The most entries recorded in one transaction.
 const MAX_BATCH: usize = 256;
+/// The most bytes that a batch is gathered up to; an entry that alone has more is a batch by itself. The
+/// server takes no message of a gigabyte: it ends the connection, and the same batch would be sent for ever.
+const MAX_BATCH_BYTES: usize = 64 << 20;
 /// The most entries that wait for their batch; beyond it callers wait to hand theirs over.
 const MAX_QUEUED: usize = 4096;
 /// How long an entry whose instance is locked waits before it is sent again.
@@ -68,8 +71,10 @@ async fn lane(
     mut jobs: Receiver<Job>,
     again: tokio::sync::mpsc::WeakSender<Job>,
 ) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    while jobs.recv_many(&mut batch, MAX_BATCH).await > 0 {
+    let mut waiting = Vec::with_capacity(MAX_BATCH);
+    while !waiting.is_empty() || jobs.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+        let fitting = fitting(waiting.iter().map(|job: &Job| &job.entry));
+        let mut batch: Vec<Job> = waiting.drain(..fitting).collect();
         let answers = match send(&session, batch.iter().map(|job| &job.entry)).await {
             Ok(answers) => answers,
             Err(Error::Cancelled) => return,
@@ -109,6 +114,17 @@ async fn lane(
             });
         }
     }
+}
+
+/// How many of the entries, which are in order, make up the next batch.
+fn fitting<'a>(entries: impl Iterator<Item = &'a Entry>) -> usize {
+    let mut bytes = 0;
+    let fit = entries.take_while(|entry| {
+        let result = entry.result.as_ref().map_or(0, |result| result.get().len());
+        bytes += result + entry.error.as_ref().map_or(0, String::len);
+        bytes <= MAX_BATCH_BYTES
+    });
+    fit.count().max(1)
 }
 
 async fn send(
@@ -179,5 +195,29 @@ async fn refuse(session: &Session, entry: &Entry, error: &Error) -> Recorded {
     Recorded {
         outcome: outcome.to_owned(),
         ..Recorded::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    fn check(sizes: &[usize], expected: usize) {
+        let entry = |bytes: &usize| Entry {
+            result: Some(RawValue::from_string(format!("\"{}\"", "x".repeat(bytes - 2))).unwrap()),
+            ..Entry::default()
+        };
+        let entries: Vec<Entry> = sizes.iter().map(entry).collect();
+        assert_eq!(fitting(entries.iter()), expected, "{sizes:?}");
+    }
+
+    #[test]
+    fn a_batch_is_no_larger_than_a_message_may_be() {
+        check(&[2; MAX_BATCH], MAX_BATCH);
+        check(&[MAX_BATCH_BYTES / 4; 6], 4);
+        check(&[MAX_BATCH_BYTES, 2], 1);
+        check(&[MAX_BATCH_BYTES + 1, 2], 1);
+        check(&[2, MAX_BATCH_BYTES, 2], 1);
     }
 }
