@@ -380,3 +380,22 @@ async fn a_request_too_large_in_its_parts_together_fails_before_it_is_made() {
     }
     assert!(web.requests().is_empty());
 }
+
+/// In JSON a control character is six, and a body that is no text is base64.
+#[tokio::test]
+async fn an_answer_whose_result_is_too_large_fails_its_node() {
+    let limit = "select df.configure('http_allow_private', 'true'), df.configure('max_result_bytes', '100000')";
+    let (workflows, web) = (Workflows::prepared(limit).await, Web::start());
+    let url = literal(&web.url("/echo"));
+    let node = |bytes: usize| format!("df.http({url}, 'POST', repeat(E'\\x01', {bytes}))");
+    let result = workflows.result(&node(16_000)).await;
+    assert_eq!(result["body"].as_str().map(str::len), Some(16_000));
+    let failed = workflows.failure(&node(17_000)).await;
+    assert_eq!(
+        (failed.sqlstate.as_deref(), failed.error.as_deref()),
+        (
+            Some("54000"),
+            Some("the result is larger than 100000 bytes (max_result_bytes)")
+        )
+    );
+}

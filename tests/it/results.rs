@@ -448,6 +448,17 @@ async fn results_that_are_too_large_together_fail_the_node_that_composes_them() 
             "root.right",
             together,
         ),
+        (
+            format!("df.seq({sequence}, df.loop(df.break('$n0$n0$n0$n0$n0')))"),
+            "root.right.body[0]",
+            too_large,
+        ),
+        // Six times as long in JSON as it is.
+        (
+            "df.loop(df.break(repeat(E'\\x01', 20000)))".to_owned(),
+            "root.body[0]",
+            too_large,
+        ),
     ] {
         let ended = workflows.run(&expression).await;
         let error = ended.error.as_deref().unwrap_or_default();
@@ -474,6 +485,7 @@ async fn results_that_are_too_large_together_fail_the_node_that_composes_them() 
         format!("df.seq({large}, 'select 1')"),
         format!("df.seq(df.as({small}, 'j'), 'select length(''$j'')')"),
         format!("df.seq({sequence}, 'select length(''$n0$n1$n2$n3'')')"),
+        format!("df.seq({sequence}, df.loop(df.break('$n0$n0$n0$n0')))"),
     ] {
         let ended = workflows.run(&expression).await;
         assert_eq!(ended.status, "completed", "{expression}: {ended:?}");

@@ -309,20 +309,29 @@ impl Activity<'_> {
                 .failed(failure.message, failure.sqlstate.as_deref())
                 .await;
         }
+        let Some(limits) = self.backend.limits(self.cancel).await else {
+            return LeafReply::Stopped;
+        };
         let text = value.unwrap_or_default();
         let bound = match self.bound(&[text]).await {
             Ok(bound) => bound,
             Err(reply) => return reply,
         };
-        match value
+        let value = match value
             .map(|text| df_graph::substitute_json_text(text, &bound))
             .transpose()
         {
-            Ok(value) => {
-                let result = df_graph::break_value(value.as_deref()).to_string();
-                self.record_completed(result, None, 1).await
-            }
-            Err(error) => self.failed(error.to_string(), Some("22023")).await,
+            Ok(value) => value,
+            Err(error) => return self.failed(error.to_string(), Some("22023")).await,
+        };
+        drop(bound);
+        // The text first: what is made of it takes many times its size.
+        let result = within(value.unwrap_or_else(|| "null".to_owned()), &limits)
+            .map(|text| df_graph::break_value(Some(&text)).to_string())
+            .and_then(|result| within(result, &limits));
+        match result {
+            Ok(result) => self.record_completed(result, None, 1).await,
+            Err(too_large) => self.record_failed(too_large, 1).await,
         }
     }
 
@@ -366,10 +375,12 @@ impl Activity<'_> {
             }
         };
         request.timeout = limit.map_or(request.timeout, |limit| limit.min(request.timeout));
-        self.at_least_once(|_| {
+        self.at_least_once(|_| async {
             let on = &self.loaded.assignment;
-            self.backend
-                .send_http(on, self.run_path, request, self.cancel)
+            let answer = self
+                .backend
+                .send_http(on, self.run_path, request, self.cancel);
+            within(answer.await?, &limits)
         })
         .await
     }
@@ -578,6 +589,19 @@ fn refusal(refused: Refused) -> LeafReply {
         Refused::DecidedAgainst => LeafReply::Lost,
         Refused::Paused => LeafReply::Paused,
     }
+}
+
+/// The result, unless it is larger than one may be. In JSON a body may be six times as long as it came.
+fn within(result: String, limits: &Limits) -> Result<String, Failure> {
+    let limit_bytes = limits.result_bytes;
+    if result.len() <= limit_bytes {
+        return Ok(result);
+    }
+    Err(Failure {
+        message: NoResults::TooLarge { limit_bytes }.to_string(),
+        sqlstate: Some(TOO_LARGE.to_owned()),
+        path: String::new(),
+    })
 }
 
 fn raw(text: String) -> Option<Box<RawValue>> {
