@@ -257,6 +257,9 @@ fn quoted_text_in_sql_is_replaced_by_its_own_rules() {
             "$z$ $df___$ 'a$$b$q$c' __ $df___$ $z$",
         ),
         ("$z$ $dollar $z$", "$z$ 'a$$b$q$c' $z$"),
+        // Nor can one that becomes the delimiter between the text's own dollar signs.
+        ("$v1$ ${var}$ $v1$", "$df_$ $v1$ $df_$"),
+        ("$Bob$ '$$name$' $Bob$", "$df_$ '$Bob$' $df_$"),
         // Unterminated text is Postgres's to complain about.
         ("'$n", "'$n"),
         ("E'$n\\'", "E'$n\\'"),

@@ -70,8 +70,9 @@ struct Body<'a> {
     outer_end: usize,
     /// Where its opening delimiter stands in the output.
     start: usize,
-    /// Whether a dollar sign was inserted into it, so that it might hold its own delimiter.
-    tainted: bool,
+    /// Whether anything was inserted into it, so that it might hold its own delimiter: two dollar signs of the text's
+    /// own around an inserted word are one, too.
+    changed: bool,
 }
 
 struct Writer<'a> {
@@ -87,7 +88,7 @@ impl<'a> Writer<'a> {
             tag,
             outer_end,
             start: self.out.len(),
-            tainted: false,
+            changed: false,
         });
         self.out.push_str(tag);
     }
@@ -95,11 +96,11 @@ impl<'a> Writer<'a> {
     /// Ends a body, under another delimiter if an inserted value holds the one it had.
     fn close(&mut self, body: &Body<'_>) {
         self.out.push_str(body.tag);
-        if !body.tainted {
+        if !body.changed {
             return;
         }
         if let Some(outer) = self.bodies.last_mut() {
-            outer.tainted = true;
+            outer.changed = true;
         }
         let content = body.start + body.tag.len();
         let close = self.out.len() - body.tag.len();
@@ -185,7 +186,7 @@ impl<'a> Writer<'a> {
             });
         }
         if let Some(body) = self.bodies.last_mut() {
-            body.tainted |= text.contains('$');
+            body.changed = true;
         }
         append(&mut self.out, text, written)
     }
