@@ -61,7 +61,10 @@ fn bound() -> Bound {
 
 #[test]
 fn sql_references_become_constants() {
-    let bound = bound();
+    let mut bound = bound();
+    // The longest name that a variable may have.
+    bound.vars.push(("é".repeat(512), "long".into()));
+    let long = format!("select {{{}}}", "é".repeat(512));
     let cases = [
         ("select 1", "select 1"),
         ("select $n", "select 5"),
@@ -134,6 +137,7 @@ fn sql_references_become_constants() {
         ("select {unknown}", "select {unknown}"),
         ("select {{var}}", "select {v1}"),
         ("select {var", "select {var"),
+        (long.as_str(), "select long"),
         ("select {}", "select {}"),
         ("select {self}", "select {self} $n"),
         ("select {sys_label}", "select lab"),

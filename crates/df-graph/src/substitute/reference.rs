@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::{Bindings, MAX_EXPANDED_ROWS, SubstituteError};
 use crate::results::rows;
 
-/// The most bytes between the braces of a variable.
-const MAX_VARIABLE_BYTES: usize = 256;
+/// The most bytes between the braces of a variable: those of the longest name that `df.setvar` takes.
+const MAX_VARIABLE_BYTES: usize = 1024;
 
 /// A reference and its value.
 pub(super) struct Found<'a> {
