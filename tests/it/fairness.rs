@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use df_postgres::quote_literal;
 
-use crate::support::{Role, TestDb};
+use crate::support::{Role, TestDb, Web, Workflows, literal};
 
 /// Longer than a fair share takes, far shorter than what the hog has queued.
 const SOON: Duration = Duration::from_secs(90);
@@ -228,4 +228,28 @@ async fn a_result_limit_set_while_the_relay_runs_holds_for_later_steps() {
         }
         assert!(Instant::now() < deadline, "the setting never held");
     }
+}
+
+/// A hung server has all the requests of a role waiting, and more of them than one role may have leaves running.
+#[tokio::test]
+async fn requests_that_hang_keep_no_step_of_their_role_waiting() {
+    let workflows = Workflows::prepared("select df.configure('http_allow_private', 'true')").await;
+    let web = Web::start();
+    let url = literal(&web.url("/slow"));
+    let expression = format!("df.seq('select 1', df.http({url}, 'GET', timeout_seconds => 600))");
+    let begin = format!("select count(df.start({expression})) from generate_series(1, 100)");
+    workflows.alice.text(&begin).await;
+    workflows
+        .db
+        .until(
+            "select count(*) = 100 from df.node_runs where run_path = 'root.left' and status = 'completed'",
+            "t",
+        )
+        .await;
+    let id = workflows.start("df.seq('select 1', 'select 2')").await;
+    let status = workflows
+        .alice
+        .text(&format!("select df.await_instance('{id}', 20)"))
+        .await;
+    assert_eq!(status.as_deref(), Some("completed"));
 }

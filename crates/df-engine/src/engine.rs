@@ -22,7 +22,7 @@ use crate::backend::{Assignment, Backend};
 use crate::loaded::{Loaded, Runs};
 use crate::observe::Observer;
 use crate::outcome::Told;
-use crate::provider::{MemoryProvider, runtime_options};
+use crate::provider::{Class, MemoryProvider, runtime_options};
 use crate::walk;
 use registered::{activities, orchestrations};
 use watch::{watch_children, watch_quiet, watch_terminal};
@@ -139,16 +139,19 @@ impl Engine {
             closed: CancellationToken::new(),
         });
         let by_role = Arc::downgrade(&shared);
-        let role_of = move |orchestration: &str| {
+        let class_of = move |orchestration: &str, activity: &str, run_path: &str| {
             let loaded = by_role
                 .upgrade()
                 .and_then(|shared| shared.get(root_of(orchestration)));
-            loaded.map_or(0, |loaded| loaded.assignment.role)
+            loaded.map_or(Class::default(), |loaded| Class {
+                lane: loaded.assignment.role,
+                slow: activity == walk::LEAF && loaded.plans_request(orchestration, run_path),
+            })
         };
         provider.hold_back(Told::may_wait);
         provider.end_with(Told::is_end);
         provider.divide(
-            Box::new(role_of),
+            Box::new(class_of),
             config.concurrent_leaves / ROLES_AT_FULL_SHARE,
         );
         let runtime = Runtime::start_with_options(

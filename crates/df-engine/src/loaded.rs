@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use df_graph::{Graph, NodeId};
+use df_graph::{Graph, Kind, NodeId};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use crate::backend::{Assignment, Failure};
 use crate::gate::Gate;
 use crate::outcome::{Named, Names};
 use crate::scope::Scope;
+use crate::walk::{LEAF, plan_key};
 
 /// The most bytes of results kept in memory for one instance; beyond it they are read again.
 const MAX_CACHED_RESULT_BYTES: usize = 1 << 20;
@@ -81,6 +82,8 @@ pub struct Loaded {
     pub graph: Arc<Graph>,
     /// Whether any node has a name, so that results may be needed again.
     keeps_results: bool,
+    /// Whether any node is a request.
+    has_requests: bool,
     runs: Mutex<Runs>,
     walks: Mutex<HashMap<String, WalkMemory>>,
     /// Which orchestration planned a branch, by the branch's. Locked inside `walks`, or alone.
@@ -110,6 +113,11 @@ struct Results {
     bytes: usize,
 }
 
+/// Whether a leaf of this kind takes as long as somebody else's server likes.
+pub fn is_request(kind: &Kind) -> bool {
+    matches!(kind, Kind::Http(_) | Kind::HttpMultipart(_))
+}
+
 impl Loaded {
     pub fn new(
         assignment: Assignment,
@@ -122,10 +130,12 @@ impl Loaded {
                 .nodes
                 .iter()
                 .any(|node| matches!(node.kind, df_graph::Kind::Join { .. }));
+        let has_requests = graph.nodes.iter().any(|node| is_request(&node.kind));
         Loaded {
             assignment,
             graph,
             keeps_results,
+            has_requests,
             runs: Mutex::new(runs),
             walks: Mutex::default(),
             parents: Mutex::default(),
@@ -214,6 +224,14 @@ impl Loaded {
             .plans
             .get(key)
             .cloned()
+    }
+
+    /// Whether what is planned as the leaf at a run path is a request.
+    pub fn plans_request(&self, orchestration: &str, run_path: &str) -> bool {
+        self.has_requests
+            && self
+                .planned(orchestration, &plan_key(LEAF, run_path))
+                .is_some_and(|plan| is_request(&self.graph.nodes[plan.node].kind))
     }
 
     /// Remembers what a branch of this orchestration walks, once.

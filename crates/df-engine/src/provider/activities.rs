@@ -1,7 +1,8 @@
 //! The worker queue: activities, their locks, tags and sessions.
 //!
 //! Items without tag and session, which is all the relay schedules, are taken in O(log n) of their
-//! lane: the one with the fewest activities running comes first, and none runs more than its limit.
+//! lane: the one with the fewest activities running comes first, and none runs more than its limit. Of
+//! these a quarter is kept for activities that are not slow.
 //! Within a lane each tree has one activity in each round, as many as it may have ready: a thousand
 //! branches of one keep no other of the same lane waiting (start-time fair queueing), and the steps of
 //! one seldom hold its row at the same time.
@@ -28,13 +29,21 @@ pub type Lane = u32;
 /// Numbers the rounds of a lane; none goes back.
 type Round = u64;
 
-/// Says which lane an instance's activities take, by the instance's id.
-pub type LaneOf = dyn Fn(&str) -> Lane + Send + Sync;
+/// How an activity is told apart from others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Class {
+    pub lane: Lane,
+    /// Whether nobody here bounds how long it takes.
+    pub slow: bool,
+}
+
+/// Says which class an activity has, by its instance's id, its name and its input.
+pub type ClassOf = dyn Fn(&str, &str, &str) -> Class + Send + Sync;
 
 pub(super) struct Work {
     item: WorkItem,
     instance: Key,
-    lane: Lane,
+    class: Class,
     round: Round,
     attempts: u32,
     lock: Option<Lock>,
@@ -49,17 +58,57 @@ struct Session {
     last_activity: Tick,
 }
 
+/// The ready items of a lane, in order of their rounds and of arrival.
+#[derive(Default)]
+struct Ready {
+    quick: BTreeSet<(Round, WorkId)>,
+    slow: BTreeSet<(Round, WorkId)>,
+}
+
+impl Ready {
+    fn of(&mut self, slow: bool) -> &mut BTreeSet<(Round, WorkId)> {
+        if slow {
+            &mut self.slow
+        } else {
+            &mut self.quick
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.quick.is_empty() && self.slow.is_empty()
+    }
+}
+
+/// How many activities of a lane are locked, and how many of these are slow.
+#[derive(Clone, Copy, Default)]
+struct Running {
+    all: usize,
+    slow: usize,
+}
+
+/// How classes are told apart, and the most activities that one lane may have locked.
+struct Division {
+    class_of: Box<ClassOf>,
+    limit: usize,
+}
+
+impl Division {
+    /// Of one lane.
+    fn slow_limit(&self) -> usize {
+        self.limit - self.limit / 4
+    }
+}
+
 #[derive(Default)]
 pub(super) struct WorkQueue {
     items: HashMap<WorkId, Work>,
-    /// Ready items without tag and session, by lane, in order of their rounds and of arrival. No lane is empty.
-    plain: BTreeMap<Lane, BTreeSet<(Round, WorkId)>>,
+    /// Ready items without tag and session, by lane. No lane is empty.
+    plain: BTreeMap<Lane, Ready>,
     /// The round that each lane has come to.
     rounds: HashMap<Lane, Round>,
-    /// How many activities of each lane are locked. No count is zero.
-    running: HashMap<Lane, usize>,
-    /// How lanes are told apart, and the most activities that one may have locked.
-    lanes: Option<(Box<LaneOf>, usize)>,
+    /// No count is zero.
+    running: HashMap<Lane, Running>,
+    division: Option<Division>,
     /// Ready items with either.
     special: BTreeSet<WorkId>,
     /// Every item by instance, execution and activity.
@@ -105,45 +154,56 @@ impl WorkQueue {
 
     /// The first ready item of the lane that has the fewest activities running.
     fn fairest(&self) -> Option<WorkId> {
-        let limit = self.lanes.as_ref().map_or(usize::MAX, |(_, limit)| *limit);
-        let load = |lane| self.running.get(lane).copied().unwrap_or(0);
-        self.plain
-            .iter()
-            .map(|(lane, items)| (load(lane), items.first().map(|first| first.1)))
-            .filter(|(load, _)| *load < limit)
-            .min()
-            .and_then(|(_, first)| first)
+        let first = |(lane, ready): (&Lane, &Ready)| {
+            let running = self.running.get(lane).copied().unwrap_or_default();
+            let [has_room, has_room_for_slow] = self.room(running);
+            let slow = ready.slow.first().filter(|_| has_room_for_slow);
+            let first = [ready.quick.first(), slow].into_iter().flatten().min()?;
+            has_room.then_some((running.all, first.1))
+        };
+        self.plain.iter().filter_map(first).min().map(|(_, id)| id)
     }
 
-    fn hide_plain(&mut self, lane: Lane, round: Round, id: WorkId) {
-        if let Some(items) = self.plain.get_mut(&lane) {
-            items.remove(&(round, id));
-            if items.is_empty() {
-                self.plain.remove(&lane);
+    /// Whether a lane may run another activity, and another slow one.
+    fn room(&self, running: Running) -> [bool; 2] {
+        let all = |division: &Division| running.all < division.limit;
+        let slow = |division: &Division| running.slow < division.slow_limit();
+        let division = self.division.as_ref();
+        [division.is_none_or(all), division.is_none_or(slow)]
+    }
+
+    fn hide_plain(&mut self, class: Class, round: Round, id: WorkId) {
+        if let Some(ready) = self.plain.get_mut(&class.lane) {
+            ready.of(class.slow).remove(&(round, id));
+            if ready.is_empty() {
+                self.plain.remove(&class.lane);
             }
         }
     }
 
-    fn started(&mut self, lane: Lane, round: Round) {
-        *self.running.entry(lane).or_default() += 1;
-        let reached = self.rounds.entry(lane).or_default();
+    fn started(&mut self, class: Class, round: Round) {
+        let running = self.running.entry(class.lane).or_default();
+        running.all += 1;
+        running.slow += usize::from(class.slow);
+        let reached = self.rounds.entry(class.lane).or_default();
         *reached = round.max(*reached);
     }
 
-    /// Answers whether the lane was full and has more to run: a parked fetcher may take it.
-    fn stopped(&mut self, lane: Lane) -> bool {
-        let Some(count) = self.running.get_mut(&lane) else {
+    /// Answers whether the lane had no room and has more to run: a parked fetcher may take it.
+    fn stopped(&mut self, class: Class) -> bool {
+        let Some(&before) = self.running.get(&class.lane) else {
             return false;
         };
-        let full = self
-            .lanes
-            .as_ref()
-            .is_some_and(|(_, limit)| *count >= *limit);
-        *count -= 1;
-        if *count == 0 {
-            self.running.remove(&lane);
+        let after = Running {
+            all: before.all - 1,
+            slow: before.slow - usize::from(class.slow),
+        };
+        if after.all == 0 {
+            self.running.remove(&class.lane);
+        } else {
+            self.running.insert(class.lane, after);
         }
-        full && self.plain.contains_key(&lane)
+        self.room(before).contains(&false) && self.plain.contains_key(&class.lane)
     }
 
     fn may_claim(&self, now: Tick, name: &str, claimant: Option<&SessionFetchConfig>) -> bool {
@@ -183,8 +243,11 @@ fn routing(item: &WorkItem) -> (Option<&str>, Option<&str>) {
 
 impl State {
     /// Divides the workers by lanes from here on.
-    pub(super) fn divide(&mut self, lane_of: Box<LaneOf>, limit: usize) {
-        self.work.lanes = Some((lane_of, limit.max(1)));
+    pub(super) fn divide(&mut self, class_of: Box<ClassOf>, limit: usize) {
+        self.work.division = Some(Division {
+            class_of,
+            limit: limit.max(1),
+        });
     }
 
     /// Queues an activity.
@@ -193,6 +256,8 @@ impl State {
             instance,
             execution_id,
             id,
+            name,
+            input,
             ..
         } = &item
         else {
@@ -202,14 +267,13 @@ impl State {
             ));
         };
         let (execution_id, activity_id) = (*execution_id, *id);
-        let lane = self
-            .work
-            .lanes
-            .as_ref()
-            .map_or(0, |(lane_of, _)| lane_of(instance));
+        let class = match &self.work.division {
+            Some(division) => (division.class_of)(instance, name, input),
+            None => Class::default(),
+        };
         let instance = self.intern(instance);
         self.add_pending(instance);
-        let round = self.next_round(instance, lane);
+        let round = self.next_round(instance, class.lane);
         let id = self.serial();
         if let (Some(session), _) = routing(&item) {
             self.work.count_session(session, true);
@@ -220,7 +284,7 @@ impl State {
         let work = Work {
             item,
             instance,
-            lane,
+            class,
             round,
             attempts: 0,
             lock: None,
@@ -248,14 +312,15 @@ impl State {
             .items
             .get_mut(&id)
             .expect("the clock refers to items it holds");
-        let (lane, round, lapsed) = (work.lane, work.round, work.lock.take().is_some());
+        let (class, round, lapsed) = (work.class, work.round, work.lock.take().is_some());
         work.delayed = None;
         let plain = routing(&work.item) == (None, None);
         if lapsed {
-            self.work.stopped(lane);
+            self.work.stopped(class);
         }
         if plain {
-            self.work.plain.entry(lane).or_default().insert((round, id));
+            let ready = self.work.plain.entry(class.lane).or_default();
+            ready.of(class.slow).insert((round, id));
             self.wakes.work += 1;
             self.wakes.all_work |= self.work.choosy;
         } else {
@@ -277,10 +342,10 @@ impl State {
             self.wakes.all_work = true;
         }
         let id = self.work.pick(now, session, tags)?;
-        let (lane, round) = (self.work.items[&id].lane, self.work.items[&id].round);
-        self.work.hide_plain(lane, round, id);
+        let (class, round) = (self.work.items[&id].class, self.work.items[&id].round);
+        self.work.hide_plain(class, round, id);
         self.work.special.remove(&id);
-        self.work.started(lane, round);
+        self.work.started(class, round);
         let lock = Lock {
             serial: self.serial(),
             until: now + ticks(lock_for),
@@ -411,8 +476,8 @@ impl State {
         if ignore_attempt {
             work.attempts = work.attempts.saturating_sub(1);
         }
-        let lane = work.lane;
-        self.work.stopped(lane);
+        let class = work.class;
+        self.work.stopped(class);
         self.leases.remove(&(lock.until, Lease::Work(id)));
         match delay.filter(|delay| !delay.is_zero()) {
             Some(delay) => {
@@ -489,11 +554,11 @@ impl State {
             .items
             .remove(&id)
             .expect("callers name items that are held");
-        self.work.hide_plain(work.lane, work.round, id);
+        self.work.hide_plain(work.class, work.round, id);
         self.work.special.remove(&id);
         if let Some(lock) = work.lock {
             self.leases.remove(&(lock.until, Lease::Work(id)));
-            self.wakes.work += usize::from(self.work.stopped(work.lane));
+            self.wakes.work += usize::from(self.work.stopped(work.class));
         }
         if let Some(place) = work.delayed {
             self.due.remove(&place);

@@ -33,7 +33,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use activities::{Lane, LaneOf};
+pub use activities::{Class, ClassOf, Lane};
 pub use options::runtime_options;
 pub use trees::{Terminal, TerminalStatus};
 
@@ -141,10 +141,10 @@ impl MemoryProvider {
     }
 
     /// Divides the workers fairly: a free one takes the activity of the lane with the fewest running,
-    /// and no lane has more than `limit` running. `lane_of` is asked under the provider's lock, so it
-    /// must not call back.
-    pub fn divide(&self, lane_of: Box<LaneOf>, limit: usize) {
-        self.state.lock().divide(lane_of, limit);
+    /// and no lane has more than `limit` running, three quarters of them slow ones. `class_of` is asked under
+    /// the provider's lock, so it must not call back.
+    pub fn divide(&self, class_of: Box<ClassOf>, limit: usize) {
+        self.state.lock().divide(class_of, limit);
     }
 
     /// Holds back the completion of an activity whose result may wait, as long as any other activity of its
