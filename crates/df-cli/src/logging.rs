@@ -38,11 +38,23 @@ pub(crate) fn start_exporting(config: &Config) -> anyhow::Result<Option<crate::t
 }
 
 fn filter(config: &Config) -> anyhow::Result<EnvFilter> {
-    // duroxide warns of every activity that lost a race; what matters of it reaches us as an event.
-    let level = match config.log_level.contains("duroxide") {
-        true => config.log_level.clone(),
-        false => format!("{},duroxide=error", config.log_level),
+    // What is quiet unless it is asked for by name. duroxide warns of every activity that lost a race; what matters of it
+    // reaches us as an event. tokio-postgres tells the parameters of each call, results and the relay's incarnation
+    // among them, from debug on.
+    let mut level = config.log_level.clone();
+    let mut quiet = |module: &str, at: &str| {
+        if !config.log_level.contains(module) {
+            level.push_str(&format!(",{module}={at}"));
+        }
     };
+    quiet("duroxide", "error");
+    let words = config.log_level.split(',').map(str::trim);
+    let most = words
+        .filter_map(|word| word.parse::<LevelFilter>().ok())
+        .max();
+    if most > Some(LevelFilter::INFO) {
+        quiet("tokio_postgres", "info");
+    }
     // A bare word that is no level would be taken for a module, and the lines of all others left out.
     let bare = |directive: &&str| !directive.contains(['=', '[']);
     for word in config.log_level.split(',').map(str::trim).filter(bare) {
