@@ -1,6 +1,8 @@
 //! What an HTTP node may reach, tried through the relay: with the default settings a role gets to
 //! nothing behind the operator's network, whatever it writes and whenever it writes it.
 
+use std::time::Duration;
+
 use crate::support::{Web, Workflows, literal};
 
 /// Every target is refused as 42501 before anything is sent, or is no request at all (22023).
@@ -126,4 +128,27 @@ async fn only_listed_hosts_are_reached_once_hosts_are_listed() {
         );
     }
     assert!(web.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_allowed_host_that_matches_nothing_is_told_to_the_operator() {
+    let setting = "select df.configure('http_allowed_hosts', '*.example.com, example.com, https://example.com')";
+    let workflows = Workflows::prepared(setting).await;
+    let refused = async || {
+        let failed = workflows
+            .failure("df.http('http://www.example.com/')")
+            .await;
+        assert_eq!(failed.sqlstate.as_deref(), Some("42501"), "{failed:?}");
+    };
+    refused().await;
+    // The settings are read again after two seconds, and the same is not said again.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    refused().await;
+    let log = workflows.relay.log();
+    let told: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("http_allowed_hosts"))
+        .collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(told[0].contains("*.example.com, https://example.com"));
 }

@@ -84,6 +84,11 @@ impl Executor {
             self.requests.set_per_role(limits.per_role);
             self.steps.set_limits(limits);
             let step_timeout = settings.seconds("step_timeout_seconds", Duration::ZERO);
+            let hosts =
+                |settings: &Settings| settings.text("http_allowed_hosts").map(str::to_owned);
+            if hosts(&settings) != hosts(&applied.settings) {
+                warn_of_unusable_hosts(&policy_of(&settings));
+            }
             *applied = Applied {
                 settings,
                 step_timeout: (!step_timeout.is_zero()).then_some(step_timeout),
@@ -208,21 +213,7 @@ impl Executor {
 
     async fn policy(&self) -> Result<HttpPolicy, Error> {
         let settings = self.directory.settings().await?;
-        let policy = HttpPolicy::default();
-        Ok(HttpPolicy {
-            allow_private: settings
-                .text("http_allow_private")
-                .is_some_and(|text| text == "true"),
-            allowed_hosts: settings
-                .text("http_allowed_hosts")
-                .map(|text| text.split(',').map(|host| host.trim().to_owned()).collect())
-                .unwrap_or_default(),
-            max_request_bytes: settings.number("http_max_request_bytes", policy.max_request_bytes),
-            max_response_bytes: settings
-                .number("http_max_response_bytes", policy.max_response_bytes),
-            max_timeout_seconds: settings.number("http_max_timeout_seconds", 3600),
-            ..policy
-        })
+        Ok(policy_of(&settings))
     }
 
     async fn request(
@@ -417,6 +408,35 @@ impl Backend for Executor {
             .await?
             .ok()?;
         Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+}
+
+/// What the operator lets requests reach.
+fn policy_of(settings: &Settings) -> HttpPolicy {
+    let policy = HttpPolicy::default();
+    HttpPolicy {
+        allow_private: settings
+            .text("http_allow_private")
+            .is_some_and(|text| text == "true"),
+        allowed_hosts: settings
+            .text("http_allowed_hosts")
+            .map(|text| text.split(',').map(|host| host.trim().to_owned()).collect())
+            .unwrap_or_default(),
+        max_request_bytes: settings.number("http_max_request_bytes", policy.max_request_bytes),
+        max_response_bytes: settings.number("http_max_response_bytes", policy.max_response_bytes),
+        max_timeout_seconds: settings.number("http_max_timeout_seconds", 3600),
+        ..policy
+    }
+}
+
+/// An entry such as `*.example.com` or `https://example.com` reads well and lets nothing pass.
+fn warn_of_unusable_hosts(policy: &HttpPolicy) {
+    let unusable = policy.unusable_allowed_hosts();
+    if !unusable.is_empty() {
+        tracing::warn!(
+            entries = unusable.join(", "),
+            "the setting http_allowed_hosts has entries that match no host: it takes names, .suffix and IP addresses"
+        );
     }
 }
 
