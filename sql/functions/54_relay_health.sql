@@ -8,6 +8,8 @@ create or replace function df.relay_health(p_incarnation uuid)
                    heartbeat_age_seconds double precision)
     language sql volatile security definer
     set search_path = pg_catalog, pg_temp
+    -- Estimates of what waits for each role are high enough to have it compiled, at every scrape.
+    set jit = off
     as $$
     with me as (select df.relay_name(p_incarnation) as name), waiting as (
         -- Role by role, so that what only waits is not read, however much it is.
@@ -32,14 +34,15 @@ create or replace function df.relay_health(p_incarnation uuid)
       from df.relays r
 $$;
 
--- A clock stands in a subquery wherever an index is to be searched by it: a volatile function by
--- itself would be called for every row.
+-- A clock stands in a subquery wherever rows are compared with it: a volatile function by itself would be called for
+-- every one of them, and no index could be searched by it.
 
 -- What is running and what is stuck, as one JSON object: relays, instances by status, undelivered
 -- and parked events, the oldest unfinished instances with what they wait for.
 create or replace function df.relay_status() returns json
     language sql volatile security definer
     set search_path = pg_catalog, pg_temp
+    set jit = off
     as $$
     with relay as (
         select r.incarnation, r.version, r.started_at, r.heartbeat_at,
@@ -53,7 +56,7 @@ create or replace function df.relay_status() returns json
         select i.id, i.label, i.wake_at, i.owner, count(*) over () as among
           from df.instances i
          where i.status in ('pending', 'running') and i.paused_at is null
-           and (i.owner is null and i.wake_at < df.clock() - interval '1 minute'
+           and (i.owner is null and i.wake_at < (select df.clock() - interval '1 minute')
                 or i.owner is not null and not exists (
                    select from relay r where r.incarnation = i.owner and r.live))
          order by i.wake_at limit 20)
@@ -62,9 +65,9 @@ create or replace function df.relay_status() returns json
         'time', clock_timestamp(),
         'relays', coalesce((select json_agg(r) from relay r), '[]'),
         'instances', (select json_build_object(
-            'unclaimed', count(*) filter (where i.owner is null and i.paused_at is null and i.wake_at <= df.clock()),
+            'unclaimed', count(*) filter (where i.owner is null and i.paused_at is null and i.wake_at <= (select df.clock())),
             'running', count(*) filter (where i.owner is not null),
-            'waiting', count(*) filter (where i.owner is null and i.paused_at is null and i.wake_at > df.clock()),
+            'waiting', count(*) filter (where i.owner is null and i.paused_at is null and i.wake_at > (select df.clock())),
             'paused', count(*) filter (where i.paused_at is not null))
             from df.instances i where i.status in ('pending', 'running')),
         'ended_last_day', (select json_build_object(

@@ -124,18 +124,19 @@ create or replace function df.wake_overdue() returns bigint
     set search_path = pg_catalog, pg_temp
     as $$
 declare
+    v_now   timestamptz := df.clock();
     v_woken bigint;
 begin
     with overdue as (
         select i.id from df.instances i
          where i.owner is null and i.ended_at is null and i.status = 'running' and i.paused_at is null
-           and i.wake_at > df.clock()
+           and i.wake_at > v_now
            and (exists (select from df.node_runs r
-                         where r.instance_id = i.id and r.status = 'waiting' and r.due_at <= df.clock())
+                         where r.instance_id = i.id and r.status = 'waiting' and r.due_at <= v_now)
                 or not exists (select from df.node_runs r
                                 where r.instance_id = i.id and r.status = 'waiting'))
          for no key update skip locked)
-    update df.instances i set wake_at = df.clock() from overdue where i.id = overdue.id;
+    update df.instances i set wake_at = v_now from overdue where i.id = overdue.id;
     get diagnostics v_woken = row_count;
     return v_woken;
 end

@@ -103,6 +103,20 @@ select pg_temp.check('select * from df.outbox_lag', 1);
 select pg_temp.check('select df.relay_reconcile(''instances of dropped roles'', 1000)', 1);
 select pg_temp.check('select df.relay_reconcile(''orphaned events'', 1000)', 1);
 select pg_temp.check('select * from df.relay_doctor() where topic = ''other databases''', 0, 10000);
+-- The clock is asked once, and not for each instance that waits: that took all but a tenth of `df-relay status`.
+create function pg_temp.check_clock(p_sql text) returns void language plpgsql as $$
+declare
+    v_asked bigint := coalesce(pg_stat_get_xact_function_calls('df.clock()'::regprocedure), 0);
+begin
+    execute p_sql;
+    v_asked := coalesce(pg_stat_get_xact_function_calls('df.clock()'::regprocedure), 0) - v_asked;
+    assert v_asked between 1 and 10, format('%s asked the clock %s times', p_sql, v_asked);
+end
+$$;
+set local track_functions = 'all';
+select pg_temp.check_clock('select df.relay_status()'), pg_temp.check_clock('select * from df.relay_health(null)'),
+       pg_temp.check_clock('select df.wake_overdue()');
+set local track_functions = 'none';
 insert into df.graphs (hash, graph, owner)
 select sha256(convert_to('g' || n, 'UTF8')), df.sql('select ' || n), 'test_past' from generate_series(1, 50) n;
 select pg_temp.check_read_once('select df.relay_reconcile(''graphs'', 1000)');
