@@ -52,7 +52,9 @@ begin
 end
 $$;
 
--- One page and one row more, which says whether another page follows.
+-- One page and one row more, which says whether another page follows. What was started in one transaction has one
+-- created_at: the rest of those at the cursor's is a range of the index by itself, or each page would read all that the
+-- pages before it have shown.
 create or replace function df.list_page(
     p_status text, p_limit integer, p_label text, p_after_at timestamptz, p_after_id text)
     returns table (id text, label text, status text, executions bigint, output text,
@@ -65,17 +67,20 @@ declare
     v_submitters oid[] := df.visible_submitters();
 begin
     return query
-        select p.* from unnest(v_submitters) as s(role), lateral (
-            select i.id, i.label::text, i.status::text, i.executions, coalesce(i.result::text, i.error),
-                   i.created_at, i.completed_at
-              from df.instances i
-             where i.submitted_by = s.role
-               and (p_status is null or i.status = p_status)
-               and (p_label is null or i.label = p_label)
-               and (p_after_at is null or (i.created_at <= p_after_at
-                                           and (i.created_at < p_after_at or i.id > p_after_id)))
-             order by i.created_at desc, i.id
-             limit p_limit + 1) as p
+        select p.id, p.label::text, p.status::text, p.executions, coalesce(p.result::text, p.error),
+               p.created_at, p.completed_at
+          from unnest(v_submitters) as s(role), lateral (
+            (select i.* from df.instances i
+              where i.submitted_by = s.role and i.created_at = p_after_at and i.id > p_after_id
+                and (p_status is null or i.status = p_status) and (p_label is null or i.label = p_label)
+              order by i.id
+              limit p_limit + 1)
+            union all
+            (select i.* from df.instances i
+              where i.submitted_by = s.role and (p_after_at is null or i.created_at < p_after_at)
+                and (p_status is null or i.status = p_status) and (p_label is null or i.label = p_label)
+              order by i.created_at desc, i.id
+              limit p_limit + 1)) as p
          order by p.created_at desc, p.id
          limit p_limit + 1;
 end
