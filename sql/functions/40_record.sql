@@ -142,10 +142,11 @@ create or replace function df.checkpoint(p_instance text, p_epoch bigint, p_chec
     set enable_bitmapscan = off
     as $$
 declare
-    c       record;
-    v_part  text;
-    v_more  bigint;
-    v_waits bigint;
+    c        record;
+    v_part   text;
+    v_more   bigint;
+    v_waits  bigint;
+    v_events text[];
 begin
     update df.instances i set executions = i.executions + 1 where i.id = p_instance;
     for c in select * from json_to_recordset(p_checkpoints)
@@ -167,14 +168,13 @@ begin
             v_waits := v_waits + v_more;
         end loop;
         if v_waits > 0 then
-            delete from df.outbox o
-             -- A range of the primary key: nothing else leads to one instance's delivered events.
-             where o.event_id > p_instance || '/signal/n/' and o.event_id < p_instance || '/signal/n0'
-               and o.delivered_at is not null
-               and exists (select from df.signals s where s.instance_id = o.instance_id and s.key = o.key
-                              and s.consumed_at is not null);
-            delete from df.signals s
-             where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%';
+            -- The events by the keys of what was taken: of signals that nobody has taken yet there may be very many.
+            with taken as (
+                delete from df.signals s
+                 where s.instance_id = p_instance and s.consumed_at is not null and s.key like 'n/%'
+                returning p_instance || '/signal/' || s.key as event_id)
+            select array_agg(t.event_id) into v_events from taken t;
+            delete from df.outbox o where o.event_id = any (v_events) and o.delivered_at is not null;
         end if;
     end loop;
 end
