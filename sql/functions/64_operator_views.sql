@@ -74,7 +74,7 @@ create or replace view df.outbox_lag with (security_barrier) as
           from unnest(df.visible_submitters()) as s(role), lateral (
                select i.submitted_by, i.created_at from df.instances i
                 where i.submitted_by = s.role and i.owner is null and i.ended_at is null
-                  and i.paused_at is null and i.wake_at <= now() and i.epoch = 0
+                  and i.paused_at is null and i.wake_at <= (select clock_timestamp()) and i.epoch = 0
                 order by i.wake_at limit 1000000) i
         union all
         select o.submitted_by, o.created_at, false from df.outbox o

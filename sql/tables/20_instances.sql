@@ -22,6 +22,8 @@ create domain df.label as text constraint label_size check (octet_length(value) 
 
 -- One started workflow.
 --   Callers insert (label, database, graph_id, once_key); everything else is a default, or the trigger's.
+--   wake_at is the clock's at the row itself, not its transaction's: where a scan of the queue may begin (df.relay_bounds)
+--   passes by what is claimed of many that were started at once.
 --   Relays own it (owner, by name, and epoch) from claim to its end or until it only waits.
 --   An instance that nobody owns and that has not ended is claimed once wake_at has come: that one
 --   rule is start, restart, takeover, timer and signal alike.
@@ -40,7 +42,7 @@ create table df.instances (
     once_key     text,
     epoch        bigint not null default 0,
     owner        uuid,
-    wake_at      timestamptz not null default now(),
+    wake_at      timestamptz not null default clock_timestamp(),
     paused_at    timestamptz,
     ended_at     timestamptz,
     ending_xid   xid8,

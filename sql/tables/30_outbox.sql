@@ -5,6 +5,7 @@ create domain df.event_payload as text constraint event_payload_size check (octe
 
 -- One event for the relays: start, cancel, signal, retry, pause, resume, release. Written by callers in their
 -- own transaction; delivered_at, attempts and the rest by the relay that delivers it.
+-- created_at is the clock's, as an instance's wake_at is: of many events of one transaction the scan passes by the delivered ones.
 -- The event id is made by the database from (instance, kind, key), in the trigger outbox_named: a duplicate is
 -- the same row. (A generated column says the same, and every start would read its expression anew.)
 -- payload is null for what takes effect when it is delivered, a start or a signal, and for nothing else.
@@ -18,7 +19,7 @@ create table df.outbox (
     key          df.event_key,
     payload      df.event_payload,
     submitted_by regrole not null default quote_ident(current_user)::regrole,
-    created_at   timestamptz not null default now(),
+    created_at   timestamptz not null default clock_timestamp(),
     delivered_at timestamptz,
     attempts     integer not null default 0,
     retry_at     timestamptz,

@@ -158,6 +158,41 @@ async fn a_relay_that_was_told_of_what_commits_late_looks_before_its_bounds() {
     panic!("{}", relay.log());
 }
 
+/// What one transaction has started, and signalled, has times of its own: the bounds pass by what is served of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scans_start_behind_what_is_served_of_one_transaction() {
+    let db = TestDb::new().await;
+    db.may_be_unsound();
+    let role = db.role("worker").await;
+    let holder = superuser(&db).await;
+    let hold = "begin isolation level repeatable read; select 1";
+    holder.batch_execute(hold).await.unwrap();
+    role.text("select count(df.start('select 1')) from generate_series(1, 4000)")
+        .await;
+    role.text("select count(df.signal(id, 'go')) from df.instances")
+        .await;
+    // No bound is later than five seconds ago.
+    tokio::time::sleep(Duration::from_millis(5500)).await;
+    let register = "select df.relay_register('0', 60, 1000)";
+    let relay = db.text(register).await.unwrap();
+    for served in ["claim", "deliver"] {
+        let serve = format!("select count(*) from df.relay_{served}('{relay}', 3980)");
+        assert_eq!(db.text(&serve).await.as_deref(), Some("3980"));
+    }
+    let bounds = format!("select bounds from df.relay_bounds('{relay}')");
+    let bounds = db.text(&bounds).await.unwrap();
+    for next in ["claim", "deliver"] {
+        let from = |bounds: &str| format!("select * from df.relay_{next}('{relay}', 1, {bounds})");
+        let (bounded, head) = (from(&format!("'{bounds}'")), from("null"));
+        // Once for the catalog.
+        pages(&db, &bounded).await;
+        let (bounded, head) = (pages(&db, &bounded).await, pages(&db, &head).await);
+        println!("{next}: {bounded} pages, {head} from the head");
+        assert!(bounded <= 80, "{next}: {bounded} pages");
+        assert!(head >= 2 * bounded, "{next}: {head} pages show nothing");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retention_reads_no_more_for_what_it_has_removed_while_somebody_keeps_it() {
     let db = TestDb::new().await;
