@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use df_local::StopMode;
 use df_postgres::{ConnectOptions, Session};
+use nix::sys::signal::Signal;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -181,6 +182,46 @@ async fn a_record_that_is_cut_short_fails_nothing() {
     relay.wait_for_log("57014");
     superuser.batch_execute("commit").await.unwrap();
     assert_ends(&alice, &id, &relay).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_whose_relay_was_slow_to_record_it_is_run_again() {
+    let own = OwnServer::start().await;
+    let relay = own.relay();
+    relay.wait_for_log("relay ready");
+    let alice = own.alice().await;
+    alice
+        .batch_execute(
+            "create table effects (n int); alter role alice set idle_in_transaction_session_timeout = '300ms'",
+        )
+        .await
+        .unwrap();
+    let step = "with slept as (select pg_sleep(1)) insert into effects select 1 from slept";
+    let start = format!("select df.start('{step}' ~> 'select 1')");
+    let id = text(&alice, &start).await.unwrap();
+    let superuser = own.superuser().await;
+    let sessions = |state: &str| {
+        format!(
+            "select count(*)::text from pg_stat_activity where application_name = 'df-relay step'
+                and query like 'with slept%' and state = '{state}'"
+        )
+    };
+    let running = sessions("active");
+    while text(&superuser, &running).await.as_deref() == Some("0") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    relay.signal(Signal::SIGSTOP);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        text(&superuser, &sessions("idle in transaction"))
+            .await
+            .as_deref(),
+        Some("0")
+    );
+    relay.signal(Signal::SIGCONT);
+    assert_ends(&alice, &id, &relay).await;
+    let effects = text(&alice, "select count(*)::text from effects").await;
+    assert_eq!(effects.as_deref(), Some("1"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

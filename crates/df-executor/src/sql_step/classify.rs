@@ -29,8 +29,10 @@ pub(super) enum Verdict {
 pub(super) fn statement(error: DbError) -> Verdict {
     if error.severity != Severity::Error {
         return match error.sqlstate.as_str() {
-            // Timeouts that end the session belong to the role that set them.
-            "25P03" | "25P04" => Verdict::Fail(error.into()),
+            // A step's transaction is idle while its relay is slow; it cannot have committed.
+            "25P03" => Verdict::Transient(error.into()),
+            // The timeout of a whole transaction belongs to the role that set it.
+            "25P04" => Verdict::Fail(error.into()),
             _ => Verdict::Interrupted(error.into()),
         };
     }
@@ -191,7 +193,8 @@ mod tests {
         check("DF001", Error, "fail");
         check("08P01", Error, "fail");
         check("53400", Error, "fail");
-        check("25P03", Fatal, "fail");
+        check("25P03", Fatal, "transient");
+        check("25P04", Fatal, "fail");
         check("08006", Error, "transient");
         check("40001", Error, "transient");
         check("40P01", Error, "transient");
