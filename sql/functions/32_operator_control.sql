@@ -193,18 +193,21 @@ create trigger outbox_apply after insert on df.outbox
 create or replace function df.undo_failure(p_instance text, p_graph_id bigint, p_path text) returns void
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
+    set jit = off
     as $$
 declare
     v_join   text;
     v_failed text[];
     v_above  text[];
+    v_joins  text[];
+    v_races  text[];
 begin
+    select coalesce(array_agg(t.path) filter (where t.node_type = 'JOIN'), '{}'),
+           coalesce(array_agg(t.path) filter (where t.node_type = 'RACE'), '{}') into v_joins, v_races
+      from df.node_tree((select g.graph from df.graphs g where g.id = p_graph_id)) t;
     -- The outermost JOIN around the node, if any: everything that failed below it is tried again.
-    select min(a.path collate "C") into v_join
-      from df.paths_above(p_path) as a(path)
-      join df.node_tree((select g.graph from df.graphs g where g.id = p_graph_id)) t
-        on t.path = df.static_path(a.path)
-     where t.node_type = 'JOIN' and a.path <> p_path;
+    select min(a.path collate "C") into v_join from df.paths_above(p_path) as a(path)
+     where df.static_path(a.path) = any (v_joins) and a.path <> p_path;
     v_failed := array(
         select r.run_path from df.node_runs r
          where r.instance_id = p_instance and r.status = 'failed'
@@ -213,14 +216,19 @@ begin
     if v_failed <> array[p_path] then
         -- But for those that nothing came of: a break had gone before them in their JOIN, or their race was lost to another.
         -- What surrounds them has ended otherwise, or is in a later iteration, and what follows may have run.
+        -- By the paths above each: compared with every node, the thousands of a wide JOIN would take minutes.
         v_failed := array(
             with state as materialized (
-                select s.path, s.run_path, s.status from df.node_states_of(p_instance, false) s)
-            select f.path from unnest(v_failed) as f(path)
-             where f.path = p_path
-                or (exists (select from state s where s.run_path = f.path)
-                    and not exists (select from state s
-                                     where s.status = 'completed' and starts_with(df.static_path(f.path), s.path || '.'))));
+                select s.path, s.run_path, s.status from df.node_states_of(p_instance, false) s),
+            latest as materialized (
+                select f.path, s.path as node from unnest(v_failed) as f(path) join state s on s.run_path = f.path),
+            passed as materialized (
+                select distinct l.path from latest l, df.paths_above(l.node) as a(path)
+                  join state s on s.path = a.path and s.status = 'completed'
+                 where a.path <> l.node)
+            select p_path where p_path = any (v_failed)
+            union
+            select l.path from latest l left join passed p on p.path = l.path where p.path is null);
     end if;
     v_above := array(
         select distinct a.path from unnest(v_failed || p_path) as f(path), df.paths_above(f.path) as a(path));
@@ -228,8 +236,9 @@ begin
     delete from df.node_runs r
      where r.instance_id = p_instance
        and ((r.status = 'decided'
-             and r.run_path || case r.turn when 0 then '.left' else '.right' end = any (v_above)
-             and df.is_race(p_graph_id, r.run_path))
+             and r.run_path || case r.turn when 0 then '.left' else '.right' end in (select unnest(v_above))
+             -- An IF on rows records its choice alike, and keeps it.
+             and df.static_path(r.run_path) in (select unnest(v_races)))
          or r.run_path in (select v.path || t.suffix
                              from unnest(v_above) as v(path),
                                   (values ('.timeout'), ('.timeout.due')) as t(suffix)));
@@ -278,13 +287,4 @@ create or replace function df.paths_above(p_path text) returns setof text
       from generate_series(1, cardinality(string_to_array(p_path, '.'))) as n
 $$;
 
--- Whether a decided run is a RACE's: an IF on rows records its choice alike, and keeps it.
-create or replace function df.is_race(p_graph_id bigint, p_run_path text) returns boolean
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-    as $$
-begin
-    return exists (select from df.node_tree((select g.graph from df.graphs g where g.id = p_graph_id)) t
-                    where t.path = df.static_path(p_run_path) and t.node_type = 'RACE');
-end
-$$;
+drop function if exists df.is_race(bigint, text);  -- read the graph anew for each race

@@ -1651,16 +1651,6 @@ CREATE FUNCTION df.is_of_this_server_run(p_incarnation uuid) RETURNS boolean
                     false)
 $$;
 ALTER FUNCTION df.is_of_this_server_run(p_incarnation uuid) OWNER TO df_owner;
-CREATE FUNCTION df.is_race(p_graph_id bigint, p_run_path text) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    return exists (select from df.node_tree((select g.graph from df.graphs g where g.id = p_graph_id)) t
-                    where t.path = df.static_path(p_run_path) and t.node_type = 'RACE');
-end
-$$;
-ALTER FUNCTION df.is_race(p_graph_id bigint, p_run_path text) OWNER TO df_owner;
 CREATE FUNCTION df.is_uncommitted(p_xmin xid) RETURNS boolean
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4999,18 +4989,21 @@ ALTER FUNCTION df.truth(p_result json) OWNER TO df_owner;
 CREATE FUNCTION df.undo_failure(p_instance text, p_graph_id bigint, p_path text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
 declare
     v_join   text;
     v_failed text[];
     v_above  text[];
+    v_joins  text[];
+    v_races  text[];
 begin
+    select coalesce(array_agg(t.path) filter (where t.node_type = 'JOIN'), '{}'),
+           coalesce(array_agg(t.path) filter (where t.node_type = 'RACE'), '{}') into v_joins, v_races
+      from df.node_tree((select g.graph from df.graphs g where g.id = p_graph_id)) t;
     -- The outermost JOIN around the node, if any: everything that failed below it is tried again.
-    select min(a.path collate "C") into v_join
-      from df.paths_above(p_path) as a(path)
-      join df.node_tree((select g.graph from df.graphs g where g.id = p_graph_id)) t
-        on t.path = df.static_path(a.path)
-     where t.node_type = 'JOIN' and a.path <> p_path;
+    select min(a.path collate "C") into v_join from df.paths_above(p_path) as a(path)
+     where df.static_path(a.path) = any (v_joins) and a.path <> p_path;
     v_failed := array(
         select r.run_path from df.node_runs r
          where r.instance_id = p_instance and r.status = 'failed'
@@ -5019,14 +5012,19 @@ begin
     if v_failed <> array[p_path] then
         -- But for those that nothing came of: a break had gone before them in their JOIN, or their race was lost to another.
         -- What surrounds them has ended otherwise, or is in a later iteration, and what follows may have run.
+        -- By the paths above each: compared with every node, the thousands of a wide JOIN would take minutes.
         v_failed := array(
             with state as materialized (
-                select s.path, s.run_path, s.status from df.node_states_of(p_instance, false) s)
-            select f.path from unnest(v_failed) as f(path)
-             where f.path = p_path
-                or (exists (select from state s where s.run_path = f.path)
-                    and not exists (select from state s
-                                     where s.status = 'completed' and starts_with(df.static_path(f.path), s.path || '.'))));
+                select s.path, s.run_path, s.status from df.node_states_of(p_instance, false) s),
+            latest as materialized (
+                select f.path, s.path as node from unnest(v_failed) as f(path) join state s on s.run_path = f.path),
+            passed as materialized (
+                select distinct l.path from latest l, df.paths_above(l.node) as a(path)
+                  join state s on s.path = a.path and s.status = 'completed'
+                 where a.path <> l.node)
+            select p_path where p_path = any (v_failed)
+            union
+            select l.path from latest l left join passed p on p.path = l.path where p.path is null);
     end if;
     v_above := array(
         select distinct a.path from unnest(v_failed || p_path) as f(path), df.paths_above(f.path) as a(path));
@@ -5034,8 +5032,9 @@ begin
     delete from df.node_runs r
      where r.instance_id = p_instance
        and ((r.status = 'decided'
-             and r.run_path || case r.turn when 0 then '.left' else '.right' end = any (v_above)
-             and df.is_race(p_graph_id, r.run_path))
+             and r.run_path || case r.turn when 0 then '.left' else '.right' end in (select unnest(v_above))
+             -- An IF on rows records its choice alike, and keeps it.
+             and df.static_path(r.run_path) in (select unnest(v_races)))
          or r.run_path in (select v.path || t.suffix
                              from unnest(v_above) as v(path),
                                   (values ('.timeout'), ('.timeout.due')) as t(suffix)));
@@ -6127,126 +6126,126 @@ INSERT INTO app.effects VALUES ('cancelled a');
 INSERT INTO app.effects VALUES ('completed a');
 INSERT INTO app.gate VALUES (1);
 INSERT INTO app.switch VALUES (0);
-INSERT INTO df.granted_roles VALUES (16866, 'df_step_16865_16866', '561c9e25d32b4d968e77ee7284d94c7d2bb873234f124a65b8a485281a8e5db7', '2026-11-23 14:58:31.28601+00');
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 14:58:31.376305+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 14:58:31.645066+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 14:58:31.746947+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 14:58:31.795668+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 14:58:32.112101+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 14:58:32.139034+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 14:58:32.164154+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 14:58:32.23279+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 14:58:32.257575+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 14:58:32.281844+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 14:58:32.308855+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 14:58:32.334869+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 14:58:32.359317+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 14:58:32.383622+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 14:58:32.411367+00', NULL, NULL);
-INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 14:58:32.444364+00', NULL, NULL);
-INSERT INTO df.instances VALUES ('mGzA4Yi3', 'mid sequence', 'mGzA4Yi3:root', '@alice@', 'running', NULL, '2026-11-23 14:58:31.376305+00', '2026-11-23 14:58:31.623616+00', NULL, 1, NULL, NULL, 1, '2216c4ad-5f63-f228-650f-4c9b3186063a', '2026-11-23 14:58:31.391562+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzlPC9L', 'signal', 'mGzlPC9L:root', '@alice@', 'running', NULL, '2026-11-23 14:58:31.645066+00', '2026-11-23 14:58:31.656299+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGza9sDI', 'timer', 'mGza9sDI:root', '@alice@', 'running', NULL, '2026-11-23 14:58:31.746947+00', '2026-11-23 14:58:31.762821+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 15:58:31.768938+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzilBhY', 'loop', 'mGzilBhY:root', '@alice@', 'running', NULL, '2026-11-23 14:58:31.795668+00', '2026-11-23 14:58:31.810704+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 15:58:32.075661+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
-INSERT INTO df.instances VALUES ('mGzgirWu', 'race decided', 'mGzgirWu:root', '@alice@', 'running', NULL, '2026-11-23 14:58:32.112101+00', '2026-11-23 14:58:32.117232+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzdiOkE', 'race open', 'mGzdiOkE:root', '@alice@', 'running', NULL, '2026-11-23 14:58:32.139034+00', '2026-11-23 14:58:32.142847+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 15:58:32.146485+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzl6oZB', 'join', 'mGzl6oZB:root', '@alice@', 'running', NULL, '2026-11-23 14:58:32.164154+00', '2026-11-23 14:58:32.167322+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzpQNpO', 'failed', 'mGzpQNpO:root', '@alice@', 'failed', NULL, '2026-11-23 14:58:32.23279+00', '2026-11-23 14:58:32.242673+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 14:58:32.234274+00', NULL, '2026-11-23 14:58:32.242673+00', '935', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
-INSERT INTO df.instances VALUES ('mGz6UA9h', 'left failed', 'mGz6UA9h:root', '@alice@', 'failed', NULL, '2026-11-23 14:58:32.257575+00', '2026-11-23 14:58:32.265738+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 14:58:32.259044+00', NULL, '2026-11-23 14:58:32.265738+00', '941', NULL, 'division by zero', '22012', 'root.right', 1, 1);
-INSERT INTO df.instances VALUES ('mGzH1wSO', 'attempts', 'mGzH1wSO:root', '@alice@', 'running', NULL, '2026-11-23 14:58:32.281844+00', '2026-11-23 14:58:32.287456+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 15:03:32.292019+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGz9mQ0E', 'timed', 'mGz9mQ0E:root', '@alice@', 'running', NULL, '2026-11-23 14:58:32.308855+00', '2026-11-23 14:58:32.313682+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 20:18:32.317175+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzxTZCc', 'parked event', 'mGzxTZCc:root', '@alice@', 'running', NULL, '2026-11-23 14:58:32.334869+00', '2026-11-23 14:58:32.337755+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzXQlZ0', 'cancelled', 'mGzXQlZ0:root', '@alice@', 'cancelled', NULL, '2026-11-23 14:58:32.383622+00', '2026-11-23 14:58:32.410843+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 14:58:32.410843+00', '967', NULL, 'enough', NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzZzSIQ', 'completed', 'mGzZzSIQ:root', '@alice@', 'completed', NULL, '2026-11-23 14:58:32.411367+00', '2026-11-23 14:58:32.418358+00', '2026-11-23 14:58:32.418358+00', 15, NULL, NULL, 1, NULL, '2026-11-23 14:58:32.412863+00', NULL, '2026-11-23 14:58:32.418358+00', '972', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGzE82ib', 'pending', 'mGzE82ib:root', '@alice@', 'pending', NULL, '2026-11-23 14:58:32.444364+00', '2026-11-23 14:58:32.444364+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 14:58:32.4455+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.instances VALUES ('mGz3OhsD', 'paused', 'mGz3OhsD:root', '@alice@', 'running', NULL, '2026-11-23 14:58:32.359317+00', '2026-11-23 14:58:32.449228+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 15:58:32.366653+00', '2026-11-23 14:58:32.449228+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
-INSERT INTO df.meta VALUES ('installation', 'a6c2cf68-2ac2-4b16-b4bd-74d02e212765');
-INSERT INTO df.meta VALUES ('content_hash', '560f31468c6a2ed12546a50517ff9f9f4c8a6f4edf95471a6d23fe7b4d3789e1');
+INSERT INTO df.granted_roles VALUES (16865, 'df_step_16864_16865', 'b5c5d0c4fb9c4d6f8093844e1db0e28410d95087892748e3b0ac94e8c2cf6ff2', '2026-11-23 14:59:10.208632+00');
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (1, '@alice@', '\xd2bfb9e8cd7f74b0fd0b79b1757ce6185b6850adb7bad652daed9ebb85df1b57', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''seq a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''seq b'' from app.gate for update"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''seq c'')"}}', '2026-11-23 14:59:10.300389+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (2, '@alice@', '\xa76fe5c0e45eb549b82e2af421c967d6abc48c5482e7968d344a0dec28e6694f', '{"node_type":"THEN","left_node":{"node_type":"THEN","result_name":"s","left_node":{"node_type":"SQL","query":"insert into app.effects values (''sig a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"go\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects select $s.data"}}', '2026-11-23 14:59:10.588711+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (3, '@alice@', '\x3c4bd34513bf0e9f38fa005b1ee2e55dca1e2dba2b561764cec2ae44455ef34c', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timer a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timer b'')"}}', '2026-11-23 14:59:10.708091+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (4, '@alice@', '\xd9271b59d26c65f2037b87644c9ab8535026d07271632172faf7d2d7974bc789', '{"node_type":"THEN","left_node":{"node_type":"LOOP","condition_node":{"node_type":"SQL","query":"select count(*) < 60 from app.effects where label = ''loop''"},"left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''loop'')"},"right_node":{"node_type":"IF","condition_node":{"node_type":"SQL","query":"select count(*) = 40 from app.effects where label = ''loop''"},"left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"select 1"}}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''loop done'')"}}', '2026-11-23 14:59:10.73318+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (5, '@alice@', '\x82313ba8514ec91839709d44fa0fd2eb6f2b83980cfdb526909d1f8b244473e7', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"RACE","left_node":{"node_type":"SQL","query":"insert into app.effects values (''race won'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"on\",\"timeout_seconds\":null}"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race after'')"}}', '2026-11-23 14:59:11.066849+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (6, '@alice@', '\x67cd15fb840f254a695ef439e1ab32b9d73f6a233a5da7e75a4be7ced15149e6', '{"node_type":"RACE","left_node":{"node_type":"THEN","left_node":{"node_type":"SLEEP","query":"3600"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race slow'')"}},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''race never'')"}}}', '2026-11-23 14:59:11.092671+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (7, '@alice@', '\xd0a9fabcabd0b1b7ced588814ab009b2f86f82553e4e30a137c8edfb96e1418f', '{"node_type":"THEN","left_node":{"node_type":"JOIN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''join a'')"},"right_node":{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"join\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join b'')"}}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''join c'')"}}', '2026-11-23 14:59:11.118352+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (8, '@alice@', '\x1c4968c8d246139e4e3cf8979540fd556116d5373a18da622d6469345e6d64ae', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''fail a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects select ''fail b'' where 1 / (select on_ from app.switch) = 1"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''fail c'')"}}', '2026-11-23 14:59:11.143177+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (9, '@alice@', '\x8b6e302942a34b6244d917487c2829f9f0116764db79b159eda385dea5fb3a51', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''left a'')"},"right_node":{"node_type":"SQL","query":"select 1 / 0"}}', '2026-11-23 14:59:11.167289+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (10, '@alice@', '\x494ba016d1e840f42d7a2967d3c48e202d6e8cc03bd062521e33f920449b2313', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects select ''tried''\n                      where 1 / (case when nextval(''app.tries'') >= 3 then 1 else 0 end) = 1","retry":{"max_attempts":5,"initial_seconds":1800,"factor":1,"max_seconds":300,"on_sqlstate":null}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''tried after'')"}}', '2026-11-23 14:59:11.190653+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (11, '@alice@', '\x131059394067623beae041a9825222463b2f375b34ad74654cb89de3368757b8', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''timed a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"timed\",\"timeout_seconds\":null}"},"node_timeout_seconds":3000000000},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''timed b'')"}}', '2026-11-23 14:59:11.217162+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (12, '@alice@', '\x1cd2e475bb01341f90d92b387e3b77e675c0b164f7d9132ae8613d24e7d5e3fb', '{"node_type":"THEN","left_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"parked\",\"timeout_seconds\":null}"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''parked a'')"}}', '2026-11-23 14:59:11.243366+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (13, '@alice@', '\x9d7f2573f476a5184db5f1192217922fbafdbb04ab62b7eb89640877cd23de06', '{"node_type":"THEN","left_node":{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''paused a'')"},"right_node":{"node_type":"SLEEP","query":"3600"}},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''paused b'')"}}', '2026-11-23 14:59:11.267372+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (14, '@alice@', '\x74a87b981972748dbe6fa8ac1179723c6016d52c5a4804cd10d120200df7e7f2', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''cancelled a'')"},"right_node":{"node_type":"SIGNAL","query":"{\"signal_name\":\"never\",\"timeout_seconds\":null}"}}', '2026-11-23 14:59:11.29173+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (15, '@alice@', '\x1efc7fff3f55410de9a4fffe427eb002f7ed5aad8ed4bc96dfc7f562aa09db71', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''completed a'')","result_name":"x"},"right_node":{"node_type":"SQL","query":"select 7 as n"}}', '2026-11-23 14:59:11.319518+00', NULL, NULL);
+INSERT INTO df.graphs OVERRIDING SYSTEM VALUE VALUES (16, '@alice@', '\x01bc6a45ebfcb7d1a59a208e07e5cc1cb13c8b6e86a66937165cd245c8f28cc9', '{"node_type":"THEN","left_node":{"node_type":"SQL","query":"insert into app.effects values (''pending a'')"},"right_node":{"node_type":"SQL","query":"insert into app.effects values (''pending b'')"}}', '2026-11-23 14:59:11.357511+00', NULL, NULL);
+INSERT INTO df.instances VALUES ('moVp7wnh', 'mid sequence', 'moVp7wnh:root', '@alice@', 'running', NULL, '2026-11-23 14:59:10.300389+00', '2026-11-23 14:59:10.557244+00', NULL, 1, NULL, NULL, 1, '407bc2d4-df89-a398-02f6-c6b15681119a', '2026-11-23 14:59:10.312233+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVbz4rF', 'signal', 'moVbz4rF:root', '@alice@', 'running', NULL, '2026-11-23 14:59:10.588711+00', '2026-11-23 14:59:10.596482+00', NULL, 2, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVArNd3', 'timer', 'moVArNd3:root', '@alice@', 'running', NULL, '2026-11-23 14:59:10.708091+00', '2026-11-23 14:59:10.711654+00', NULL, 3, NULL, NULL, 1, NULL, '2026-11-23 15:59:10.716149+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVaFhVZ', 'loop', 'moVaFhVZ:root', '@alice@', 'running', NULL, '2026-11-23 14:59:10.73318+00', '2026-11-23 14:59:10.736551+00', NULL, 4, NULL, NULL, 1, NULL, '2026-11-23 15:59:11.04072+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 1);
+INSERT INTO df.instances VALUES ('moVd8p4X', 'race decided', 'moVd8p4X:root', '@alice@', 'running', NULL, '2026-11-23 14:59:11.066849+00', '2026-11-23 14:59:11.070857+00', NULL, 5, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVVOZQA', 'race open', 'moVVOZQA:root', '@alice@', 'running', NULL, '2026-11-23 14:59:11.092671+00', '2026-11-23 14:59:11.096518+00', NULL, 6, NULL, NULL, 1, NULL, '2026-11-23 15:59:11.101915+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVTv5Uz', 'join', 'moVTv5Uz:root', '@alice@', 'running', NULL, '2026-11-23 14:59:11.118352+00', '2026-11-23 14:59:11.121567+00', NULL, 7, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVNbbXm', 'failed', 'moVNbbXm:root', '@alice@', 'failed', NULL, '2026-11-23 14:59:11.143177+00', '2026-11-23 14:59:11.150691+00', NULL, 8, NULL, NULL, 1, NULL, '2026-11-23 14:59:11.144373+00', NULL, '2026-11-23 14:59:11.150691+00', '937', NULL, 'division by zero', '22012', 'root.left.right', 1, 1);
+INSERT INTO df.instances VALUES ('moVhmI5Y', 'left failed', 'moVhmI5Y:root', '@alice@', 'failed', NULL, '2026-11-23 14:59:11.167289+00', '2026-11-23 14:59:11.174256+00', NULL, 9, NULL, NULL, 1, NULL, '2026-11-23 14:59:11.168231+00', NULL, '2026-11-23 14:59:11.174256+00', '942', NULL, 'division by zero', '22012', 'root.right', 1, 1);
+INSERT INTO df.instances VALUES ('moVNY0X1', 'attempts', 'moVNY0X1:root', '@alice@', 'running', NULL, '2026-11-23 14:59:11.190653+00', '2026-11-23 14:59:11.196095+00', NULL, 10, NULL, NULL, 1, NULL, '2026-11-23 15:04:11.200779+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVneU4K', 'timed', 'moVneU4K:root', '@alice@', 'running', NULL, '2026-11-23 14:59:11.217162+00', '2026-11-23 14:59:11.221687+00', NULL, 11, NULL, NULL, 1, NULL, '2121-12-17 20:19:11.232681+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVfCEWi', 'parked event', 'moVfCEWi:root', '@alice@', 'running', NULL, '2026-11-23 14:59:11.243366+00', '2026-11-23 14:59:11.247093+00', NULL, 12, NULL, NULL, 1, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVpEt11', 'cancelled', 'moVpEt11:root', '@alice@', 'cancelled', NULL, '2026-11-23 14:59:11.29173+00', '2026-11-23 14:59:11.318917+00', NULL, 14, NULL, NULL, 1, NULL, 'infinity', NULL, '2026-11-23 14:59:11.318917+00', '968', NULL, 'enough', NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVGaask', 'completed', 'moVGaask:root', '@alice@', 'completed', NULL, '2026-11-23 14:59:11.319518+00', '2026-11-23 14:59:11.327334+00', '2026-11-23 14:59:11.327334+00', 15, NULL, NULL, 1, NULL, '2026-11-23 14:59:11.321382+00', NULL, '2026-11-23 14:59:11.327334+00', '973', '{"rows":[{"n":7}],"row_count":1}', NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moVadAJe', 'pending', 'moVadAJe:root', '@alice@', 'pending', NULL, '2026-11-23 14:59:11.357511+00', '2026-11-23 14:59:11.357511+00', NULL, 16, NULL, NULL, 0, NULL, '2026-11-23 14:59:11.358594+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.instances VALUES ('moV5TOkq', 'paused', 'moV5TOkq:root', '@alice@', 'running', NULL, '2026-11-23 14:59:11.267372+00', '2026-11-23 14:59:11.362456+00', NULL, 13, NULL, NULL, 1, NULL, '2026-11-23 15:59:11.275284+00', '2026-11-23 14:59:11.362457+00', NULL, NULL, NULL, NULL, NULL, NULL, 1, 1);
+INSERT INTO df.meta VALUES ('installation', 'cd3cd597-1377-4904-afa9-63dee1c73eb3');
+INSERT INTO df.meta VALUES ('content_hash', '31a8d9673b5d790a66992f740ea03bf92701a5b06c79704474773cd5e9a0e48a');
 INSERT INTO df.meta VALUES ('installed_by_version', '0.1.0');
 INSERT INTO df.meta VALUES ('operator_schema', 'public');
 INSERT INTO df.meta VALUES ('schema_version', '1');
-INSERT INTO df.meta VALUES ('place', '7711381464859034016/16865');
-INSERT INTO df.node_runs VALUES ('mGzA4Yi3', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:31.636722+00', '2026-11-23 14:58:31.641186+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzlPC9L', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:31.663945+00', '2026-11-23 14:58:31.670365+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzlPC9L', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:58:31.719744+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGza9sDI', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:31.765881+00', '2026-11-23 14:58:31.766984+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGza9sDI', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:58:31.768412+00', NULL, '2026-11-23 15:58:31.768938+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.026097+00', '2026-11-23 14:58:32.028042+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 14:58:32.026097+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.031963+00', '2026-11-23 14:58:32.032594+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.033681+00', '2026-11-23 14:58:32.034056+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.034585+00', '2026-11-23 14:58:32.034944+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.035423+00', '2026-11-23 14:58:32.035651+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.036969+00', '2026-11-23 14:58:32.037403+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.03867+00', '2026-11-23 14:58:32.039108+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.039697+00', '2026-11-23 14:58:32.040073+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.040652+00', '2026-11-23 14:58:32.040962+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.042223+00', '2026-11-23 14:58:32.04275+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.044165+00', '2026-11-23 14:58:32.044527+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.045046+00', '2026-11-23 14:58:32.045449+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.046062+00', '2026-11-23 14:58:32.046397+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.04767+00', '2026-11-23 14:58:32.04829+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.049923+00', '2026-11-23 14:58:32.050336+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.050853+00', '2026-11-23 14:58:32.051318+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.051818+00', '2026-11-23 14:58:32.052045+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.053585+00', '2026-11-23 14:58:32.054106+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.05547+00', '2026-11-23 14:58:32.055921+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.056827+00', '2026-11-23 14:58:32.05731+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.057944+00', '2026-11-23 14:58:32.058259+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.05993+00', '2026-11-23 14:58:32.06042+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.061985+00', '2026-11-23 14:58:32.062539+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.063174+00', '2026-11-23 14:58:32.063632+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.064135+00', '2026-11-23 14:58:32.064464+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.066145+00', '2026-11-23 14:58:32.066873+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.068404+00', '2026-11-23 14:58:32.068797+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.069368+00', '2026-11-23 14:58:32.069825+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.070378+00', '2026-11-23 14:58:32.070726+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.072362+00', '2026-11-23 14:58:32.072723+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzgirWu', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.121534+00', '2026-11-23 14:58:32.122302+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzgirWu', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 14:58:32.121534+00', '2026-11-23 14:58:32.12262+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGzl6oZB', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.169454+00', '2026-11-23 14:58:32.169911+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzpQNpO', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.238987+00', '2026-11-23 14:58:32.239724+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzpQNpO', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 14:58:32.241085+00', '2026-11-23 14:58:32.242521+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGz6UA9h', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.263449+00', '2026-11-23 14:58:32.264073+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGz6UA9h', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 14:58:32.265143+00', '2026-11-23 14:58:32.265692+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGz9mQ0E', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.316087+00', '2026-11-23 14:58:32.316538+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGz3OhsD', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.364184+00', '2026-11-23 14:58:32.364813+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzXQlZ0', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.388464+00', '2026-11-23 14:58:32.390329+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzZzSIQ', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.416677+00', '2026-11-23 14:58:32.417341+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzZzSIQ', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 14:58:32.417887+00', '2026-11-23 14:58:32.418358+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
-INSERT INTO df.node_runs VALUES ('mGzilBhY', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.07493+00', NULL, '2026-11-23 15:58:32.075661+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('mGzgirWu', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.120267+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('mGzgirWu', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.124165+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGzdiOkE', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.145549+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('mGzdiOkE', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.145549+00', NULL, '2026-11-23 15:58:32.146485+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('mGzl6oZB', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.219109+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGzH1wSO', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.290986+00', NULL, '2026-11-23 15:03:32.292019+00', NULL, '22012', 'division by zero', NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGz9mQ0E', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.316203+00', NULL, '2121-12-17 20:18:32.317175+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGz9mQ0E', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.319092+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
-INSERT INTO df.node_runs VALUES ('mGzxTZCc', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.340229+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGz3OhsD', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.366214+00', NULL, '2026-11-23 15:58:32.366653+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO df.node_runs VALUES ('mGzXQlZ0', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 14:58:32.393109+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
-INSERT INTO df.outbox VALUES ('mGzA4Yi3/start', 'mGzA4Yi3', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:31.3922+00', '2026-11-23 14:58:31.623106+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzlPC9L/start', 'mGzlPC9L', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:31.650684+00', '2026-11-23 14:58:31.656215+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGza9sDI/start', 'mGza9sDI', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:31.750774+00', '2026-11-23 14:58:31.762742+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzilBhY/start', 'mGzilBhY', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:31.799431+00', '2026-11-23 14:58:31.81064+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzgirWu/start', 'mGzgirWu', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.115483+00', '2026-11-23 14:58:32.117181+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzdiOkE/start', 'mGzdiOkE', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.141508+00', '2026-11-23 14:58:32.142779+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzl6oZB/start', 'mGzl6oZB', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.166117+00', '2026-11-23 14:58:32.167265+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzpQNpO/start', 'mGzpQNpO', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.234347+00', '2026-11-23 14:58:32.235826+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGz6UA9h/start', 'mGz6UA9h', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.25909+00', '2026-11-23 14:58:32.260664+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzH1wSO/start', 'mGzH1wSO', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.28534+00', '2026-11-23 14:58:32.287395+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGz9mQ0E/start', 'mGz9mQ0E', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.312318+00', '2026-11-23 14:58:32.313611+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzxTZCc/start', 'mGzxTZCc', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.33651+00', '2026-11-23 14:58:32.337686+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGz3OhsD/start', 'mGz3OhsD', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.360662+00', '2026-11-23 14:58:32.361987+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzXQlZ0/start', 'mGzXQlZ0', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.385031+00', '2026-11-23 14:58:32.386289+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzXQlZ0/cancel', 'mGzXQlZ0', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 14:58:32.409455+00', '2026-11-23 14:58:32.412716+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzZzSIQ/start', 'mGzZzSIQ', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.412914+00', '2026-11-23 14:58:32.414205+00', 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzE82ib/start', 'mGzE82ib', 'start', NULL, NULL, '@alice@', '2026-11-23 14:58:32.445551+00', NULL, 0, NULL, NULL, NULL, false);
-INSERT INTO df.outbox VALUES ('mGzlPC9L/signal/n/1', 'mGzlPC9L', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 14:58:32.447883+00', NULL, 0, NULL, NULL, NULL, true);
-INSERT INTO df.outbox VALUES ('mGz3OhsD/pause/3', 'mGz3OhsD', 'pause', '3', '', '@alice@', '2026-11-23 14:58:32.448903+00', NULL, 0, NULL, NULL, NULL, true);
-INSERT INTO df.outbox VALUES ('mGzxTZCc/signal/n/4', 'mGzxTZCc', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 14:58:32.452828+00', NULL, 10, NULL, '2026-11-23 14:58:32.450284+00', 'broken', true);
-INSERT INTO df.relays VALUES ('2216c4ad-5f63-f228-650f-4c9b3186063a', '2026-11-23 14:58:31.558529+00', '2026-11-23 14:58:31.616756+00', '2026-11-23 14:58:46.616756+00', '0.1.0', 1, false, 1000, 16830);
+INSERT INTO df.meta VALUES ('place', '7711381632243321346/16864');
+INSERT INTO df.node_runs VALUES ('moVp7wnh', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.571444+00', '2026-11-23 14:59:10.575496+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVbz4rF', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.603475+00', '2026-11-23 14:59:10.608254+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVbz4rF', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:59:10.667171+00', NULL, NULL, 'go', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moVArNd3', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.713638+00', '2026-11-23 14:59:10.714355+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVArNd3', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:59:10.715723+00', NULL, '2026-11-23 15:59:10.716149+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[32].left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.935499+00', '2026-11-23 14:59:10.938281+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left', 'checkpoint', 1, 32, 1, '2026-11-23 14:59:10.935499+00', NULL, NULL, NULL, NULL, NULL, NULL, '[]');
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[32].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.942695+00', '2026-11-23 14:59:10.943247+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[32].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.944345+00', '2026-11-23 14:59:10.944779+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.condition_node[32]', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.945416+00', '2026-11-23 14:59:10.945803+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[33].left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.946434+00', '2026-11-23 14:59:10.946729+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[33].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.948074+00', '2026-11-23 14:59:10.948575+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[33].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.949839+00', '2026-11-23 14:59:10.950326+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.condition_node[33]', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.950743+00', '2026-11-23 14:59:10.951095+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[34].left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.951637+00', '2026-11-23 14:59:10.952034+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[34].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.953021+00', '2026-11-23 14:59:10.953503+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[34].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.954694+00', '2026-11-23 14:59:10.955126+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.condition_node[34]', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.955748+00', '2026-11-23 14:59:10.956168+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[35].left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.957091+00', '2026-11-23 14:59:10.957387+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[35].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.958675+00', '2026-11-23 14:59:10.959173+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[35].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.960404+00', '2026-11-23 14:59:10.960808+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.condition_node[35]', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.961455+00', '2026-11-23 14:59:10.96182+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[36].left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.962411+00', '2026-11-23 14:59:10.962699+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[36].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.964136+00', '2026-11-23 14:59:10.96461+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[36].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.965966+00', '2026-11-23 14:59:10.966355+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.condition_node[36]', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.966966+00', '2026-11-23 14:59:10.967414+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[37].left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.968015+00', '2026-11-23 14:59:10.968367+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[37].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.969921+00', '2026-11-23 14:59:10.970359+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[37].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.97177+00', '2026-11-23 14:59:10.972187+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.condition_node[37]', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.972792+00', '2026-11-23 14:59:10.973195+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[38].left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.973735+00', '2026-11-23 14:59:10.974057+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[38].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.975689+00', '2026-11-23 14:59:10.976187+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":false}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[38].right.right', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.977682+00', '2026-11-23 14:59:10.978115+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":1}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.condition_node[38]', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.978875+00', '2026-11-23 14:59:10.979435+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[39].left', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.98+00', '2026-11-23 14:59:10.980283+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[39].right.condition_node', 'completed', 1, NULL, 1, '2026-11-23 14:59:10.981747+00', '2026-11-23 14:59:10.9823+00', NULL, NULL, NULL, NULL, '{"rows":[{"?column?":true}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVaFhVZ', 'root.left.body[39].right.left', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.034056+00', NULL, '2026-11-23 15:59:11.04072+00', NULL, NULL, NULL, NULL, '{"within" : ["root.left"], "turns" : [39], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('moVd8p4X', 'root.left.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.073244+00', '2026-11-23 14:59:11.07476+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVd8p4X', 'root.left.left', 'decided', 1, 0, 1, '2026-11-23 14:59:11.073244+00', '2026-11-23 14:59:11.075087+00', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moVVOZQA', 'root.right.left', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.09903+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root"], "turns" : [1], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('moVVOZQA', 'root.left.left', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.100906+00', NULL, '2026-11-23 15:59:11.101915+00', NULL, NULL, NULL, NULL, '{"within" : ["root"], "turns" : [0], "decides" : [], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('moVTv5Uz', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.124103+00', '2026-11-23 14:59:11.125456+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVNbbXm', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.147557+00', '2026-11-23 14:59:11.148309+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVNbbXm', 'root.left.right', 'failed', 1, NULL, 1, '2026-11-23 14:59:11.149484+00', '2026-11-23 14:59:11.15057+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moVhmI5Y', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.172387+00', '2026-11-23 14:59:11.172827+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVhmI5Y', 'root.right', 'failed', 1, NULL, 1, '2026-11-23 14:59:11.17372+00', '2026-11-23 14:59:11.174221+00', NULL, NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moVneU4K', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.223859+00', '2026-11-23 14:59:11.224416+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVneU4K', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.225748+00', NULL, NULL, 'timed', NULL, NULL, NULL, '{"within" : ["root.left.timeout"], "turns" : [0], "decides" : ["root.left.timeout"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('moVneU4K', 'root.left.timeout.due', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.232112+00', NULL, '2121-12-17 20:19:11.232681+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moV5TOkq', 'root.left.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.272729+00', '2026-11-23 14:59:11.273306+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVpEt11', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.296741+00', '2026-11-23 14:59:11.297362+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVpEt11', 'root.right', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.298929+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : [], "turns" : [], "decides" : [], "ends" : "completed"}');
+INSERT INTO df.node_runs VALUES ('moVGaask', 'root.left', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.325647+00', '2026-11-23 14:59:11.326204+00', NULL, NULL, NULL, NULL, '{"rows":[],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVGaask', 'root.right', 'completed', 1, NULL, 1, '2026-11-23 14:59:11.32697+00', '2026-11-23 14:59:11.327334+00', NULL, NULL, NULL, NULL, '{"rows":[{"n":7}],"row_count":1}', NULL);
+INSERT INTO df.node_runs VALUES ('moVd8p4X', 'root.left.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.073229+00', NULL, NULL, 'never', NULL, NULL, NULL, '{"within" : ["root.left.left"], "turns" : [1], "decides" : ["root.left.left"], "ends" : null}');
+INSERT INTO df.node_runs VALUES ('moVd8p4X', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.076294+00', NULL, NULL, 'on', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moVTv5Uz', 'root.left.right.left', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.124609+00', NULL, NULL, 'join', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moVNY0X1', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.199862+00', NULL, '2026-11-23 15:04:11.200779+00', NULL, '22012', 'division by zero', NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moVfCEWi', 'root.left', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.249306+00', NULL, NULL, 'parked', NULL, NULL, NULL, NULL);
+INSERT INTO df.node_runs VALUES ('moV5TOkq', 'root.left.right', 'waiting', 1, NULL, 1, '2026-11-23 14:59:11.274847+00', NULL, '2026-11-23 15:59:11.275284+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO df.outbox VALUES ('moVp7wnh/start', 'moVp7wnh', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:10.312813+00', '2026-11-23 14:59:10.556966+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVbz4rF/start', 'moVbz4rF', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:10.593912+00', '2026-11-23 14:59:10.59644+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVArNd3/start', 'moVArNd3', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:10.710434+00', '2026-11-23 14:59:10.711606+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVaFhVZ/start', 'moVaFhVZ', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:10.735599+00', '2026-11-23 14:59:10.736497+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVd8p4X/start', 'moVd8p4X', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.069529+00', '2026-11-23 14:59:11.070802+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVVOZQA/start', 'moVVOZQA', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.095288+00', '2026-11-23 14:59:11.096453+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVTv5Uz/start', 'moVTv5Uz', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.120435+00', '2026-11-23 14:59:11.121504+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVNbbXm/start', 'moVNbbXm', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.144434+00', '2026-11-23 14:59:11.145578+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVhmI5Y/start', 'moVhmI5Y', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.16827+00', '2026-11-23 14:59:11.169432+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVNY0X1/start', 'moVNY0X1', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.194483+00', '2026-11-23 14:59:11.196028+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVneU4K/start', 'moVneU4K', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.220363+00', '2026-11-23 14:59:11.22163+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVfCEWi/start', 'moVfCEWi', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.245269+00', '2026-11-23 14:59:11.247026+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moV5TOkq/start', 'moV5TOkq', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.268946+00', '2026-11-23 14:59:11.27012+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVpEt11/start', 'moVpEt11', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.293405+00', '2026-11-23 14:59:11.294563+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVpEt11/cancel', 'moVpEt11', 'cancel', NULL, 'enough', '@alice@', '2026-11-23 14:59:11.317407+00', '2026-11-23 14:59:11.320872+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVGaask/start', 'moVGaask', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.32143+00', '2026-11-23 14:59:11.322922+00', 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVadAJe/start', 'moVadAJe', 'start', NULL, NULL, '@alice@', '2026-11-23 14:59:11.358632+00', NULL, 0, NULL, NULL, NULL, false);
+INSERT INTO df.outbox VALUES ('moVbz4rF/signal/n/1', 'moVbz4rF', 'signal', 'n/1', NULL, '@alice@', '2026-11-23 14:59:11.360979+00', NULL, 0, NULL, NULL, NULL, true);
+INSERT INTO df.outbox VALUES ('moV5TOkq/pause/3', 'moV5TOkq', 'pause', '3', '', '@alice@', '2026-11-23 14:59:11.362154+00', NULL, 0, NULL, NULL, NULL, true);
+INSERT INTO df.outbox VALUES ('moVfCEWi/signal/n/4', 'moVfCEWi', 'signal', 'n/4', NULL, '@alice@', '2026-11-23 14:59:11.365441+00', NULL, 10, NULL, '2026-11-23 14:59:11.363057+00', 'broken', true);
+INSERT INTO df.relays VALUES ('407bc2d4-df89-a398-02f6-c6b15681119a', '2026-11-23 14:59:10.474887+00', '2026-11-23 14:59:10.550621+00', '2026-11-23 14:59:25.550621+00', '0.1.0', 1, false, 1000, 18976);
 INSERT INTO df.setting_values VALUES ('allow_superuser_instances', NULL, 'false', 'boolean', 'Whether a superuser may start workflows.', NULL, NULL);
 INSERT INTO df.setting_values VALUES ('http_allow_private', NULL, 'false', 'boolean', 'Whether df.http may reach private, loopback and bare IP targets.', NULL, NULL);
 INSERT INTO df.setting_values VALUES ('http_allowed_hosts', NULL, '', 'list', 'Hosts df.http may reach: exact names and .suffixes, comma separated; empty means every public host.', NULL, NULL);
@@ -6267,9 +6266,9 @@ INSERT INTO df.setting_values VALUES ('max_steps_per_role', NULL, '16', 'integer
 INSERT INTO df.setting_values VALUES ('max_pending_per_role', NULL, '0', 'integer', 'How many instances of one role may be unfinished; each start counts them, up to the limit. 0 means no limit.', 0, 2147483647);
 INSERT INTO df.setting_values VALUES ('max_vars_bytes', NULL, '262144', 'integer', 'The largest set of variables that an instance may capture, in bytes.', 0, 1073741823);
 INSERT INTO df.setting_values VALUES ('delivery_attempts', NULL, '10', 'integer', 'How often delivering an event is tried before it is parked.', 1, 1000);
-INSERT INTO df.signals VALUES ('mGzlPC9L', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 14:58:32.446407+00', NULL, NULL);
-INSERT INTO df.signals VALUES ('mGzxTZCc', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 14:58:32.450284+00', NULL, NULL);
-INSERT INTO df.usage_granted VALUES (16866, 16385, true, false);
+INSERT INTO df.signals VALUES ('moVbz4rF', 'n/1', 2, 'go', '"told late"', '@alice@', '2026-11-23 14:59:11.359517+00', NULL, NULL);
+INSERT INTO df.signals VALUES ('moVfCEWi', 'n/4', 5, 'parked', '{}', '@alice@', '2026-11-23 14:59:11.363057+00', NULL, NULL);
+INSERT INTO df.usage_granted VALUES (16865, 16385, true, false);
 SELECT pg_catalog.setval('app.tries', 1, true);
 SELECT pg_catalog.setval('df.graphs_id_seq', 16, true);
 SELECT pg_catalog.setval('df.relay_idle', 2, true);
@@ -6536,9 +6535,6 @@ REVOKE ALL ON FUNCTION df.is_admin(p_role oid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.is_admin(p_role oid) TO df_admin;
 GRANT ALL ON FUNCTION df.is_admin(p_role oid) TO @alice@;
 REVOKE ALL ON FUNCTION df.is_of_this_server_run(p_incarnation uuid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION df.is_race(p_graph_id bigint, p_run_path text) FROM PUBLIC;
-GRANT ALL ON FUNCTION df.is_race(p_graph_id bigint, p_run_path text) TO df_admin;
-GRANT ALL ON FUNCTION df.is_race(p_graph_id bigint, p_run_path text) TO @alice@;
 REVOKE ALL ON FUNCTION df.is_uncommitted(p_xmin xid) FROM PUBLIC;
 GRANT ALL ON FUNCTION df.is_uncommitted(p_xmin xid) TO df_admin;
 GRANT ALL ON FUNCTION df.is_uncommitted(p_xmin xid) TO @alice@;
