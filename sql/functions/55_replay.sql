@@ -20,9 +20,12 @@ begin
                i.id is not null as has_instance
           from (select a.* from df.outbox a where p_instances is null
                 union all
-                -- A range of the primary key: nothing else leads to one instance's delivered events.
-                select a.* from (select distinct unnest(p_instances)) as w(id)
-                  join df.outbox a on a.event_id > w.id || '/' and a.event_id < w.id || '0') o
+                -- A range of the primary key: nothing else leads to one instance's delivered events. For each by itself
+                -- (limit): a join is estimated to find a part of the table, and reads it from its beginning at every batch.
+                select a.* from (select distinct unnest(p_instances)) as w(id), lateral (
+                    select b.* from df.outbox b
+                     where b.event_id > w.id || '/' and b.event_id < w.id || '0' and b.event_id > p_after
+                     order by b.event_id limit p_limit) a) o
           left join df.instances i on i.id = o.instance_id
          where o.event_id > p_after
          order by o.event_id limit p_limit

@@ -102,6 +102,7 @@ select pg_temp.check('select * from df.relay_health(null)', 1);
 select pg_temp.check('select * from df.outbox_lag', 1);
 select pg_temp.check('select df.relay_reconcile(''instances of dropped roles'', 1000)', 1);
 select pg_temp.check('select df.relay_reconcile(''orphaned events'', 1000)', 1);
+select pg_temp.check(format('select * from df.relay_replay(array[%L], '''', 500)', (select max(id) from df.instances where label = 'order 100')), 1);
 select pg_temp.check('select * from df.relay_doctor() where topic = ''other databases''', 0, 10000);
 -- The clock is asked once, and not for each instance that waits: that took all but a tenth of `df-relay status`.
 create function pg_temp.check_clock(p_sql text) returns void language plpgsql as $$
