@@ -1,7 +1,8 @@
 -- Judging a cron expression, as cron(8) reads it: minute, hour, day of month, month, day of week,
 -- in UTC, Sunday = 0 (and 7). Only judging: the relay computes the next match when the node runs.
 
--- The values that one field matches, ascending, or NULL when the field is malformed.
+-- The values that one field matches, ascending, or NULL when the field is malformed. Names are English whatever the
+-- database's locale: in a Turkish one FRI is no fri.
 create or replace function df.cron_field(p_field text, p_low int, p_high int, p_names text[])
 returns int[]
 language plpgsql immutable parallel safe
@@ -14,7 +15,7 @@ declare
   v_to int;
   v_values int[] := '{}';
 begin
-  foreach v_item in array string_to_array(lower(p_field), ',') loop
+  foreach v_item in array string_to_array(lower(p_field collate "C"), ',') loop
     v_part := regexp_match(v_item,
       E'^(?:(\\*)|(\\d{1,6}|[a-z]{3})(?:-(\\d{1,6}|[a-z]{3}))?)(?:/(\\d{1,6}))?$');
     if v_part is null or v_part[4]::int < 1 then

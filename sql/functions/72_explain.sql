@@ -12,7 +12,7 @@ as $$
     or (q.start ~ E'^[a-z_]\\w*\\s*\\('
       and q.start !~ E'^(select|values|with|insert|explain|analyze|vacuum|copy|reindex|cluster)\\y')
   from (select lower(regexp_replace(p_input,
-    E'^(\\s|\\(|--[^\\n]*\\n|/\\*([^*]|\\*+[^*/])*\\*+/)+', ''))) as q(start)
+    E'^(\\s|\\(|--[^\\n]*\\n|/\\*([^*]|\\*+[^*/])*\\*+/)+', '') collate "C")) as q(start)
 $$;
 
 -- The value of a DSL expression, or the message of the error that it raised. It runs with the
@@ -62,7 +62,7 @@ begin
     if v_drawing is not null then
       return v_drawing;
     elsif p_input ~ '^[0-9A-Za-z]*$'
-          and not exists (select from pg_get_keywords() k where k.word = lower(p_input)) then
+          and not exists (select from pg_get_keywords() k where k.word = lower(p_input collate "C")) then
       -- No statement is one such word: somebody mistyped an id.
       return format('Instance not found or access denied: %s', p_input);
     end if;

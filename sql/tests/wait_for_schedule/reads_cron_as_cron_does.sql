@@ -13,3 +13,12 @@ select pg_temp.check_refused('select df.wait_for_schedule(null)', 'NULL');
 select pg_temp.check_bad_graph(
   '{"node_type":"WAIT_SCHEDULE","query":"{\"cron_expr\":\"no\"}"}', 'root', 'invalid cron');
 select pg_temp.check_bad_graph('{"node_type":"WAIT_SCHEDULE","query":"{}"}', 'root', 'cron_expr');
+-- As in a database of a Turkish locale, where the lower case of I is another letter.
+do $$
+begin
+  if exists (select from pg_collation where collname = 'tr-x-icu') then
+    execute $q$ select pg_temp.check_same('a Friday', df.cron_fault('0 0 * * FRI' collate "tr-x-icu"), null),
+      pg_temp.check_same('a statement', df.looks_like_expression('EXPLAIN (COSTS OFF) SELECT 1' collate "tr-x-icu")::text, 'false') $q$;
+  end if;
+end
+$$;
