@@ -75,6 +75,8 @@ begin
 end
 $$;
 
+-- Always: what stayed as null would fail each workflow of its role.
 drop trigger if exists vars_unset on df.vars;
 create trigger vars_unset after insert or update on df.vars
     for each row when (new.value is null) execute function df.remove_unset_var();
+alter table df.vars enable always trigger vars_unset;

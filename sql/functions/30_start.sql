@@ -160,9 +160,11 @@ create trigger limit_asked after insert or update on df.setting_values
     execute function df.ask_at_starts();
 alter table df.setting_values enable always trigger limit_asked;
 
+-- Always: a start in a subscriber's trigger is one, too. A row that comes by replication was admitted where it comes from.
 drop trigger if exists instances_admitted on df.instances;
 create trigger instances_admitted before insert on df.instances
-    for each row execute function df.admit_instance();
+    for each row when (new.root_node is null) execute function df.admit_instance();
+alter table df.instances enable always trigger instances_admitted;
 
 -- Refuses what could never run: a submitter without LOGIN or step login, a superuser who is not
 -- allowed, a database that is not there. Reads the catalogs only.

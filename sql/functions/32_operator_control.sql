@@ -83,6 +83,7 @@ $$;
 
 -- Gives an event its id, puts it in the queue, and gives one that takes effect with the caller's commit a payload, by
 -- which the trigger that applies it tells. The event of a start comes with its id (df.admit_instance) and needs none of it.
+-- Errors: 55000 for one that would not be applied, since that trigger does not fire in a subscriber's triggers.
 create or replace function df.name_event() returns trigger
     language plpgsql volatile
     set search_path = pg_catalog, pg_temp
@@ -90,6 +91,10 @@ create or replace function df.name_event() returns trigger
 begin
     new.event_id := new.instance_id || '/' || new.kind || coalesce('/' || new.key, '');
     if new.kind not in ('start', 'signal') then
+        if current_setting('session_replication_role') = 'replica' then
+            raise exception 'a % needs triggers that session_replication_role = replica sets aside', new.kind
+                using errcode = '55000', hint = 'Before it, a superuser runs: SET LOCAL session_replication_role = origin;';
+        end if;
         new.payload := coalesce(new.payload, '');
     end if;
     new.queued := new.kind <> 'start' and new.delivered_at is null;
@@ -108,10 +113,12 @@ begin
 end
 $$;
 
--- Both triggers' conditions are looks at one column for null: a start pays for reading them.
+-- Both triggers' conditions are looks at one column for null: a start pays for reading them. Always: a row that comes by
+-- replication has its name, and one of a subscriber's trigger has none.
 drop trigger if exists outbox_named on df.outbox;
 create trigger outbox_named before insert on df.outbox
     for each row when (new.event_id is null) execute function df.name_event();
+alter table df.outbox enable always trigger outbox_named;
 
 -- A delivery says so itself; what does not is somebody's doing who has events delivered again. After the update: before
 -- it the row would be locked by itself, also where the condition does not hold, as at every start's claim.

@@ -37,9 +37,9 @@ select distinct on (id)
        (select s.id from past_stored s where s.is_long = m.is_long) as graph_id
   from made m;
 
-insert into df.instances (id, graph_id, submitted_by, label, status, created_at, updated_at, completed_at,
+insert into df.instances (id, root_node, graph_id, submitted_by, label, status, created_at, updated_at, completed_at,
                           ended_at, epoch, wake_at, result, error, error_sqlstate, error_path)
-select p.id, p.graph_id, quote_ident(:'role')::regrole, 'order ' || p.n, p.status, p.at, p.at + interval '1 second',
+select p.id, p.id || ':root', p.graph_id, quote_ident(:'role')::regrole, 'order ' || p.n, p.status, p.at, p.at + interval '1 second',
        case p.status when 'completed' then p.at + interval '1 second' end, p.at + interval '1 second', 1, p.at,
        case p.status when 'completed' then '{"rows":[{"n":1}],"row_count":1}'::json end,
        case p.status when 'failed' then 'division by zero' when 'cancelled' then 'Cancelled by user' end,

@@ -511,8 +511,8 @@ async fn reads_by_key(way: &str, run: &Run<'_>, ended: u32) {
     let batch = async |sql: &str| one.db.client.batch_execute(sql).await.unwrap();
     let other = |what: &str, count: u32, columns: &str, values: &str| {
         format!(
-            "insert into df.instances (id, submitted_by, graph_id, status, {columns})
-                 select '{what}' || n, i.submitted_by, i.graph_id, {values}
+            "insert into df.instances (id, root_node, submitted_by, graph_id, status, {columns})
+                 select '{what}' || n, i.root_node, i.submitted_by, i.graph_id, {values}
                    from generate_series(1, {count}) n, df.instances i where i.id = '{0}';
              insert into df.node_runs (instance_id, run_path, status, epoch, ended_at)
                  select '{what}' || n, 'root', 'completed', 1, now() from generate_series(1, {count}) n",

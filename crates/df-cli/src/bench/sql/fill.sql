@@ -12,15 +12,15 @@ moment as (
       from generate_series(@n@, 1, -1) as n, lateral (select now() - interval '20 days' * n / @n@ as at) as m,
            lateral (values (2 * n, false), (2 * n + 1, true)) as k(n, waits)),
 finished as (
-    insert into df.instances (id, graph_id, submitted_by, status, created_at, updated_at, completed_at,
+    insert into df.instances (id, root_node, graph_id, submitted_by, status, created_at, updated_at, completed_at,
                               ended_at, wake_at, result, epoch, label)
-    select m.id, made.id, '@role@'::regrole, 'completed', at, at, at, at, at, '[{"n":1}]', 1, 'old'
+    select m.id, m.id || ':root', made.id, '@role@'::regrole, 'completed', at, at, at, at, at, '[{"n":1}]', 1, 'old'
       from made, moment m where not m.waits
         on conflict (id) do nothing
     returning id, 'completed' as run_status, created_at),
 waiting as (
-    insert into df.instances (id, graph_id, submitted_by, status, created_at, wake_at, epoch, label)
-    select m.id, made.id, '@role@'::regrole, 'running', at, 'infinity', 1, 'waiting'
+    insert into df.instances (id, root_node, graph_id, submitted_by, status, created_at, wake_at, epoch, label)
+    select m.id, m.id || ':root', made.id, '@role@'::regrole, 'running', at, 'infinity', 1, 'waiting'
       from made, moment m where m.waits
         on conflict (id) do nothing
     returning id, 'waiting' as run_status, created_at),
