@@ -43,6 +43,12 @@ pub enum Error {
     )]
     ForeignSchema { database: String, whose: String },
 
+    #[error(
+        "database \"{database}\" has the encoding {encoding}, and df-relay needs UTF8; nothing was changed. \
+         CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' makes one that will do"
+    )]
+    OtherEncoding { database: String, encoding: String },
+
     #[error("database \"{0}\" holds no df-relay schema; `df-relay install` makes it")]
     MissingSchema(String),
 

@@ -177,6 +177,7 @@ pub async fn dry_run(
     let mut client = target.connect().await?;
     let transaction = client.build_transaction().read_only(true).start().await;
     let transaction = transaction.map_err(Error::doing("opening a transaction"))?;
+    refuse_other_encodings(&transaction).await?;
     let found = own_schema(&transaction).await?;
     let privileges = Privileges::read(&transaction, &asked_operator_schema(options)).await?;
     let meta = match found {
@@ -233,6 +234,7 @@ async fn install_once(
     let mut client = target.connect().await?;
     let transaction = begin(&mut client).await?;
     line_up(&transaction).await?;
+    refuse_other_encodings(&transaction).await?;
     let found = own_schema(&transaction).await?;
     let before = Privileges::read(&transaction, &asked_operator_schema(options)).await?;
     run(&transaction, &plan::roles(&before)?).await?;
@@ -304,6 +306,19 @@ async fn line_up(transaction: &Transaction<'_>) -> Result<(), Error> {
         }
         tokio::time::sleep(ADVISORY_POLL).await;
     }
+}
+
+/// Other encodings lack characters of the schema's own. SQL_ASCII takes any byte: what is no UTF-8 would fail every
+/// claim that comes upon it, and so stop the workflows of all roles.
+async fn refuse_other_encodings(transaction: &Transaction<'_>) -> Result<(), Error> {
+    let sql = "select current_database()::text, current_setting('server_encoding')";
+    let row = transaction.query_one(sql, &[]).await;
+    let row = row.map_err(Error::doing("reading the database's encoding"))?;
+    let (database, encoding): (String, String) = (row.get(0), row.get(1));
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(Error::OtherEncoding { database, encoding })
 }
 
 /// What `df` is here; somebody else's is refused.

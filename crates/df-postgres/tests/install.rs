@@ -169,6 +169,28 @@ async fn another_df_schema_is_refused_and_left_alone() {
     assert_eq!(text(&client, roles).await, "0");
 }
 
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused_and_left_alone() {
+    let cluster = fresh_cluster();
+    for encoding in ["LATIN1", "SQL_ASCII", "EUC_JP"] {
+        let name = format!("in_{}", encoding.to_lowercase());
+        let make = format!(
+            "create database {name} template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"
+        );
+        execute(&superuser(&cluster, "postgres"), &make).await;
+        let target = superuser(&cluster, &name);
+        let tried = try_install(&target).await.unwrap_err();
+        let planned = dry_run(&target, &files(), &InstallOptions::default()).await;
+        for error in [tried, planned.unwrap_err()] {
+            let wanted = format!("database \"{name}\" has the encoding {encoding}, and df-relay");
+            assert!(error.to_string().starts_with(&wanted), "{error}");
+        }
+    }
+    let roles = "select count(*)::text from pg_roles where rolname like 'df%'";
+    let client = superuser(&cluster, "postgres").connect().await.unwrap();
+    assert_eq!(text(&client, roles).await, "0");
+}
+
 async fn contents_or_nothing(target: &ConnectOptions) -> String {
     let sql = "select coalesce(string_agg(relname, ' '), '') from pg_class
                where relnamespace = 'df'::regnamespace";
