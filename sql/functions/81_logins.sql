@@ -12,6 +12,7 @@ create or replace function df.make_login(p_role text, p_oid oid) returns void
 declare
     v_login    name := df.step_login_name(p_oid);
     v_verifier text;
+    v_told     text := current_setting('client_min_messages');
 begin
     if (select r.rolsuper from pg_roles r where r.oid = p_oid)
        and df.setting('allow_superuser_instances') <> 'true' then
@@ -31,8 +32,11 @@ begin
         end if;
         begin
             -- Its sessions begin as its role: behind a transaction pooler nothing else can say so to a
-            -- statement that runs outside of a transaction. Whoever may not is told by the doctor.
+            -- statement that runs outside of a transaction. Whoever may not is told by the doctor. Untold: that the
+            -- caller itself could not become that role, which it has no need to.
+            perform set_config('client_min_messages', 'warning', true);
             execute format('alter role %I set role = %I', v_login, p_role);
+            perform set_config('client_min_messages', v_told, true);
         exception when insufficient_privilege or invalid_parameter_value then
             null;
         end;
