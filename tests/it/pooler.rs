@@ -439,6 +439,11 @@ async fn the_commands_work_through_a_pooler_and_the_doctor_knows_it() {
     };
     let (_, text) = run(&["doctor"]);
     assert!(text.contains("WRONG  pooler"), "{text}");
+    let untold = spawn(&["run"], &[("DF_DATABASE_URL", &url)]);
+    untold.wait_for_log(
+        "a pooler refuses the session; connect to Postgres itself, or run with --poll-only",
+    );
+    drop(untold);
     let (_, text) = run(&["doctor", "--poll-only"]);
     assert!(text.contains("ok     pooler"), "{text}");
     assert!(text.contains("ok     step logins"), "{text}");

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, NoTls, Notification};
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +88,9 @@ pub async fn connect_when_up(
             (Some(ErrorClass::Login), true) => {
                 tracing::error!(%error, pause_ms, "postgres refuses the login; waiting");
             }
+            (_, true) if !options.is_pooled() && is_refused_as_it_asks(error) => {
+                tracing::error!(%error, pause_ms, "a pooler refuses the session; connect to Postgres itself, or run with --poll-only");
+            }
             (_, true) => tracing::warn!(%error, pause_ms, "postgres is not reachable; waiting"),
             _ => tracing::debug!(%error, pause_ms, "no connection; waiting"),
         }
@@ -96,6 +100,17 @@ pub async fn connect_when_up(
         Err(retry::Error::Cancelled) => Err(Error::Cancelled),
         Err(retry::Error::Failed(error)) => Err(error),
     }
+}
+
+/// Whether it was refused for how it asks, which Postgres itself never does: the settings that come with it, for one.
+fn is_refused_as_it_asks(error: &Error) -> bool {
+    let Error::Connect { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.code(),
+        Some(&SqlState::PROTOCOL_VIOLATION | &SqlState::FEATURE_NOT_SUPPORTED)
+    )
 }
 
 /// Runs a connection to its end.
