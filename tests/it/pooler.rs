@@ -425,6 +425,23 @@ async fn two_roles_share_a_pooler_and_each_keeps_to_itself() {
     }
 }
 
+/// Such a pooler lets a relay in and lends it sessions all the same; it went on, and failed workflows for statements that
+/// were prepared in another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_was_not_told_of_a_pooler_fails_no_workflow() {
+    let mut pooled = Pooled::new().await;
+    let lines = "ignore_startup_parameters = options";
+    pooled.pooler = Pooler::start_with(Server::shared().cluster(), SESSIONS, lines);
+    let alice = pooled.db.role("alice").await;
+    let start = "select df.start(df.seq('select 1', 'select 2')) from generate_series(1, 20)";
+    alice.session().await.batch_execute(start).await.unwrap();
+    let untold = spawn(&["run"], &[("DF_DATABASE_URL", &pooled.url())]);
+    untold.wait_for_log("a pooler keeps the session's settings from Postgres");
+    let _relay = pooled.relay(&[]);
+    let all = "select bool_and(status = 'completed') from df.instances";
+    until(&pooled.db, all, PATIENCE).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_work_through_a_pooler_and_the_doctor_knows_it() {
     let pooled = Pooled::new().await;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 use tokio_util::sync::CancellationToken;
 
 use crate::class::ends_session;
@@ -15,8 +15,9 @@ use crate::retry::{Delays, RetryPolicy};
 use crate::{ConnectOptions, Error, Parameter, class, connect_when_up, describe, query_unnamed};
 
 /// What the relay's calls rely on, whatever the database or the role says by default: that they see what was committed
-/// before each statement, and run until they are done.
-const PINNED: &str = "-c default_transaction_isolation=read\\ committed -c statement_timeout=0 -c lock_timeout=0 \
+/// before each statement, and run until they are done. The first is there to be asked for.
+const PINNED: &str = "-c df_relay.session=own \
+                      -c default_transaction_isolation=read\\ committed -c statement_timeout=0 -c lock_timeout=0 \
                       -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0";
 
 /// The same for a session that a pooler lends, which keeps nothing that is set: each of its transactions is told.
@@ -150,8 +151,7 @@ impl Session {
             return Ok(connected.clone());
         }
         // Boxed, since it is large and rare: every future that calls the session would hold it.
-        let connecting = connect_when_up(&self.options, &self.policy, &self.shutdown);
-        let client = Box::pin(connecting).await?;
+        let client = Box::pin(self.connect()).await?;
         self.connections.fetch_add(1, Ordering::Relaxed);
         let connected = Arc::new(Connected {
             client,
@@ -160,6 +160,22 @@ impl Session {
         });
         *current = Some(connected.clone());
         Ok(connected)
+    }
+
+    /// A connection that is told what the calls rely on, or is known to be lent. A pooler that leaves the settings out
+    /// lends sessions as well: a statement prepared in one would be another one, or none, in the next.
+    async fn connect(&self) -> Result<Client, Error> {
+        let mut delays = self.policy.delays();
+        loop {
+            let client = connect_when_up(&self.options, &self.policy, &self.shutdown).await?;
+            if self.options.is_pooled() || !is_untold(&client).await {
+                return Ok(client);
+            }
+            tracing::error!(
+                "a pooler keeps the session's settings from Postgres; connect to Postgres itself, or run with --poll-only"
+            );
+            self.pause(&mut delays).await?;
+        }
     }
 
     async fn forget(&self, broken: &Arc<Connected>) {
@@ -171,6 +187,13 @@ impl Session {
             *current = None;
         }
     }
+}
+
+/// Whether the server answers that it knows nothing of [`PINNED`].
+async fn is_untold(client: &Client) -> bool {
+    let asked = client.simple_query("select current_setting('df_relay.session', true)");
+    let own = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("own"));
+    asked.await.is_ok_and(|answer| !answer.iter().any(own))
 }
 
 /// A transaction whose one statement has run.

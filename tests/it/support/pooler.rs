@@ -67,6 +67,11 @@ impl Pooler {
 
     /// Starts one with this many sessions for each role and database.
     pub fn start(cluster: &Cluster, sessions: u32) -> Pooler {
+        Pooler::start_with(cluster, sessions, "")
+    }
+
+    /// With lines more in its file.
+    pub fn start_with(cluster: &Cluster, sessions: u32, lines: &str) -> Pooler {
         let program = program();
         let [ini]: [String; 1] = blocks("ini").try_into().unwrap();
         let owner = fs::metadata(cluster.folder().join("pgdata")).unwrap();
@@ -98,7 +103,7 @@ impl Pooler {
         }
         // A place for its files, and no long wait after a killed server.
         text += &format!(
-            "unix_socket_dir =\nlogfile = {}\npidfile = {}\nserver_login_retry = 1\n",
+            "unix_socket_dir =\nlogfile = {}\npidfile = {}\nserver_login_retry = 1\n{lines}\n",
             path("log"),
             path("pid")
         );
