@@ -63,6 +63,29 @@ async fn the_doctor_logs_in_as_steps_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_names_allowed_hosts_that_match_nothing() {
+    let db = TestDb::new().await;
+    for (list, finding) in [
+        ("", "ok     http hosts        every entry"),
+        (
+            "api.example.com, .example.org, 192.0.2.1",
+            "ok     http hosts        every entry",
+        ),
+        (
+            "https://api.example.com, api.example.com, *.example.org",
+            "WRONG  http hosts        no host matches https://api.example.com, *.example.org of",
+        ),
+    ] {
+        db.text(&format!(
+            "select df.configure('http_allowed_hosts', '{list}')"
+        ))
+        .await;
+        let (_, text) = run(&db, &["doctor"]);
+        assert!(text.contains(finding), "{list}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_doctor_knows_a_copy_that_nobody_has_adopted() {
     let db = TestDb::new().await;
     let elsewhere =

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
+use df_http::HttpPolicy;
 use df_postgres::schema::Fit;
 use df_postgres::{Error, query_unnamed};
 use serde::Serialize;
@@ -36,6 +37,7 @@ pub(crate) async fn doctor(options: &ReportOptions, config: &Config) -> anyhow::
     checks.push(clock(&client).await?);
     checks.push(pooler(&client, config).await?);
     checks.extend(step_connections(&client, config).await);
+    checks.extend(allowed_hosts(&client).await);
     for function in ["relay_doctor", "relay_vacuum_horizon"] {
         let sql = format!("select topic, well, finding, mend from df.{function}()");
         match query_unnamed(&client, &sql, &[]).await {
@@ -106,6 +108,36 @@ async fn schema(client: &Client, config: &Config) -> anyhow::Result<Check> {
         well: fit == Fit::Same,
         finding,
         mend,
+    })
+}
+
+/// Entries that can match no host: what they were to allow is refused. Nothing where the setting cannot be read, which the
+/// checks of privileges tell.
+async fn allowed_hosts(client: &Client) -> Option<Check> {
+    let sql = "select coalesce(df.setting('http_allowed_hosts'), '')";
+    let rows = query_unnamed(client, sql, &[]).await.ok()?;
+    let list: String = rows[0].get(0);
+    let policy = HttpPolicy {
+        allowed_hosts: list.split(',').map(str::to_owned).collect(),
+        ..HttpPolicy::default()
+    };
+    let unusable = policy.unusable_allowed_hosts();
+    let well = unusable.is_empty();
+    Some(Check {
+        topic: "http hosts".to_owned(),
+        well,
+        finding: match well {
+            true => "every entry of http_allowed_hosts can match".to_owned(),
+            false => format!(
+                "no host matches {} of http_allowed_hosts",
+                unusable.join(", ")
+            ),
+        },
+        mend: (!well).then(|| {
+            "Name hosts without scheme, port or *: SELECT df.configure('http_allowed_hosts', \
+             'api.example.com, .example.org');"
+                .to_owned()
+        }),
     })
 }
 
