@@ -168,10 +168,11 @@ impl HttpPolicy {
             return Ok(());
         }
         if self.entries().next().is_none() {
-            return refused(format!(
-                "the host is a bare IP address ({address}); use a name, or have the operator list \
-                 the address in http_allowed_hosts"
-            ));
+            let way = match refusal_of(address) {
+                None => "use a name, or have the operator list the address in http_allowed_hosts",
+                Some(_) => PRIVATE_SETTING,
+            };
+            return refused(format!("the host is a bare IP address ({address}); {way}"));
         }
         self.check_addresses(&address.to_string(), &[address])
     }

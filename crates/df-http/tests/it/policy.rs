@@ -356,6 +356,18 @@ fn a_listed_ip_literal_passes_only_when_it_is_public() {
     };
     check(&listed, "http://10.0.0.1/", Ok("http://10.0.0.1/"));
     check(&listed, "http://10.0.0.2/", Err("not in the allowed"));
+    // What is said of an unlisted one is what would let it pass.
+    let none = policy(false, &[]);
+    check(
+        &none,
+        "http://8.8.8.8/",
+        Err("list the address in http_allowed_hosts"),
+    );
+    check(
+        &none,
+        "http://10.0.0.1/",
+        Err("only the setting http_allow_private"),
+    );
 }
 
 #[test]
