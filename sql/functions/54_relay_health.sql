@@ -1,9 +1,12 @@
 -- What a relay publishes of itself and of the queue, and what `df-relay status` prints. Read alone.
 
 -- One row for the metrics of the relay with this incarnation. Counts stop at a bound, so that a
--- scrape costs the same however long the queue is.
+-- scrape costs the same however long the queue is. due is what might run and is nobody's: starts, which are among what is
+-- undelivered as well, and whatever a timer, a signal or a takeover woke.
+drop function if exists df.relay_health(uuid);  -- told nothing of what is due
 create or replace function df.relay_health(p_incarnation uuid)
     returns table (undelivered bigint, oldest_undelivered_seconds double precision, parked bigint,
+                   due bigint, oldest_due_seconds double precision,
                    claimed bigint, relays bigint, lease_left_seconds double precision,
                    heartbeat_age_seconds double precision)
     language sql volatile security definer
@@ -11,20 +14,24 @@ create or replace function df.relay_health(p_incarnation uuid)
     -- Estimates of what waits for each role are high enough to have it compiled, at every scrape.
     set jit = off
     as $$
-    with me as (select df.relay_name(p_incarnation) as name), waiting as (
+    with me as (select df.relay_name(p_incarnation) as name), due as (
         -- Role by role, so that what only waits is not read, however much it is.
-        (select i.created_at from df.waiting_roles(2147483647) r, lateral (
-                select i.created_at from df.instances i
-                 where i.submitted_by = r.role and i.owner is null and i.ended_at is null
-                   and i.paused_at is null and i.wake_at <= (select df.clock()) and i.epoch = 0
-                 order by i.wake_at limit 100000) i
-          limit 100000)
+        select d.* from df.waiting_roles(2147483647) r, lateral (
+               select i.created_at, i.wake_at, i.epoch from df.instances i
+                where i.submitted_by = r.role and i.owner is null and i.ended_at is null
+                  and i.paused_at is null and i.wake_at <= (select df.clock())
+                order by i.wake_at limit 100000) d
+         limit 100000
+    ), waiting as (
+        select d.created_at from due d where d.epoch = 0
         union all
         (select o.created_at from df.outbox o
           where o.queued and o.parked_at is null limit 100000))
     select (select count(*) from waiting),
            coalesce((select extract(epoch from clock_timestamp() - min(w.created_at)) from waiting w), 0),
            (select count(*) from (select from df.outbox o where o.parked_at is not null limit 100000) p),
+           (select count(*) from due),
+           coalesce((select extract(epoch from df.clock() - min(d.wake_at)) from due d), 0),
            (select count(*) from df.instances i where i.owner = (select n.name from me n)),
            count(*) filter (where r.lease_until > clock_timestamp()),
            coalesce(extract(epoch from max(r.lease_until) filter (where r.incarnation = (select n.name from me n))

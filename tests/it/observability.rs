@@ -70,6 +70,23 @@ async fn a_relay_shows_its_steps_and_the_queue() {
     assert_eq!(value(&metrics, "df_relay_outbox_undelivered"), 0.0);
     assert_eq!(value(&metrics, "df_relay_relays"), 1.0);
     assert!(value(&metrics, "df_relay_lease_left_seconds") > 0.0);
+    assert_eq!(value(&metrics, "df_relay_instances_due"), 0.0);
+    // A wait that was over a minute ago, of an instance that this relay cannot run.
+    let waits = alice
+        .text("select df.start(df.wait_for_signal('go'))")
+        .await
+        .unwrap();
+    let let_go =
+        format!("select owner is null and epoch > 0 from df.instances where id = '{waits}'");
+    db.eventually(&let_go).await;
+    let due = format!(
+        "update df.instances set wake_at = now() - interval '1 minute', min_version = 1000 where id = '{waits}'"
+    );
+    db.client.batch_execute(&due).await.unwrap();
+    let metrics = get(&address, "/metrics").1;
+    assert_eq!(value(&metrics, "df_relay_instances_due"), 1.0);
+    assert!(value(&metrics, "df_relay_instances_oldest_due_seconds") >= 60.0);
+    assert_eq!(value(&metrics, "df_relay_outbox_undelivered"), 0.0);
     let span = relay.wait_for_log("step ended");
     for part in [r#""instance":"#, r#""epoch":"#, r#""run_path":"root.left""#] {
         assert!(span.contains(part), "{part} is not in {span}");

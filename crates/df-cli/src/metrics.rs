@@ -53,6 +53,8 @@ pub struct Metrics {
     undelivered: Gauge<i64, AtomicI64>,
     oldest_undelivered: Reading,
     parked: Gauge,
+    due: Gauge<i64, AtomicI64>,
+    oldest_due: Reading,
     claimed: Gauge,
     loaded: Gauge,
     relays: Gauge,
@@ -69,6 +71,8 @@ pub struct Health {
     undelivered: i64,
     oldest_undelivered_seconds: f64,
     parked: i64,
+    due: i64,
+    oldest_due_seconds: f64,
     claimed: i64,
     relays: i64,
     pub lease_left_seconds: f64,
@@ -84,6 +88,8 @@ impl Default for Metrics {
             undelivered: Gauge::default(),
             oldest_undelivered: Reading::default(),
             parked: Gauge::default(),
+            due: Gauge::default(),
+            oldest_due: Reading::default(),
             claimed: Gauge::default(),
             loaded: Gauge::default(),
             relays: Gauge::default(),
@@ -117,6 +123,16 @@ impl Default for Metrics {
             "outbox_parked",
             "Events that wait for df.release",
             metrics.parked.clone(),
+        );
+        registry.register(
+            "instances_due",
+            "Instances that might run and that no relay has claimed",
+            metrics.due.clone(),
+        );
+        registry.register(
+            "instances_oldest_due_seconds",
+            "For how long the first of them might have run",
+            metrics.oldest_due.clone(),
         );
         registry.register(
             "instances_claimed",
@@ -184,6 +200,8 @@ impl Metrics {
             self.oldest_undelivered
                 .set(health.oldest_undelivered_seconds);
             self.parked.set(health.parked);
+            self.due.set(health.due);
+            self.oldest_due.set(health.oldest_due_seconds);
             self.claimed.set(health.claimed);
             self.relays.set(health.relays);
             self.lease_left.set(health.lease_left_seconds - since);
@@ -200,8 +218,8 @@ impl Metrics {
 pub async fn health(session: &Session, incarnation: Uuid) -> Result<Health, Error> {
     let rows = session
         .insist(
-            "select undelivered, oldest_undelivered_seconds, parked, claimed, relays,
-                    lease_left_seconds, heartbeat_age_seconds from df.relay_health($1)",
+            "select undelivered, oldest_undelivered_seconds, parked, due, oldest_due_seconds, claimed,
+                    relays, lease_left_seconds, heartbeat_age_seconds from df.relay_health($1)",
             &[&incarnation],
         )
         .await?;
@@ -210,10 +228,12 @@ pub async fn health(session: &Session, incarnation: Uuid) -> Result<Health, Erro
         undelivered: row.get(0),
         oldest_undelivered_seconds: row.get(1),
         parked: row.get(2),
-        claimed: row.get(3),
-        relays: row.get(4),
-        lease_left_seconds: row.get(5),
-        heartbeat_age_seconds: row.get(6),
+        due: row.get(3),
+        oldest_due_seconds: row.get(4),
+        claimed: row.get(5),
+        relays: row.get(6),
+        lease_left_seconds: row.get(7),
+        heartbeat_age_seconds: row.get(8),
     })
 }
 
@@ -244,6 +264,8 @@ mod tests {
             undelivered: 3,
             oldest_undelivered_seconds: 1.0,
             parked: 0,
+            due: 0,
+            oldest_due_seconds: 0.0,
             claimed: 2,
             relays: 1,
             lease_left_seconds: 12.5,
