@@ -117,10 +117,7 @@ async fn allowed_hosts(client: &Client) -> Option<Check> {
     let sql = "select coalesce(df.setting('http_allowed_hosts'), '')";
     let rows = query_unnamed(client, sql, &[]).await.ok()?;
     let list: String = rows[0].get(0);
-    let policy = HttpPolicy {
-        allowed_hosts: list.split(',').map(str::to_owned).collect(),
-        ..HttpPolicy::default()
-    };
+    let policy = HttpPolicy::default().with_allowed_hosts(&list);
     let unusable = policy.unusable_allowed_hosts();
     let well = unusable.is_empty();
     Some(Check {

@@ -413,15 +413,12 @@ impl Backend for Executor {
 
 /// What the operator lets requests reach.
 fn policy_of(settings: &Settings) -> HttpPolicy {
-    let policy = HttpPolicy::default();
+    let hosts = settings.text("http_allowed_hosts").unwrap_or_default();
+    let policy = HttpPolicy::default().with_allowed_hosts(hosts);
     HttpPolicy {
         allow_private: settings
             .text("http_allow_private")
             .is_some_and(|text| text == "true"),
-        allowed_hosts: settings
-            .text("http_allowed_hosts")
-            .map(|text| text.split(',').map(|host| host.trim().to_owned()).collect())
-            .unwrap_or_default(),
         max_request_bytes: settings.number("http_max_request_bytes", policy.max_request_bytes),
         max_response_bytes: settings.number("http_max_response_bytes", policy.max_response_bytes),
         max_timeout_seconds: settings.number("http_max_timeout_seconds", 3600),

@@ -84,6 +84,12 @@ impl std::fmt::Debug for CheckedUrl {
 const MAX_SHOWN_BYTES: usize = 200;
 
 impl HttpPolicy {
+    /// The policy with these allowed hosts, separated by commas as the setting has them.
+    pub fn with_allowed_hosts(mut self, list: &str) -> Self {
+        self.allowed_hosts = list.split(',').map(str::to_owned).collect();
+        self
+    }
+
     /// Judges scheme, credentials and host of `raw`, which may be any text.
     ///
     /// Errors: `Invalid` for text that is no URL or holds control characters; `Refused` with
