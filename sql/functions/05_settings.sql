@@ -1,6 +1,7 @@
 -- The settings, each with its default, kind, range and meaning: a table of data. A replay keeps the values. Within its
 -- range a value breaks nothing that reads it: times in milliseconds and counts fit an integer, days a timestamp, and
--- bytes one value; df.postpone_event reckons with 2 to the power of the attempts.
+-- bytes one value, a result a quarter of one, since it travels with others in a message; df.postpone_event reckons with 2 to
+-- the power of the attempts.
 insert into df.setting_values (name, default_value, kind, least, most, meaning) values
     ('allow_superuser_instances', 'false', 'boolean', null, null, 'Whether a superuser may start workflows.'),
     ('http_allow_private', 'false', 'boolean', null, null, 'Whether df.http may reach private, loopback and bare IP targets.'),
@@ -11,7 +12,7 @@ insert into df.setting_values (name, default_value, kind, least, most, meaning) 
     ('retention_days', '30', 'number', 0, 36500, 'How long a finished instance is kept, in days; 0 removes it at the next pass.'),
     ('reconcile_interval_seconds', '60', 'number', 0, 86400, 'How often a relay reconciles and retains, in seconds; 0 disables it.'),
     ('dedupe_days', '30', 'number', 0, 36500, 'How long delivered events and consumed signals of a living instance are kept, in days.'),
-    ('max_result_bytes', '16777216', 'integer', 0, 1073741823, 'The largest result of one step, in bytes.'),
+    ('max_result_bytes', '16777216', 'integer', 0, 268435456, 'The largest result of one step, request or break, in bytes.'),
     ('max_graph_bytes', '4194304', 'integer', 0, 1073741823, 'The largest graph, in bytes.'),
     ('max_signal_bytes', '1048576', 'integer', 0, 1073741823, 'The largest signal payload, in bytes.'),
     ('max_list_limit', '1000', 'integer', 1, 2147483647, 'The largest limit_count of df.list_instances.'),
